@@ -1,0 +1,1 @@
+"""A shelf: each file here is one leaf and its own registration."""

@@ -1,0 +1,138 @@
+"""When the samples of a stream were taken, and how far that can be trusted."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+NS_PER_S = 1_000_000_000
+
+
+class ClockQuality(enum.StrEnum):
+    """What stands behind the times of a clock."""
+
+    MEASURED = "measured"
+    """Somebody read a clock when the sample was taken, sent or received."""
+    DECLARED = "declared"
+    """The file declares a rate, and no times: the samples are assumed to lie on that grid."""
+    SYNTHESIZED = "synthesized"
+    """The file holds times, but they equal sample number / rate: they cannot show a gap."""
+    UNKNOWN = "unknown"
+    """The format has no notion of time: the times are sample numbers, one per second."""
+
+
+class Reading(NamedTuple):
+    """What a clock's loader gives back."""
+
+    times_ns: NDArray[np.int64]
+    quality: ClockQuality
+
+
+class Clock:
+    """The times of one stream, int64 nanoseconds, read at first use.
+
+    A class, because it keeps what it has read. `len(clock)` costs nothing; `times_ns` and `quality`
+    may read from disk.
+    """
+
+    def __init__(self, count: int, load: Callable[[], Reading], *, declared_rate_hz: Fraction | None = None) -> None:
+        self.count = count
+        self.declared_rate_hz = declared_rate_hz
+        """Rate that the file declares for this stream, exact, or None."""
+        self._load = load
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return self._load()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __repr__(self) -> str:
+        return f"Clock({self.count} samples, declared_rate_hz={self.declared_rate_hz})"
+
+    @property
+    def times_ns(self) -> NDArray[np.int64]:
+        """Times, (T,), in nanoseconds, in the order of the samples. May run backwards: that is a finding."""
+        return self._reading.times_ns
+
+    @property
+    def quality(self) -> ClockQuality:
+        """What stands behind the times."""
+        return self._reading.quality
+
+    @cached_property
+    def is_measured(self) -> bool:
+        """True when gaps, jitter and rate in these times are facts about the recording."""
+        return self.quality is ClockQuality.MEASURED
+
+    def measured_rate_hz(self) -> float | None:
+        """Samples per second from the median interval, or None where the clock cannot tell.
+
+        The median, not the mean: one 3 s pause would halve the mean rate of a short episode.
+        """
+        if not self.is_measured or self.count < 2:
+            return None
+        period_ns = float(np.median(np.diff(self.times_ns)))
+        return NS_PER_S / period_ns if period_ns > 0 else None
+
+    def rate_hz(self) -> float | None:
+        """The measured rate where there is one, else the declared one, else None."""
+        measured = self.measured_rate_hz()
+        if measured is not None:
+            return measured
+        return None if self.declared_rate_hz is None else float(self.declared_rate_hz)
+
+
+def measured_clock(times_ns: NDArray[np.int64], *, declared_rate_hz: Fraction | None = None) -> Clock:
+    """A clock whose times somebody measured; `times_ns` is (T,) int64."""
+    times = np.asarray(times_ns, dtype=np.int64)
+    return Clock(len(times), lambda: Reading(times, ClockQuality.MEASURED), declared_rate_hz=declared_rate_hz)
+
+
+def grid_clock(
+    count: int,
+    rate_hz: Fraction | None,
+    *,
+    quality: ClockQuality = ClockQuality.SYNTHESIZED,
+    start_ns: int = 0,
+) -> Clock:
+    """A clock on the exact grid sample number / rate; without a rate, one sample per second and UNKNOWN."""
+
+    def load() -> Reading:
+        if rate_hz is None:
+            return Reading(start_ns + np.arange(count, dtype=np.int64) * NS_PER_S, ClockQuality.UNKNOWN)
+        return Reading(start_ns + grid_ns(count, rate_hz), quality)
+
+    return Clock(count, load, declared_rate_hz=rate_hz)
+
+
+def grid_ns(count: int, rate_hz: Fraction) -> NDArray[np.int64]:
+    """Times sample number / rate, (count,) int64 nanoseconds, each rounded once from the exact fraction."""
+    ordinal = np.arange(count, dtype=np.int64)
+    numerator, denominator = rate_hz.denominator * NS_PER_S, rate_hz.numerator
+    # ordinal * numerator stays below 2**63 for 10**7 samples of every rate >= 0.002 Hz with a small denominator.
+    if count and int(ordinal[-1]) * numerator * 2 >= 2**63:
+        return np.asarray([round(Fraction(int(i) * numerator, denominator)) for i in ordinal], dtype=np.int64)
+    return (ordinal * numerator * 2 + denominator) // (2 * denominator)
+
+
+def rate_fraction(rate_hz: float | int | str) -> Fraction | None:
+    """A declared rate as an exact fraction (29.97 becomes 30000/1001), or None when it is no rate."""
+    try:
+        exact = Fraction(str(rate_hz))
+    except (ValueError, ZeroDivisionError):
+        return None
+    if not 0 < exact < 1_000_000:
+        return None
+    ntsc = Fraction(round(exact) * 1000, 1001)
+    # NTSC rates are written with two to five decimals; 5e-4 relative separates them from their integer neighbours.
+    if exact.denominator != 1 and abs(exact - ntsc) < ntsc * Fraction(1, 20000):
+        return ntsc
+    return exact.limit_denominator(100_000)

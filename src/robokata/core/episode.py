@@ -1,0 +1,199 @@
+"""One attempt by one robot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from robokata.core.clock import NS_PER_S
+from robokata.core.errors import UnknownName
+from robokata.core.stream import Evidence, Role, Stream
+
+
+class EpisodeRef(NamedTuple):
+    """Where an episode lies: enough to open it again in another process."""
+
+    format: str
+    path: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One joint of a robot; angles in radians, lengths in metres."""
+
+    name: str
+    lower: float | None = None
+    upper: float | None = None
+    velocity_limit: float | None = None
+    source: str = ""
+    """Document that the numbers come from."""
+
+
+@dataclass(frozen=True)
+class Embodiment:
+    """Facts of a robot, as far as they are known."""
+
+    name: str
+    """The source's own word for the robot (`robot_type`, `env_name`)."""
+    evidence: Evidence = Evidence.FILE
+    joints: tuple[Joint, ...] = ()
+    cameras: tuple[str, ...] = ()
+    model: str | None = None
+    """Kinematic model as text (URDF, MJCF), None where the source has none."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """What the robot was asked to do, and from when to when."""
+
+    text: str
+    start_s: float | None = None
+    end_s: float | None = None
+    """None at both ends: the whole episode."""
+    source: str = ""
+    """Field of the source that the text comes from."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A labelled interval of an episode, in seconds from its start."""
+
+    label: str
+    start_s: float
+    end_s: float
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the attempt ended. `success` is None where nobody says."""
+
+    success: bool | None = None
+    reason: str | None = None
+    """Why it is known, or why it is not."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an episode comes from: what the thresholds per robot and session, and the splits, go by."""
+
+    split: str | None = None
+    session: str | None = None
+    operator: str | None = None
+    recorded_at: str | None = None
+    made_from: tuple[str, ...] = ()
+    """Ids of the episodes that this one was generated from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """Streams, embodiment, instructions, annotations, outcome and origin of one attempt.
+
+    Immutable and lazy: opening one reads indexes, streams read when they are indexed. An episode that
+    lies in a file pickles as its `ref` and is opened again where it is unpickled.
+    """
+
+    id: str
+    streams: Mapping[str, Stream]
+    embodiment: Embodiment | None = None
+    """None where the source does not say which robot this is."""
+    instructions: tuple[Instruction, ...] = ()
+    """Empty where the format has no place for language; an empty text where it has one and nobody filled it."""
+    annotations: tuple[Annotation, ...] = ()
+    outcome: Outcome = Outcome()
+    origin: Origin = Origin()
+    declared_rate_hz: Fraction | None = None
+    """The one rate that the dataset declares for its steps, None where there is none."""
+    declared_steps: int | None = None
+    """Steps that the dataset's index promises for this episode, None where it promises nothing."""
+    declared_statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Statistics that the source declares for this episode: stream -> `mean`, `std`, `min`, `max`, `count`."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Every source field that has no other home."""
+    ref: EpisodeRef | None = None
+    """Where the episode lies, None for one that lives in memory."""
+
+    def __repr__(self) -> str:
+        return f"Episode({self.id!r}, {len(self.streams)} streams: {', '.join(self.streams)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.ref is not None:
+            return open_episode, (self.ref,)
+        # cached_property stores its value in __dict__; the fields alone make the episode.
+        fields = {name: self.__dict__[name] for name in self.__dataclass_fields__}
+        return _rebuild, (fields,)
+
+    def stream(self, name: str) -> Stream:
+        """One stream by name.
+
+        Raises:
+            UnknownName: the episode has no such stream; the message lists those it has.
+        """
+        try:
+            return self.streams[name]
+        except KeyError:
+            raise UnknownName(f"stream of episode {self.id}", name, self.streams) from None
+
+    def of_role(self, *roles: Role) -> Iterator[Stream]:
+        """Streams of these roles, in the source's order."""
+        return (stream for stream in self.streams.values() if stream.role in roles)
+
+    def numeric(self, *roles: Role) -> Iterator[Stream]:
+        """Streams of numbers of these roles (of every role but bookkeeping where none is named)."""
+        for stream in self.streams.values():
+            wanted = stream.role in roles if roles else stream.role is not Role.BOOKKEEPING
+            if wanted and stream.is_numeric:
+                yield stream
+
+    def pictures(self) -> Iterator[Stream]:
+        """Streams of pictures, in the source's order."""
+        return (stream for stream in self.streams.values() if stream.is_picture)
+
+    @cached_property
+    def start_ns(self) -> int:
+        """First time on any clock of the episode, in nanoseconds; second 0 of everything shown to people."""
+        firsts = [int(s.clock.times_ns.min()) for s in self.streams.values() if len(s.clock)]
+        return min(firsts, default=0)
+
+    @cached_property
+    def end_ns(self) -> int:
+        """Last time on any clock of the episode, in nanoseconds."""
+        lasts = [int(s.clock.times_ns.max()) for s in self.streams.values() if len(s.clock)]
+        return max(lasts, default=self.start_ns)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first to the last sample of any stream."""
+        return (self.end_ns - self.start_ns) / NS_PER_S
+
+    def seconds(self, time_ns: int) -> float:
+        """A time on the episode's clocks as seconds from its start."""
+        return (int(time_ns) - self.start_ns) / NS_PER_S
+
+    def with_stream(self, stream: Stream) -> Episode:
+        """A copy in memory in which one stream is replaced (or added, when its name is new)."""
+        return replace(self, streams={**self.streams, stream.name: stream}, ref=None)
+
+    def without_stream(self, name: str) -> Episode:
+        """A copy in memory that lacks one stream."""
+        return replace(self, streams={n: s for n, s in self.streams.items() if n != name}, ref=None)
+
+
+def open_episode(ref: EpisodeRef) -> Episode:
+    """Open the episode that a reference names.
+
+    Raises:
+        NotADataset: nothing lies at the path any more.
+        UnknownName: the dataset has no episode of this key.
+    """
+    from robokata.core.source import open_source
+
+    return open_source(ref.path, format=ref.format).episode(ref.key)
+
+
+def _rebuild(fields: dict[str, Any]) -> Episode:
+    return Episode(**fields)

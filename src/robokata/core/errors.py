@@ -1,0 +1,102 @@
+"""Everything that can go wrong, in one tree.
+
+* RobokataError
+  x NotADataset          the path holds nothing that any format recognises
+  x AmbiguousFormat      two formats claim the path
+  x UnknownName          a format, check, episode or stream that does not exist
+  x DamagedData          the bytes are not what the format promises; costs one episode
+    + MediaMissing       a file that the dataset names is not there
+    + TooLarge           a size in a header is refused before anything is allocated
+    + UntrustedContent   the file asks us to run code (pickle, object arrays)
+  x Unsupported          the bytes are sound, but hold something we cannot read
+  x MissingPart          an optional library is not installed
+  x QueryRefused         a `--where` that DuckDB does not accept
+  x SuiteRefused         a suite file that cannot be obeyed
+  x WriteRefused         a target that would lose or overwrite something
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+
+
+class RobokataError(Exception):
+    """Root of every error that Robokata raises on purpose. `str()` is a message for the user."""
+
+
+class NotADataset(RobokataError):
+    """The path holds nothing that any format recognises."""
+
+
+class AmbiguousFormat(RobokataError):
+    """Two formats claim the same path with the same confidence."""
+
+
+class UnknownName(RobokataError):
+    """A name that does not exist; the message lists the names that do."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        self.what, self.name, self.known = what, name, tuple(known)
+        super().__init__(what, name, self.known)
+
+    def __str__(self) -> str:
+        near = difflib.get_close_matches(self.name, self.known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        shown = ", ".join(self.known[:20]) or "none"
+        more = f" and {len(self.known) - 20} more" if len(self.known) > 20 else ""
+        return f"No {self.what} is called {self.name!r}.{hint} Known: {shown}{more}."
+
+
+class DamagedData(RobokataError):
+    """The bytes are not what the format promises. Costs the episode, never the run."""
+
+    def __init__(
+        self, file: str | os.PathLike[str], reason: str, *, offset: int | None = None, next_move: str = ""
+    ) -> None:
+        self.file, self.reason, self.offset, self.next_move = os.fspath(file), reason, offset, next_move
+        super().__init__(self.file, reason)
+
+    def __str__(self) -> str:
+        at = "" if self.offset is None else f" at byte {self.offset}"
+        return f"{self.file}{at}: {self.reason}" + (f" {self.next_move}" if self.next_move else "")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_damage, (type(self), self.file, self.reason, self.offset, self.next_move)
+
+
+class MediaMissing(DamagedData):
+    """A file that the dataset names is not there."""
+
+
+class TooLarge(DamagedData):
+    """A size that a header claims is refused before anything is allocated."""
+
+
+class UntrustedContent(DamagedData):
+    """The file asks us to run code to read it (pickle, object arrays). We never do."""
+
+
+class Unsupported(RobokataError):
+    """The bytes are sound, but hold something that Robokata cannot read; the message says what."""
+
+
+class MissingPart(RobokataError):
+    """An optional library is not installed; the message holds the command that installs it."""
+
+
+class QueryRefused(RobokataError):
+    """A `--where` expression that DuckDB does not accept on the episode table."""
+
+
+class SuiteRefused(RobokataError):
+    """A suite file that cannot be obeyed: unknown check or threshold, waiver without reason or expiry."""
+
+
+class WriteRefused(RobokataError):
+    """A write that would lose or overwrite something, or that cannot succeed; refused before it starts."""
+
+
+def _rebuild_damage(kind: type[DamagedData], file: str, reason: str, offset: int | None, next_move: str) -> DamagedData:
+    return kind(file, reason, offset=offset, next_move=next_move)

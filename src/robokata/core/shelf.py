@@ -1,0 +1,63 @@
+"""A shelf is a package folder, and a file on it is its own registration."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import pkgutil
+from types import ModuleType
+
+from robokata.core.errors import UnknownName
+
+
+class Shelf:
+    """The leaves of one folder, by name, plus those of third parties.
+
+    Listing imports nothing but the (empty) folder package: names come from the file names. A leaf is
+    imported when it is asked for. Third parties add leaves through the entry-point group
+    `robokata.<folder>`. Files that start with an underscore are shared parts, not leaves.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.package = f"robokata.{folder}"
+
+    @functools.cached_property
+    def _own(self) -> tuple[str, ...]:
+        spec = importlib.util.find_spec(self.package)
+        folders = list(spec.submodule_search_locations or ()) if spec else []
+        return tuple(sorted(m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")))
+
+    @functools.cached_property
+    def _foreign(self) -> dict[str, str]:
+        # Imported here: reading the entry points of a large environment takes tens of milliseconds.
+        from importlib.metadata import entry_points
+
+        found = {point.name: point.value for point in entry_points(group=self.package)}
+        return {name: value for name, value in sorted(found.items()) if name not in self._own}
+
+    def names(self) -> tuple[str, ...]:
+        """Names of all leaves, sorted, our own and third parties'."""
+        return tuple(sorted((*self._own, *self._foreign)))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._own or name in self._foreign
+
+    def __getitem__(self, name: str) -> ModuleType:
+        """Import one leaf.
+
+        Raises:
+            UnknownName: no leaf has this name; the message lists those that exist.
+        """
+        if name in self._own:
+            return importlib.import_module(f"{self.package}.{name}")
+        if name in self._foreign:
+            return importlib.import_module(self._foreign[name])
+        raise UnknownName(self.folder.removesuffix("s"), name, self.names())
+
+
+@functools.cache
+def shelf(folder: str) -> Shelf:
+    """The shelf of one folder: `shelf("formats")["rlds"]` is the module that reads RLDS."""
+    return Shelf(folder)

@@ -1,0 +1,255 @@
+"""Datasets as they lie: what yields Episodes, and what it says about itself."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from robokata.core.episode import Episode
+from robokata.core.errors import AmbiguousFormat, NotADataset, UnknownName
+from robokata.core.shelf import shelf
+from robokata.core.stream import Role
+
+
+@dataclass(frozen=True)
+class EpisodeRow:
+    """What the dataset's indexes say about one episode, without opening it."""
+
+    id: str
+    steps: int | None = None
+    """Steps (rows) that the index promises, None where only opening tells."""
+    duration_s: float | None = None
+    instructions: tuple[str, ...] = ()
+    split: str | None = None
+    robot: str | None = None
+    success: bool | None = None
+    session: str | None = None
+    file: str | None = None
+    """File that holds the episode's numbers, relative to the dataset."""
+    first_row: int | None = None
+    end_row: int | None = None
+    """Rows first_row..end_row-1 of the whole dataset that the index gives to this episode."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One thing that a dataset says of itself, beside what its bytes say."""
+
+    subject: str
+    """What is declared: `total_frames`, `splits.train`, `features.observation.image`."""
+    declared: Any
+    found: Any
+    where: str
+    """File (and key) that makes the statement."""
+    hint: str = ""
+    """What the difference means for the user, where that is known."""
+
+    @property
+    def holds(self) -> bool:
+        """True where the bytes agree with the statement."""
+        return bool(self.declared == self.found)
+
+
+class Size(NamedTuple):
+    """Bytes on disk."""
+
+    bytes: int
+    is_estimate: bool = False
+    """True where part of the files was measured and the rest scaled up."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a dataset says about itself, from its indexes alone."""
+
+    format: str
+    version: str | None
+    """Version of the format as the files declare it, None where they declare none."""
+    rows: Sequence[EpisodeRow] = ()
+    robots: tuple[str, ...] = ()
+    licence: str | None = None
+    declared_rate_hz: Fraction | None = None
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """Episodes per split, as the index assigns them."""
+    declarations: tuple[Declaration, ...] = ()
+    """Everything declared that could be compared with the bytes cheaply, true or not."""
+    statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Statistics that the dataset declares over all episodes: stream -> `mean`, `std`, `min`, `max`, `count`."""
+    sizes: Mapping[str, Size] = field(default_factory=dict)
+    """Bytes on disk per stream, where they can be told apart."""
+    total_size: Size | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Dataset-wide fields of the source that have no other home."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Yields Episodes of one dataset. Opening one reads indexes only."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    def keys(self) -> Sequence[str]:
+        """Ids of the episodes, in the dataset's own order."""
+        ...
+
+    def episode(self, key: str) -> Episode:
+        """Open one episode.
+
+        Raises:
+            UnknownName: no episode has this id.
+            DamagedData: its bytes are not what the format promises.
+        """
+        ...
+
+    def facts(self) -> Facts:
+        """What the dataset says about itself, from indexes."""
+        ...
+
+
+class EpisodeList:
+    """Episodes in memory as a Source; `facts` as given, with one row per episode where it holds none."""
+
+    format = "memory"
+
+    def __init__(self, episodes: Sequence[Episode], facts: Facts | None = None) -> None:
+        self.episodes = {episode.id: episode for episode in episodes}
+        if len(self.episodes) != len(episodes):
+            raise ValueError(f"{len(episodes)} episodes, but only {len(self.episodes)} different ids")
+        self._facts = facts or Facts(
+            format=self.format,
+            version=None,
+            rows=[row_of(episode) for episode in episodes],
+            robots=tuple(sorted({e.embodiment.name for e in episodes if e.embodiment})),
+        )
+        self.path = Path("memory")
+
+    def keys(self) -> Sequence[str]:
+        return list(self.episodes)
+
+    def episode(self, key: str) -> Episode:
+        """One episode by id.
+
+        Raises:
+            UnknownName: no episode has this id.
+        """
+        if key not in self.episodes:
+            raise UnknownName("episode", key, self.episodes)
+        return self.episodes[key]
+
+    def facts(self) -> Facts:
+        return self._facts
+
+
+def row_of(episode: Episode) -> EpisodeRow:
+    """The row that an index would hold for an open episode."""
+    steps = max((len(s) for s in episode.of_role(Role.STATE, Role.ACTION)), default=None)
+    if steps is None:
+        steps = max((len(s) for s in episode.streams.values()), default=0)
+    return EpisodeRow(
+        id=episode.id,
+        steps=steps,
+        duration_s=episode.duration_s,
+        instructions=tuple(dict.fromkeys(i.text for i in episode.instructions)),
+        split=episode.origin.split,
+        robot=episode.embodiment.name if episode.embodiment else None,
+        success=episode.outcome.success,
+        session=episode.origin.session,
+    )
+
+
+class Found(NamedTuple):
+    """A dataset that was recognised."""
+
+    path: Path
+    format: str
+
+
+def detect(path: str | os.PathLike[str]) -> str:
+    """Name of the format that lies at `path` itself.
+
+    Raises:
+        NotADataset: no format recognises the path; the message says what was looked for.
+        AmbiguousFormat: two formats claim it; `--format` decides.
+    """
+    where = Path(path)
+    if not where.exists():
+        raise NotADataset(f"{where}: no such file or directory. Check the path.")
+    claims = _claims(where)
+    if not claims:
+        looked = "\n".join(f"  {name}: {shelf('formats')[name].LOOKS_FOR}" for name in shelf("formats").names())
+        raise NotADataset(
+            f"{where}: holds no dataset that Robokata recognises. Looked for:\n{looked}\n"
+            "If it is one of these, name it with --format to learn what is missing."
+        )
+    if len(claims) > 1:
+        raise AmbiguousFormat(f"{where}: could be {' or '.join(claims)}. Say which with --format.")
+    return claims[0]
+
+
+def find_datasets(path: str | os.PathLike[str], *, depth: int = 3) -> list[Found]:
+    """Datasets at `path`, or else in the folders below it, in sorted order.
+
+    A folder that is a dataset is not searched further. Three levels below hold every published layout
+    seen (`name/version`, `dataset/`, `split/robot/date`); more would walk whole disks.
+
+    Raises:
+        NotADataset: neither the path nor a folder below it is one.
+        AmbiguousFormat: two formats claim one of them.
+    """
+    where = Path(path)
+    try:
+        return [Found(where, detect(where))]
+    except NotADataset as nothing_here:
+        found = list(_below(where, depth)) if where.is_dir() else []
+        if not found:
+            raise nothing_here from None
+        return found
+
+
+@functools.lru_cache(maxsize=8)
+def _opened(path: str, format_name: str, changed_ns: int) -> Source:
+    source: Source = shelf("formats")[format_name].read(Path(path))
+    return source
+
+
+def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> Source:
+    """Open the dataset at `path`; the same path gives the same open source while it does not change.
+
+    Raises:
+        NotADataset: no format recognises it.
+        AmbiguousFormat: two formats claim it.
+        UnknownName: `format` is not one of ours.
+        DamagedData: its indexes cannot be read.
+    """
+    where = Path(path)
+    name = format or detect(where)
+    if not where.exists():
+        raise NotADataset(f"{where}: no such file or directory. Check the path.")
+    return _opened(str(where), name, where.stat().st_mtime_ns)
+
+
+def _claims(path: Path) -> list[str]:
+    """Formats that recognise `path`, of highest confidence only."""
+    scores = {name: float(shelf("formats")[name].sniff(path)) for name in shelf("formats").names()}
+    best = max(scores.values(), default=0.0)
+    return [name for name, score in scores.items() if score == best and score > 0]
+
+
+def _below(folder: Path, depth: int) -> Iterator[Found]:
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith(".") or not (child.is_dir() or child.is_file()):
+            continue
+        claims = _claims(child) if child.is_dir() else []
+        if len(claims) > 1:
+            raise AmbiguousFormat(f"{child}: could be {' or '.join(claims)}. Say which with --format.")
+        if claims:
+            yield Found(child, claims[0])
+        elif child.is_dir() and depth > 1:
+            yield from _below(child, depth - 1)

@@ -1,0 +1,169 @@
+"""Values over time on their own clock, and what they mean."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import Clock
+from robokata.core.values import Pictures, Values
+
+
+class Kind(enum.StrEnum):
+    """What one sample is."""
+
+    TENSOR = "tensor"
+    """Numbers of one fixed shape."""
+    RAGGED = "ragged"
+    """Numbers whose shape changes from sample to sample (point clouds)."""
+    VIDEO = "video"
+    """A picture inside a video: its neighbours are needed to decode it."""
+    IMAGE = "image"
+    """A picture on its own, encoded or raw."""
+    TEXT = "text"
+    """Text; `values` has dtype object and holds `str`."""
+    MESSAGE = "message"
+    """Bytes of a message that we do not take apart; `values` has dtype object and holds `bytes`."""
+
+
+class Role(enum.StrEnum):
+    """What a stream is for."""
+
+    STATE = "state"
+    """What the robot measured of itself: joints, end effector, gripper."""
+    ACTION = "action"
+    """What the robot was told to do."""
+    CAMERA = "camera"
+    SENSOR = "sensor"
+    """Anything else that was measured: IMU, force, odometry, object poses of a simulator."""
+    REWARD = "reward"
+    ENDING = "ending"
+    """Flags that say that the episode ends here: done, is_last, is_terminal, success."""
+    LANGUAGE = "language"
+    BOOKKEEPING = "bookkeeping"
+    """Counters and stamps that the format keeps for itself: frame_index, episode_index, timestamp."""
+    UNKNOWN = "unknown"
+
+
+class Evidence(enum.StrEnum):
+    """Who says so."""
+
+    FILE = "file"
+    ROBOT = "robot"
+    USER = "user"
+    INFERRED = "inferred"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One statement about meaning, and who makes it. Absent statements are None: unknown, never guessed."""
+
+    value: str
+    evidence: Evidence = Evidence.FILE
+    score: float | None = None
+    """Strength of an inferred fact in 0..1, None where the fact was declared."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the numbers mean. Every field may be None, which means unknown."""
+
+    unit: Fact | None = None
+    """SI unit of the values, `rad`, `m`, `m/s`, or the source's own word."""
+    frame: Fact | None = None
+    """Frame of reference: `base`, `tool`, `world`, `camera:<name>`."""
+    rotation: Fact | None = None
+    """`euler:xyz:extrinsic`, `quat_xyzw`, `quat_wxyz`, `axis_angle`, `rot6d_rows`, `rot6d_cols`."""
+    reference: Fact | None = None
+    """`absolute`, `delta_prev_measured`, `delta_prev_command`, `relative_to_chunk_start`, `velocity`."""
+    gripper: Fact | None = None
+    """`1_open`, `1_closed`, `width_m`."""
+    normalisation: Fact | None = None
+
+
+UNKNOWN_MEANING = Meaning()
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Values over time on their own clock. Two streams are equal only if they are the same object."""
+
+    name: str
+    """The source's own name: `observation.state`, `/joint_states`."""
+    kind: Kind
+    role: Role
+    clock: Clock
+    values: Values
+    channels: tuple[str, ...] | None = None
+    """Name of each number along the last axis, None where the source does not say."""
+    meaning: Meaning = UNKNOWN_MEANING
+    encoding: str | None = None
+    """How a sample lies on disk: `h264`, `jpeg`, `raw`, `parquet`, `ros2:sensor_msgs/msg/Imu`; None if unknown."""
+    other_clocks: Mapping[str, Clock] = field(default_factory=dict)
+    """Further clocks of the same samples, by their name in the source: `header`, `publish`, `receive`."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the source says about this stream and has no other home."""
+
+    def __repr__(self) -> str:
+        return f"Stream({self.name!r}, {self.kind}, {self.role}, {self.values!r})"
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.values.shape[1:])
+
+    @property
+    def is_picture(self) -> bool:
+        """True for videos and images."""
+        return self.kind in (Kind.VIDEO, Kind.IMAGE)
+
+    @property
+    def is_numeric(self) -> bool:
+        """True where the samples are numbers of one fixed shape."""
+        return self.kind is Kind.TENSOR and self.values.dtype.kind in "fiub"
+
+    @property
+    def pictures(self) -> Pictures:
+        """The values as pictures.
+
+        Raises:
+            TypeError: the stream holds no pictures.
+        """
+        if not self.is_picture or not isinstance(self.values, Pictures):
+            raise TypeError(f"stream {self.name!r} holds {self.kind}, not pictures")
+        return self.values
+
+    @cached_property
+    def table(self) -> NDArray[Any]:
+        """All samples as one matrix, (T, D), read once. D is the product of the sample's shape, 1 for scalars.
+
+        Raises:
+            TypeError: the stream does not hold numbers of one fixed shape.
+        """
+        if not self.is_numeric:
+            raise TypeError(f"stream {self.name!r} holds {self.kind} of {self.values.dtype}, not numbers")
+        array = np.asarray(self.values[:])
+        # The width is named, not -1: an episode of no samples has no size to infer it from.
+        return array.reshape(len(array), int(np.prod(self.shape, dtype=np.int64)))
+
+    def channel_name(self, channel: int) -> str:
+        """Name of one column of `table`: the source's own, else its number."""
+        if self.channels is not None and channel < len(self.channels):
+            return self.channels[channel]
+        return str(channel)
+
+    def with_values(self, values: Values, *, clock: Clock | None = None) -> Stream:
+        """The same stream with other values (and another clock, where their number changes)."""
+        return replace(self, values=values, clock=self.clock if clock is None else clock)

@@ -1,0 +1,183 @@
+"""Values over time that are read when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index = int | slice | NDArray[np.integer[Any]]
+"""What values can be asked for: one sample, a slice, or an array of sample numbers."""
+
+
+@runtime_checkable
+class Values(Protocol):
+    """A lazy array: (T, ...) on disk, numpy when indexed. The first axis is time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Index) -> NDArray[Any]: ...
+
+
+class EncodedPicture(NamedTuple):
+    """One picture as it lies on disk."""
+
+    data: bytes
+    codec: str
+    """`jpeg`, `png`, `webp`, ...: what the bytes are, read from the bytes."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """What lies behind a picture stream, found without decoding a picture."""
+
+    path: str
+    codec: str | None
+    """Codec of the bytes (`h264`, `av1`, `jpeg`, `raw`), None where the media cannot be opened."""
+    frames_expected: int
+    """Pictures that the table asks for in this episode."""
+    frames_in_span: int
+    """Pictures that lie in the span of the media that belongs to this episode."""
+    frames_in_file: int | None = None
+    """Pictures in the whole file, None where each picture is its own blob."""
+    frames_declared_by_container: int | None = None
+    """Pictures that the container's header promises, None where it promises nothing."""
+    first_frame: int = 0
+    """Ordinal in the file of the episode's first picture."""
+    problem: str | None = None
+    """Why the media cannot be opened, None where it can."""
+    is_absent: bool = False
+    """True where the file that should hold the pictures does not exist."""
+
+
+@runtime_checkable
+class Pictures(Values, Protocol):
+    """Values that are pictures: (T, H, W, C), decoded when indexed, and passed through when copied."""
+
+    def encoded(self, index: int) -> EncodedPicture | None:
+        """The picture's own bytes, or None where a picture has no bytes of its own (raw, inter-coded video)."""
+        ...
+
+    def media(self) -> Media:
+        """What lies behind the stream. Never raises: a broken file is `Media.problem`."""
+        ...
+
+    def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:
+        """Every picture in order as a grey grid of at most `points` x `points` samples of its brightness.
+
+        The cheapest faithful look at all pictures: no colour conversion, one pass.
+        """
+        ...
+
+
+class ArrayValues:
+    """Values that are already in memory."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        return np.asarray(self.array[index])
+
+    def __repr__(self) -> str:
+        return f"ArrayValues({self.dtype}{list(self.shape)})"
+
+
+class LazyValues:
+    """Values that one call reads whole: columns of a table, small arrays of a file.
+
+    A class, because it keeps what it has read. Shape and dtype are promised before reading; a promise
+    that the bytes do not keep is the reader's bug or the file's damage, and the reader must raise.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any] | type | str, load: Callable[[], NDArray[Any]]
+    ) -> None:
+        self._shape, self._dtype, self._load = shape, np.dtype(dtype), load
+
+    @cached_property
+    def array(self) -> NDArray[Any]:
+        return self._load()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._dtype
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        return np.asarray(self.array[index])
+
+    def __repr__(self) -> str:
+        return f"LazyValues({self.dtype}{list(self.shape)})"
+
+
+class IndexedValues:
+    """Values read sample by sample: `load(i)` gives one sample. For what is too large to hold at once."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any] | type | str, load: Callable[[int], Any]) -> None:
+        self._shape, self._dtype, self._load = shape, np.dtype(dtype), load
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._dtype
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        wanted = ordinals(index, len(self))
+        if isinstance(index, (int, np.integer)):
+            return np.asarray(self._load(int(wanted[0])))
+        out = np.empty((len(wanted), *self._shape[1:]), self._dtype)
+        for row, ordinal in enumerate(wanted):
+            out[row] = self._load(int(ordinal))
+        return out
+
+    def __repr__(self) -> str:
+        return f"IndexedValues({self.dtype}{list(self.shape)})"
+
+
+def ordinals(index: Index, count: int) -> NDArray[np.int64]:
+    """Sample numbers that an index means in a sequence of `count`, (n,) int64, never negative.
+
+    Raises:
+        IndexError: a sample number lies outside the sequence.
+    """
+    if isinstance(index, slice):
+        return np.arange(*index.indices(count), dtype=np.int64)
+    asked = np.atleast_1d(np.asarray(index))
+    if asked.dtype == np.bool_:
+        asked = np.flatnonzero(asked)
+    wanted = np.where(asked < 0, asked + count, asked).astype(np.int64)
+    outside = wanted[(wanted < 0) | (wanted >= count)]
+    if len(outside):
+        raise IndexError(f"sample {int(outside[0])} asked of {count} samples")
+    return wanted

@@ -1,0 +1,60 @@
+"""Stretches of samples: runs of a condition, and where on a clock they lie."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import NS_PER_S, Clock, ClockQuality
+
+
+class Run(NamedTuple):
+    """Samples first..last (both inside the run)."""
+
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        """Number of samples."""
+        return self.last - self.first + 1
+
+
+def runs_of(mask: NDArray[np.bool_], *, at_least: int = 1, bridge: int = 0) -> list[Run]:
+    """Runs of True in a mask, (T,); shorter ones than `at_least` samples are left out.
+
+    Holes of up to `bridge` samples inside a run are closed first.
+    """
+    if not mask.any():
+        return []
+    edges = np.diff(np.concatenate(([0], mask.astype(np.int8), [0])))
+    firsts, lasts = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+    if bridge:
+        holes = firsts[1:] - lasts[:-1] - 1
+        keep = holes > bridge
+        firsts = firsts[np.concatenate(([True], keep))]
+        lasts = lasts[np.concatenate((keep, [True]))]
+    return [
+        Run(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True) if last - first + 1 >= at_least
+    ]
+
+
+def robust_spread(values: NDArray[Any], *, axis: int = 0) -> NDArray[np.float64]:
+    """Standard deviation as the median absolute deviation sees it: 1.4826 * MAD (normal distribution)."""
+    centre = np.median(values, axis=axis, keepdims=True)
+    return np.asarray(1.4826 * np.median(np.abs(values - centre), axis=axis), dtype=np.float64)
+
+
+def samples_in(clock: Clock, duration_s: float) -> int:
+    """Samples that a stream takes in a time, at least 1.
+
+    A format without times is taken to be at 30 Hz: real control rates lie at 3..60 Hz, and asking for more samples
+    errs towards silence.
+    """
+    rate_hz = None if clock.quality is ClockQuality.UNKNOWN else clock.rate_hz()
+    if rate_hz is None and len(clock) > 1 and clock.quality is not ClockQuality.UNKNOWN:
+        spacing_ns = float(np.median(np.diff(clock.times_ns)))
+        rate_hz = NS_PER_S / spacing_ns if spacing_ns > 0 else None
+    return max(1, round(duration_s * (rate_hz or 30.0)))

@@ -1,0 +1,103 @@
+"""Pictures into video files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.errors import Unsupported
+from robokata.core.require import require
+
+
+class VideoWriter:
+    """An open video file that takes pictures one by one. A class, because an encoder has a state.
+
+    The defaults are LeRobot's own (`libsvtav1`, yuv420p, g=2, crf=30): what its users' files look like.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rate_hz: Fraction,
+        codec: str = "libsvtav1",
+        gop: int = 2,
+        crf: int = 30,
+        threads: int = 0,
+    ) -> None:
+        self.path, self.rate_hz, self.codec, self.gop, self.crf = path, rate_hz, codec, gop, crf
+        self.threads = threads
+        self.count = 0
+        self._av = require("av", extra="video")
+        # SVT-AV1 prints its settings to stderr unless told not to, before any callback can be set.
+        os.environ.setdefault("SVT_LOG", "1")
+        self._av.logging.set_level(self._av.logging.PANIC)
+        self._container = self._av.open(str(path), "w")
+        self._stream: Any = None
+
+    def add(self, picture: NDArray[Any]) -> None:
+        """Append one picture, (H, W, 3) or (H, W, 1) uint8; the first one decides the size.
+
+        Raises:
+            Unsupported: the encoder is not in this build of PyAV, or refuses the size.
+        """
+        if picture.shape[-1] == 1:
+            picture = np.repeat(picture, 3, axis=-1)
+        if self._stream is None:
+            self._stream = _open_stream(self._av, self._container, picture, self)
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        frame.pts = self.count
+        frame.time_base = 1 / self.rate_hz
+        self._container.mux(self._stream.encode(frame))
+        self.count += 1
+
+    def close(self) -> None:
+        """Finish the file; without this it cannot be opened."""
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+def encode_video(
+    path: Path,
+    pictures: Iterable[NDArray[Any]],
+    *,
+    rate_hz: Fraction,
+    codec: str = "libsvtav1",
+    gop: int = 2,
+    crf: int = 30,
+    threads: int = 0,
+) -> int:
+    """Write pictures (H, W, 3) uint8 as one video, frame i at time i / rate; returns the number of frames.
+
+    Raises:
+        Unsupported: the encoder is not in this build of PyAV, or refuses the size.
+    """
+    writer = VideoWriter(path, rate_hz=rate_hz, codec=codec, gop=gop, crf=crf, threads=threads)
+    for picture in pictures:
+        writer.add(picture)
+    writer.close()
+    return writer.count
+
+
+def _open_stream(av: Any, container: Any, picture: NDArray[Any], wanted: VideoWriter) -> Any:
+    height, width = picture.shape[:2]
+    options = {"g": str(wanted.gop), "crf": str(wanted.crf)}
+    if wanted.codec == "libx264":
+        # Closed GOPs of a fixed length: a packed video can later be cut at every one of them.
+        options |= {"sc_threshold": "0", "preset": "veryfast"}
+    if wanted.codec == "libsvtav1":
+        options |= {"preset": "10"}
+    try:
+        stream = container.add_stream(wanted.codec, rate=wanted.rate_hz, options=options)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise Unsupported(f"this build of PyAV cannot encode {wanted.codec!r} at {width}x{height}: {error}.") from None
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.codec_context.thread_count = wanted.threads
+    return stream

@@ -1,0 +1,24 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derived indexes of one test are never seen by another, nor by the user."""
+    monkeypatch.setenv("ROBOKATA_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real recordings; tests that need them skip where they are absent."""
+    chosen = os.environ.get("ROBOKATA_DATA")
+    folder = Path(chosen) if chosen else Path(__file__).parents[2] / "shared" / "data"
+    if not (folder / "MANIFEST.sha256").exists():
+        pytest.skip("the shared recordings are not here: set ROBOKATA_DATA")
+    return folder
