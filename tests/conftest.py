@@ -22,3 +22,12 @@ def shared_data() -> Path:
     if not (folder / "MANIFEST.sha256").exists():
         pytest.skip("the shared recordings are not here: set ROBOKATA_DATA")
     return folder
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where `ROBOKATA_NO_SKIPS` is set, a skipped test is a failure: a missing part would pass unnoticed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("ROBOKATA_NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
+        for report in reporter.stats["skipped"]:
+            reporter.write_line(f"SKIPPED, and nothing may be: {report.nodeid}: {report.longrepr}")
+        session.exitstatus = 1

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,9 +141,10 @@ class Stream:
         Raises:
             TypeError: the stream holds no pictures.
         """
-        if not self.is_picture or not isinstance(self.values, Pictures):
+        # By its class: isinstance with a protocol evaluates `shape`, which opens the media and raises where it is lost.
+        if not self.is_picture or not hasattr(type(self.values), "luma"):
             raise TypeError(f"stream {self.name!r} holds {self.kind}, not pictures")
-        return self.values
+        return cast(Pictures, self.values)
 
     @cached_property
     def table(self) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -48,9 +49,13 @@ class Media:
     frames_in_file: int | None = None
     """Pictures in the whole file, None where each picture is its own blob."""
     frames_declared_by_container: int | None = None
-    """Pictures that the container's header promises, None where it promises nothing."""
+    """Pictures that the container's header promises to show, None where it promises nothing."""
     first_frame: int = 0
     """Ordinal in the file of the episode's first picture."""
+    span_is_declared: bool = False
+    """True where an index gives the episode a span of a file, False where the whole file is its own."""
+    rate_hz: Fraction | None = None
+    """Average rate that the container states, None where it states none or has none."""
     problem: str | None = None
     """Why the media cannot be opened, None where it can."""
     is_absent: bool = False

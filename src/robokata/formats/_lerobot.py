@@ -3,73 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import partial
 from pathlib import Path
-from string import Formatter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import NS_PER_S, Clock, ClockQuality, Reading, rate_fraction
-from robokata.core.errors import DamagedData, MediaMissing, TooLarge
+from robokata.core.clock import NS_PER_S, Clock, ClockQuality, Reading
+from robokata.core.episode import Instruction, Outcome
+from robokata.core.errors import DamagedData, MediaMissing
 from robokata.core.require import require
-from robokata.core.source import Declaration
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import LazyValues
+from robokata.formats._parquet import ParquetRows, guarded
 from robokata.media.images import EncodedImages
+from robokata.media.video import VideoFrames
 
-BOOKKEEPING = ("timestamp", "frame_index", "episode_index", "index", "task_index")
-MAX_JSON_BYTES = 256 * 2**20
-"""Largest metadata file that is read: stats of 10,000 features would still be smaller."""
-MAX_ROW_GROUP_BYTES = 4 * 2**30
-"""Largest decoded row group: LeRobot aims at 100 MB per file, PNG images in a table reach ten times that."""
-
-
-def read_json(path: Path) -> Any:
-    """A metadata file.
-
-    Raises:
-        MediaMissing: it does not exist.
-        TooLarge: it is beyond any metadata.
-        DamagedData: it is not JSON.
-    """
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise TooLarge(path, f"the metadata file is larger than {MAX_JSON_BYTES >> 20} MiB.")
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None
-    except json.JSONDecodeError as error:
-        raise DamagedData(path, f"not JSON: {error.msg}.", offset=error.pos, next_move="Restore it.") from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise DamagedData(path, f"not JSON: {type(error).__name__}.", next_move="Restore it.") from None
-
-
-def read_info(root: Path) -> dict[str, Any]:
-    """`meta/info.json` with the two fields that nothing works without.
-
-    Raises:
-        DamagedData: it is not an object, or lacks `features` or a usable `fps`.
-    """
-    path = root / "meta" / "info.json"
-    info = read_json(path)
-    if not isinstance(info, dict) or not isinstance(info.get("features"), dict):
-        raise DamagedData(path, "holds no object with 'features'.", next_move="Restore it from the original.")
-    if not all(isinstance(feature, dict) for feature in info["features"].values()):
-        raise DamagedData(path, "a feature is not an object.", next_move="Restore it from the original.")
-    if rate_of(info) is None:
-        raise DamagedData(path, f"'fps' is {info.get('fps')!r}, not a rate.", next_move="Write the true rate there.")
-    return info
-
-
-def rate_of(info: Mapping[str, Any]) -> Fraction | None:
-    """The declared rate, exact, or None."""
-    fps = info.get("fps")
-    return rate_fraction(fps) if isinstance(fps, (int, float)) and not isinstance(fps, bool) else None
+BOOKKEEPING = (
+    *("timestamp", "frame_index", "episode_index", "index", "task_index"),
+    *("episode_data_index_from", "episode_data_index_to"),
+)
 
 
 def role_of(name: str, dtype: str) -> Role:
@@ -95,22 +52,24 @@ def role_of(name: str, dtype: str) -> Role:
 
 
 def channels_of(feature: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Channel names of a feature: a list, a nested list or a dict of lists; None where absent or of the wrong length."""
+    """Channel names of a feature: a list, a nested list or a dict; None where absent or of the wrong length."""
     names, shape = feature.get("names"), feature.get("shape")
     flat = tuple(_flatten(names))
     count = int(np.prod(shape)) if isinstance(shape, list) and _is_shape(shape) else None
     return flat if flat and len(flat) == count else None
 
 
-def _flatten(names: Any) -> Iterator[str]:
+def _flatten(names: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(names, str):
         yield names
-    elif isinstance(names, Mapping):
-        for part in names.values():
-            yield from _flatten(part)
-    elif isinstance(names, Sequence):
-        for part in names:
-            yield from _flatten(part)
+    elif depth > 8:
+        return
+    elif isinstance(names, Mapping) and all(isinstance(place, int) for place in names.values()):
+        # {"delta_x": 0, "delta_y": 1}: the keys are the names.
+        yield from sorted((str(name) for name in names), key=lambda name: int(names[name]))
+    elif isinstance(names, (Mapping, Sequence)):
+        for part in names.values() if isinstance(names, Mapping) else names:
+            yield from _flatten(part, depth + 1)
 
 
 def _is_shape(shape: Any) -> bool:
@@ -128,76 +87,6 @@ def picture_shape(feature: Mapping[str, Any]) -> tuple[int, int, int] | None:
     return shape[0], shape[1], shape[2]
 
 
-def split_ranges(splits: Any) -> dict[str, tuple[int, int]]:
-    """`{"train": "0:50"}` as episode numbers; entries that are no ranges are left out."""
-    ranges = {}
-    for name, text in (splits if isinstance(splits, dict) else {}).items():
-        low, colon, high = str(text).partition(":")
-        if colon and low.strip().isdigit() and high.strip().isdigit():
-            ranges[str(name)] = (int(low), int(high))
-    return ranges
-
-
-def split_declarations(splits: Any, episodes: int, where: str) -> Iterator[Declaration]:
-    """What each split's range promises, beside the episodes that exist."""
-    for name, (low, high) in split_ranges(splits).items():
-        found = f"{low}:{min(high, episodes)}"
-        hint = f"the split reaches beyond the {episodes} episodes that exist" if high > episodes else ""
-        yield Declaration(f"splits.{name}", f"{low}:{high}", found, where, hint)
-
-
-def statistics_from(raw: Any) -> Mapping[str, Mapping[str, Any]]:
-    """Declared statistics as arrays; entries that are not numbers are left out."""
-    out: dict[str, dict[str, Any]] = {}
-    for feature, quantities in (raw if isinstance(raw, dict) else {}).items():
-        for name, value in (quantities if isinstance(quantities, dict) else {}).items():
-            try:
-                out.setdefault(str(feature), {})[str(name)] = np.asarray(value, dtype=np.float64)
-            except (ValueError, TypeError):
-                continue
-    return out
-
-
-def path_from(info_file: Path, info: Mapping[str, Any], field: str, default: str, parts: Mapping[str, Any]) -> str:
-    """A path of the dataset from its template in info.json.
-
-    Raises:
-        DamagedData: the template is none, or leads out of the dataset.
-    """
-    template = info.get(field) or default
-    try:
-        # Only whole names are filled in: a template that reaches into an object ("{key.__class__}") is refused.
-        fields = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
-        if any(name not in parts for name in fields):
-            raise ValueError(f"unknown field in {fields}")
-        path = Path(template.format(**parts))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise DamagedData(info_file, f"{field!r} is no usable template: {template!r} ({error}).") from None
-    if path.is_absolute() or ".." in path.parts:
-        raise DamagedData(info_file, f"{field!r} leads out of the dataset: {template!r}.")
-    return str(path)
-
-
-class Later(Mapping[str, Any]):
-    """A mapping that is read at first use. A class, because it keeps what it has read."""
-
-    def __init__(self, load: Callable[[], Mapping[str, Any]]) -> None:
-        self._load = load
-
-    @cached_property
-    def _kept(self) -> Mapping[str, Any]:
-        return self._load()
-
-    def __getitem__(self, key: str) -> Any:
-        return self._kept[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._kept)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-
 def row_clock(count: int, rate_hz: Fraction, load_s: Callable[[], NDArray[Any]] | None) -> Clock:
     """The clock of a table's rows. Stamps that equal row / rate are what the library synthesizes: marked so."""
 
@@ -206,8 +95,9 @@ def row_clock(count: int, rate_hz: Fraction, load_s: Callable[[], NDArray[Any]] 
         stamps_s = grid_s if load_s is None else np.asarray(load_s(), dtype=np.float64).reshape(-1)
         if load_s is None or not np.isfinite(stamps_s).all() or np.abs(stamps_s).max(initial=0.0) > 9e9:
             return Reading(np.round(grid_s * NS_PER_S).astype(np.int64), ClockQuality.DECLARED)
-        # float32 keeps 24 bits: two units in the last place, and 1 us for rates that were rounded when written.
-        tolerance_s = 1e-6 + grid_s * 2.0**-22
+        # 1 us, plus 2e-6 of the time: float32 stamps keep 24 bits, and 29.97 differs from 30000/1001 by 1e-6. No
+        # clock that somebody read stays that close to its nominal rate and to zero.
+        tolerance_s = 1e-6 + grid_s * 2.0**-19
         quality = (
             ClockQuality.SYNTHESIZED if np.all(np.abs(stamps_s - grid_s) <= tolerance_s) else ClockQuality.MEASURED
         )
@@ -222,27 +112,33 @@ class ColumnSpec(NamedTuple):
 
     kind: Kind
     shape: tuple[int, ...]
-    """Of one sample."""
+    """Of one sample; (-1,) where only reading tells."""
     dtype: np.dtype[Any]
 
 
 def column_spec(arrow_type: Any, feature: Mapping[str, Any]) -> ColumnSpec:
     """What a column holds, from its Arrow type and, for lists, the declared shape."""
     types = require("pyarrow.types", extra="tables")
+    is_text = types.is_string(arrow_type) or types.is_large_string(arrow_type)
     if types.is_struct(arrow_type) and any(field.name == "bytes" for field in arrow_type):
         return ColumnSpec(Kind.IMAGE, (), np.dtype(np.uint8))
-    if types.is_string(arrow_type) or types.is_large_string(arrow_type):
+    if is_text and feature.get("dtype") == "image":
+        return ColumnSpec(Kind.IMAGE, (), np.dtype(np.uint8))
+    if is_text:
         return ColumnSpec(Kind.TEXT, (), np.dtype(object))
-    leaf = arrow_type
+    leaf, sizes = arrow_type, []
     while types.is_list(leaf) or types.is_large_list(leaf) or types.is_fixed_size_list(leaf):
+        sizes.append(leaf.list_size if types.is_fixed_size_list(leaf) else -1)
         leaf = leaf.value_type
     if not (types.is_integer(leaf) or types.is_floating(leaf) or types.is_boolean(leaf)):
         return ColumnSpec(Kind.MESSAGE, (), np.dtype(object))
     dtype = np.dtype(leaf.to_pandas_dtype())
-    if leaf == arrow_type:
+    if not sizes:
         return ColumnSpec(Kind.TENSOR, (), dtype)
     shape = feature.get("shape")
-    return ColumnSpec(Kind.TENSOR, tuple(shape) if _is_shape(shape) and isinstance(shape, list) else (-1,), dtype)
+    if isinstance(shape, list) and _is_shape(shape):
+        return ColumnSpec(Kind.TENSOR, tuple(shape), dtype)
+    return ColumnSpec(Kind.TENSOR, (-1,) if -1 in sizes else tuple(sizes), dtype)
 
 
 def column_array(column: Any, spec: ColumnSpec, *, where: str) -> NDArray[Any]:
@@ -251,17 +147,14 @@ def column_array(column: Any, spec: ColumnSpec, *, where: str) -> NDArray[Any]:
     Raises:
         DamagedData: the lists differ in length, hold nulls, or do not have the declared size.
     """
-    if spec.kind in (Kind.TEXT, Kind.MESSAGE):
-        cells = column.to_pylist()
-        out = np.empty(len(cells), dtype=object)
-        out[:] = [cell if isinstance(cell, str) else json.dumps(cell, default=str) for cell in cells]
-        return out
     leaf = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+    if spec.kind in (Kind.TEXT, Kind.MESSAGE):
+        return _objects(leaf, spec.kind, where)
     if leaf.null_count:
         raise DamagedData(where, f"{leaf.null_count} of {len(leaf)} cells are empty (null).")
     count = len(leaf)
-    pyarrow = require("pyarrow", extra="tables")
-    while pyarrow.types.is_nested(leaf.type):
+    types = require("pyarrow.types", extra="tables")
+    while types.is_nested(leaf.type):
         leaf = leaf.flatten()
     if leaf.null_count:
         raise DamagedData(where, f"{leaf.null_count} numbers are empty (null).")
@@ -269,12 +162,85 @@ def column_array(column: Any, spec: ColumnSpec, *, where: str) -> NDArray[Any]:
     shape = spec.shape
     if shape == (-1,):
         shape = (len(numbers) // count,) if count else (0,)
-    expected = count * int(np.prod(shape, dtype=np.int64))
-    if len(numbers) != expected:
+    if len(numbers) != count * math.prod(shape):
         raise DamagedData(
-            where, f"{count} rows hold {len(numbers)} numbers, and the shape {list(shape)} promises {expected}."
+            where,
+            f"{count} rows hold {len(numbers)} numbers, and the shape {list(shape)} promises "
+            f"{count * math.prod(shape)}.",
         )
     return numbers.reshape(count, *shape)
+
+
+def _objects(column: Any, kind: Kind, where: str) -> NDArray[Any]:
+    """Texts as they are (an empty cell is ""), other cells as bytes or JSON bytes."""
+    try:
+        cells = column.to_pylist()
+    except (UnicodeDecodeError, ValueError, OverflowError) as error:
+        raise DamagedData(where, f"a cell cannot be read: {type(error).__name__}.") from None
+    out = np.empty(len(cells), dtype=object)
+    if kind is Kind.TEXT:
+        out[:] = ["" if cell is None else cell for cell in cells]
+    else:
+        out[:] = [c if isinstance(c, bytes) else json.dumps(c, default=str).encode() for c in cells]
+    return out
+
+
+class EpisodeRows:
+    """The rows of one episode in a table. A class, because every stream of the episode reads from it.
+
+    Columns of numbers and text are read together at the first need (they are small, and share pages of the disk);
+    columns of pictures each on their own.
+    """
+
+    def __init__(self, parquet: ParquetRows, file: Path, first: int, count: int, *, root: Path) -> None:
+        self.file, self.first, self.count, self.root = file, first, count, root
+        self.known: dict[str, Any] = parquet.columns(file)
+        self._parquet = parquet
+        self._small = tuple(name for name, kind in self.known.items() if column_spec(kind, {}).kind is not Kind.IMAGE)
+
+    def column(self, name: str, *, alone: bool = False) -> Any:
+        """One column as an Arrow array; `alone` reads nothing else.
+
+        Raises:
+            DamagedData: its pages cannot be read.
+        """
+        wanted = self._small if name in self._small and not alone else (name,)
+        table = self._parquet.rows(self.file, self.first, self.count, wanted)
+        return guarded(self.file, lambda: table.column(name).combine_chunks())
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        """One column of whole numbers, (T,), read on its own.
+
+        Raises:
+            DamagedData: it holds no whole numbers, or its pages cannot be read.
+        """
+        where = f"{self.file}: {name}"
+        numbers = column_array(self.column(name, alone=True), column_spec(self.known[name], {}), where=where)
+        if numbers.dtype.kind not in "iu" or numbers.size != self.count:
+            raise DamagedData(where, "holds no whole numbers.")
+        return numbers.reshape(-1).astype(np.int64)
+
+    def clock(self, rate_hz: Fraction) -> Clock:
+        """The clock of the rows, from their `timestamp` where they have one."""
+        kind = self.known.get("timestamp")
+        if kind is None or column_spec(kind, {}).kind is not Kind.TENSOR:
+            return row_clock(self.count, rate_hz, None)
+        spec, where = column_spec(kind, {"shape": [1]}), f"{self.file}: timestamp"
+        return row_clock(self.count, rate_hz, lambda: column_array(self.column("timestamp"), spec, where=where))
+
+    def streams(self, features: Mapping[str, Mapping[str, Any]], clock: Clock) -> Iterator[Stream]:
+        """Every column as a stream, in the order of the table."""
+        for name, kind in self.known.items():
+            feature = features.get(name, {})
+            yield column_stream(
+                name,
+                column_spec(kind, feature),
+                feature,
+                clock=clock,
+                load=partial(self.column, name),
+                where=f"{self.file}: {name}",
+                root=self.root,
+            )
 
 
 def column_stream(
@@ -285,118 +251,92 @@ def column_stream(
     clock: Clock,
     load: Callable[[], Any],
     where: str,
+    root: Path,
     encoding: str = "parquet",
 ) -> Stream:
     """One column of an episode as a stream; `load` gives the Arrow column of the episode's rows."""
     count = len(clock)
-    extra = {key: value for key, value in feature.items() if key not in ("dtype", "shape", "names")}
-    role = role_of(name, str(feature.get("dtype", "")))
+    extra = _feature_extra(feature)
     if spec.kind is Kind.IMAGE:
-        kept: list[Any] = []
-
-        def picture(index: int) -> bytes:
-            if not kept:
-                kept.append(load())
-            cell = kept[0][index].as_py()
-            data = cell.get("bytes") if cell else None
-            if not isinstance(data, bytes):
-                raise DamagedData(where, f"row {index} holds no picture bytes.")
-            return data
-
-        images = EncodedImages(count, picture, where=where)
+        images = EncodedImages(count, picture_loader(load, root=root, where=where), where=where)
         return Stream(name, Kind.IMAGE, Role.CAMERA, clock, images, encoding="image bytes", extra=extra)
     shape = spec.shape
     if shape == (-1,):
         width = column_array(load(), spec, where=where).shape[1] if count else 0
         shape = (width,)
     values = LazyValues((count, *shape), spec.dtype, lambda: column_array(load(), spec, where=where))
+    role = role_of(name, str(feature.get("dtype", "")))
     return Stream(name, spec.kind, role, clock, values, channels=channels_of(feature), encoding=encoding, extra=extra)
 
 
-class ParquetRows:
-    """Rows of Parquet files by number, with the last row groups kept decoded.
+def _feature_extra(feature: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in feature.items() if key not in ("dtype", "shape", "names")}
 
-    A class, because it keeps files open and row groups decoded: reading all episodes of a packed file in
-    order decodes each row group once.
-    """
 
-    def __init__(self, *, keep_files: int = 32, keep_groups: int = 2) -> None:
-        self._keep_files, self._keep_groups = keep_files, keep_groups
-        self._files: OrderedDict[Path, Any] = OrderedDict()
-        self._groups: OrderedDict[tuple[Path, int, tuple[str, ...]], Any] = OrderedDict()
+def picture_loader(load: Callable[[], Any], *, root: Path, where: str) -> Callable[[int], bytes]:
+    """Bytes of picture i of a column of pictures: bytes in the cell, or the path of a file of the dataset."""
+    kept: list[Any] = []
 
-    def file(self, path: Path) -> Any:
-        """The open file.
-
-        Raises:
-            MediaMissing: it does not exist.
-            DamagedData: it is no Parquet file, or its footer is broken.
-        """
-        if path in self._files:
-            self._files.move_to_end(path)
-            return self._files[path]
-        if not path.exists():
-            raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.")
-        parquet = require("pyarrow.parquet", extra="tables")
-        opened = self._guarded(path, lambda: parquet.ParquetFile(path, page_checksum_verification=True))
-        self._files[path] = opened
-        while len(self._files) > self._keep_files:
-            self._files.popitem(last=False)[1].close()
-        return opened
-
-    def columns(self, path: Path) -> dict[str, Any]:
-        """Arrow type of each column."""
-        schema = self._guarded(path, lambda: self.file(path).schema_arrow)
-        return {field.name: field.type for field in schema}
-
-    def count(self, path: Path) -> int:
-        """Number of rows, from the footer."""
-        return int(self.file(path).metadata.num_rows)
-
-    def rows(self, path: Path, first: int, count: int, columns: tuple[str, ...]) -> Any:
-        """Rows first..first+count-1 of some columns, as an Arrow table.
-
-        Raises:
-            TooLarge: a row group claims to decode to more than any real one.
-            DamagedData: the pages cannot be read.
-        """
-        metadata = self.file(path).metadata
-        pieces, start = [], 0
-        for group in range(metadata.num_row_groups):
-            size = metadata.row_group(group).num_rows
-            if start < first + count and start + size > first:
-                table = self._group(path, group, columns)
-                low, high = max(0, first - start), min(size, first + count - start)
-                pieces.append(table.slice(low, high - low))
-            start += size
-        pyarrow = require("pyarrow", extra="tables")
-        if not pieces:
-            return self._guarded(path, lambda: self.file(path).schema_arrow.empty_table().select(list(columns)))
-        return pieces[0] if len(pieces) == 1 else pyarrow.concat_tables(pieces)
-
-    def _group(self, path: Path, group: int, columns: tuple[str, ...]) -> Any:
-        key = (path, group, columns)
-        if key in self._groups:
-            self._groups.move_to_end(key)
-            return self._groups[key]
-        claimed = self.file(path).metadata.row_group(group).total_byte_size
-        if claimed > MAX_ROW_GROUP_BYTES:
-            raise TooLarge(path, f"row group {group} claims to decode to {claimed / 2**30:.1f} GiB.")
-        table = self._guarded(path, lambda: self.file(path).read_row_group(group, columns=list(columns)))
-        self._groups[key] = table
-        while len(self._groups) > self._keep_groups:
-            self._groups.popitem(last=False)
-        return table
-
-    def _guarded(self, path: Path, read: Callable[[], Any]) -> Any:
-        """Run one call of pyarrow; what it raises becomes damage of this file."""
-        pyarrow = require("pyarrow", extra="tables")
+    def picture(index: int) -> bytes:
+        if not kept:
+            kept.append(load())
         try:
-            return read()
-        except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise MediaMissing(path, "the file does not exist.") from None
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DamagedData(
-                path, f"cannot be read as Parquet: {reason}", next_move="Restore it from the original."
-            ) from None
+            cell = kept[0][index].as_py()
+        except (UnicodeDecodeError, IndexError):
+            raise DamagedData(where, f"row {index} cannot be read.") from None
+        data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (None, cell)
+        if isinstance(data, bytes):
+            return data
+        if isinstance(path, str) and path:
+            return picture_file(root, path, where=f"{where}, row {index}")
+        raise DamagedData(where, f"row {index} holds no picture.")
+
+    return picture
+
+
+def picture_file(root: Path, path: str, *, where: str) -> bytes:
+    """Bytes of a picture that lies beside the table.
+
+    Raises:
+        MediaMissing: it is not there, or the path leads out of the dataset.
+    """
+    relative = Path(path)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise MediaMissing(where, f"the picture {path!r} lies outside the dataset, and is not read from there.")
+    try:
+        return (root / relative).read_bytes()
+    except (OSError, ValueError):
+        raise MediaMissing(
+            where, f"the picture {path!r} is not there.", next_move="Restore it from the original."
+        ) from None
+
+
+def video_stream(name: str, feature: Mapping[str, Any], frames: VideoFrames, clock: Clock) -> Stream:
+    """A camera whose pictures lie in a video."""
+    info = feature.get("info") or feature.get("video_info") or {}
+    codec = info.get("video.codec") if isinstance(info, dict) else None
+    encoding = str(codec) if codec else "video"
+    return Stream(name, Kind.VIDEO, Role.CAMERA, clock, frames, encoding=encoding, extra=_feature_extra(feature))
+
+
+def instructions_of(
+    indices: NDArray[np.int64], texts: Mapping[int, str], *, clock: Clock, source: str
+) -> Iterator[Instruction]:
+    """Texts that a column of task numbers points to, (T,); with spans where the number changes in the episode."""
+    starts = np.flatnonzero(np.diff(indices, prepend=indices[:1] - 1))
+    if len(starts) <= 1:
+        if len(starts) and int(indices[0]) in texts:
+            yield Instruction(texts[int(indices[0])], source=source)
+        return
+    times_s = (clock.times_ns - clock.times_ns.min()) / NS_PER_S
+    for start, end in zip(starts, [*starts[1:], len(indices) - 1], strict=True):
+        text = texts.get(int(indices[start]))
+        if text is not None:
+            yield Instruction(text, float(times_s[start]), float(times_s[end]), source=source)
+
+
+def outcome_of(streams: Sequence[Stream]) -> Outcome:
+    """What LeRobot says about success: a column in some datasets, no field in any."""
+    if any(stream.name == "next.success" for stream in streams):
+        return Outcome(None, "the column next.success tells; it is not read until asked for")
+    return Outcome(None, "LeRobot has no field for it")

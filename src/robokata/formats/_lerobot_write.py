@@ -39,6 +39,10 @@ class _Moments:
 
     def add(self, table: NDArray[Any]) -> None:
         numbers = table.astype(np.float64)
+        # Rows with NaN or infinity would make the whole statistic NaN, and NaN is no JSON.
+        numbers = numbers[np.isfinite(numbers).all(axis=1)]
+        if not len(numbers):
+            return
         count, mean = len(numbers), numbers.mean(axis=0)
         deviation = ((numbers - mean) ** 2).sum(axis=0)
         if not self.count:

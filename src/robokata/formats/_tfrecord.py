@@ -121,7 +121,7 @@ def _crc_of_library() -> Callable[[bytes], int] | None:
             library: Any = import_module("google_crc32c")
     except ImportError:
         return None
-    return library.value if getattr(library, "implementation", "") == "c" else None  # type: ignore[no-any-return]  # untyped library
+    return library.value if getattr(library, "implementation", "") == "c" else None
 
 
 def crc32c_of_numpy(data: bytes) -> int:
@@ -169,7 +169,8 @@ def _word_table() -> NDArray[np.uint32]:
     byte = np.asarray(_BYTE, np.uint32)
     low = np.arange(65536, dtype=np.uint32)
     once = byte[low & 0xFF] ^ (low >> 8)
-    return byte[once & 0xFF] ^ (once >> 8)
+    twice: NDArray[np.uint32] = byte[once & 0xFF] ^ (once >> 8)
+    return twice
 
 
 def _advance_by(zero_bytes: int) -> NDArray[np.uint32]:
@@ -245,11 +246,20 @@ def _headers_in(block: bytes) -> NDArray[np.int64]:
     """Offsets in a block whose 12 bytes are a length below 2 GiB and its masked crc."""
     data = np.frombuffer(block, np.uint8)
     count = len(data) - HEADER + 1
-    # The upper 33 bits of a length are zero; that leaves few places for which a crc must be computed.
-    zeros = np.flatnonzero(data[4 : 4 + count] | data[5 : 5 + count] | data[6 : 6 + count] | data[7 : 7 + count] == 0)
-    # A run of zeros is no header: masked(crc32c(0)) is not zero, and such runs would cost a crc for each byte.
-    likely = zeros[data[zeros + 8].astype(bool) | data[zeros + 9].astype(bool) | data[zeros + 10].astype(bool)]
-    return np.asarray([at for at in likely.tolist() if _checked_length(block[at : at + HEADER]) is not None], np.int64)
+    pairs = data[:-1] | data[1:]
+    low, high = (pairs[i : i + count] | pairs[i + 2 : i + 2 + count] for i in (0, 4))
+    # The upper half of a length is zero and the lower is not (a record of no bytes is no example): that leaves
+    # few places for which a crc must be computed, also in the runs of zeros that damaged disks leave.
+    at = np.flatnonzero((high == 0) & (low != 0))
+    table = np.asarray(_BYTE, np.uint32)
+    registers = np.full(len(at), 0xFFFFFFFF, np.uint32)
+    for byte in range(8):
+        registers = table[(registers ^ data[at + byte]) & 0xFF] ^ (registers >> 8)
+    crcs = registers ^ np.uint32(0xFFFFFFFF)
+    wanted = ((crcs >> 15) | (crcs << 17)) + np.uint32(_MASK_DELTA)
+    stored = sum(data[at + 8 + byte].astype(np.uint32) << np.uint32(8 * byte) for byte in range(4))
+    is_below_2_gib = data[at + 3] < 0x80
+    return np.asarray(at[(stored == wanted) & is_below_2_gib], np.int64)
 
 
 def _damaged(path: Path, offset: int, length: int) -> DamagedData:

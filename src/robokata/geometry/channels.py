@@ -15,17 +15,20 @@ _GRIPPER = re.compile(r"grip|finger|thumb|index|middle|ring|pinky|little|claw|ja
 _ORIENTATION = re.compile(
     r"roll|pitch|yaw|euler|orient|rot(?!or)|(?:^|[._/ ])(?:r[xyz]|w[xyz]|q[xyzw])(?:$|[._/ ])", re.I
 )
+_POSE = re.compile(r"cartesian|euler|orient|pose|(?:^|[._/ ])(?:eef?|tcp|tool)(?:$|[._/ ])", re.I)
 _JOINT = re.compile(r"joint|wrist|elbow|shoulder|arm|waist|hip|knee|ankle|neck|torso", re.I)
 
 
 def is_gripper(stream: Stream, channel: int) -> bool:
-    """True where a channel's name says that it opens and closes something."""
-    return bool(_GRIPPER.search(stream.channel_name(channel)))
+    """True where the name of a channel, or of its stream, says that it opens and closes something."""
+    return bool(_GRIPPER.search(stream.channel_name(channel)) or _GRIPPER.search(stream.name))
 
 
 def is_orientation(stream: Stream, channel: int) -> bool:
-    """True where a channel's name says angle of a pose. `wrist_roll` is a joint, and a joint is no such angle."""
+    """True where the names say angle of a pose. `wrist_roll` is a joint, and a joint is no such angle."""
     name = stream.channel_name(channel)
+    if name.isdigit():
+        return bool(_POSE.search(stream.name))
     return bool(_ORIENTATION.search(name)) and not _JOINT.search(name)
 
 

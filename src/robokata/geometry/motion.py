@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.clock import Clock, ClockQuality
 from robokata.core.episode import Episode
 from robokata.core.stream import Role, Stream
 from robokata.geometry.runs import samples_in
@@ -68,6 +69,27 @@ def speed_of(stream: Stream) -> Speed:
     if known is None:
         known = _speeds[stream] = _fastest(motion_of(stream).steps)
     return known
+
+
+def mover_of(episode: Episode, clock: Clock) -> Stream | None:
+    """The stream that tells best how the robot moves between the samples of another stream's clock.
+
+    State first, because it is what the robot did; then action. Without times on either side only streams of as
+    many samples can be laid beside each other. None where no such stream ever changes.
+    """
+    for role in (Role.STATE, Role.ACTION):
+        moving = [
+            s
+            for s in episode.numeric(role)
+            if len(s) > 2 and _share_a_clock(s.clock, clock) and motion_of(s).travel.any()
+        ]
+        if moving:
+            return max(moving, key=lambda s: len(s) * int(s.table.shape[1]))
+    return None
+
+
+def _share_a_clock(one: Clock, other: Clock) -> bool:
+    return ClockQuality.UNKNOWN not in (one.quality, other.quality) or len(one) == len(other)
 
 
 def still_share(episode: Episode) -> tuple[Stream, NDArray[np.bool_]] | None:

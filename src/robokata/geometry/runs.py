@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S, Clock, ClockQuality
+from robokata.core.episode import Episode
 
 
 class Run(NamedTuple):
@@ -39,6 +40,27 @@ def runs_of(mask: NDArray[np.bool_], *, at_least: int = 1, bridge: int = 0) -> l
     return [
         Run(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True) if last - first + 1 >= at_least
     ]
+
+
+class Span(NamedTuple):
+    """A stretch of samples on its clock, for a finding."""
+
+    start_s: float
+    end_s: float
+    length: float
+    unit: str
+    """`s`, or `samples` where the format keeps no times."""
+    words: str
+    """`1.60 s from 2.00 s on`, `80 samples from sample 100 on`."""
+
+
+def span_of(episode: Episode, clock: Clock, first: int, last: int) -> Span:
+    """The stretch from sample `first` to sample `last`; its length is the time between the two."""
+    start_s, end_s = (episode.seconds(int(clock.times_ns[sample])) for sample in (first, last))
+    if clock.quality is ClockQuality.UNKNOWN:
+        words = f"{last - first} samples from sample {first} on"
+        return Span(start_s, end_s, last - first, "samples", words)
+    return Span(start_s, end_s, end_s - start_s, "s", f"{end_s - start_s:.2f} s from {start_s:.2f} s on")
 
 
 def robust_spread(values: NDArray[Any], *, axis: int = 0) -> NDArray[np.float64]:

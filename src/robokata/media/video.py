@@ -48,7 +48,7 @@ class PacketIndex(NamedTuple):
     height: int
     pixel_format: str
     frames_declared: int | None
-    """Frames that the container's header promises, None where it promises nothing."""
+    """Frames that the container's header promises to show, None where it promises nothing."""
     average_rate_hz: Fraction | None
 
     def seconds(self, ordinal: int) -> float:
@@ -83,6 +83,8 @@ def packet_index(path: Path) -> PacketIndex:
         stat = path.stat()
     except FileNotFoundError:
         raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None
+    if path.is_dir():
+        raise MediaMissing(path, "a folder, where a video file is expected.", next_move="Restore it from the original.")
     key = (str(path), stat.st_size, stat.st_mtime_ns)
     known = _index_memory.get(key)
     if known is None:
@@ -167,6 +169,8 @@ class VideoFrames:
             frames_in_file=len(index.pts),
             frames_declared_by_container=index.frames_declared,
             first_frame=self.first,
+            span_is_declared=self.span_s is not None,
+            rate_hz=index.average_rate_hz,
         )
 
     def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:
@@ -297,10 +301,12 @@ def _scan(path: Path) -> Arrays:
                 raise DamagedData(path, "the file holds no video stream.", next_move="Restore it from the original.")
             stream = container.streams.video[0]
             context = stream.codec_context
+            if context is None:
+                raise DamagedData(path, "the header names no known codec.", next_move="Restore it from the original.")
             if context.width * context.height > MAX_PIXELS:
                 raise TooLarge(path, f"the header claims frames of {context.width} x {context.height}.")
-            facts = _stream_facts(stream, context)
-            packets = _packets(path, container, stream)
+            packets, hidden = _packets(path, container, stream)
+            facts = _stream_facts(stream, context, hidden)
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise DamagedData(
             path, f"cannot be opened as a video: {error}.", next_move="Restore it, or record the episode again."
@@ -312,9 +318,10 @@ def _scan(path: Path) -> Arrays:
     return {"packets": packets[order], "facts": np.asarray(facts)}
 
 
-def _stream_facts(stream: Any, context: Any) -> list[str]:
+def _stream_facts(stream: Any, context: Any, hidden: int) -> list[str]:
     rate = stream.average_rate
-    declared = int(stream.frames or 0)
+    # An edit list hides frames that the header counts: a clip cut without re-encoding is whole all the same.
+    declared = max(0, int(stream.frames or 0) - hidden)
     return [
         str(Fraction(stream.time_base)),
         str(context.codec.canonical_name),
@@ -326,11 +333,19 @@ def _stream_facts(stream: Any, context: Any) -> list[str]:
     ]
 
 
-def _packets(path: Path, container: Any, stream: Any) -> NDArray[np.int64]:
+class _Packets(NamedTuple):
+    rows: NDArray[np.int64]
     """pts, dts, is_key, size of each packet that becomes a frame, (N, 4), in decoding order."""
+    hidden: int
+    """Packets that the container tells players to decode and not to show."""
+
+
+def _packets(path: Path, container: Any, stream: Any) -> _Packets:
     rows: list[tuple[int, int, int, int]] = []
+    hidden = 0
     for packet in container.demux(stream):
         if packet.size == 0 or packet.is_discard:
+            hidden += packet.size != 0
             continue
         pts = packet.pts if packet.pts is not None else packet.dts
         if pts is None:
@@ -339,7 +354,7 @@ def _packets(path: Path, container: Any, stream: Any) -> NDArray[np.int64]:
         rows.append((pts, dts, int(packet.is_keyframe), packet.size))
         if len(rows) > MAX_FRAMES:
             raise TooLarge(path, f"the file holds more than {MAX_FRAMES} packets.")
-    return np.asarray(rows, dtype=np.int64).reshape(-1, 4)
+    return _Packets(np.asarray(rows, dtype=np.int64).reshape(-1, 4), hidden)
 
 
 def _unpack(arrays: Arrays) -> PacketIndex:

@@ -23,15 +23,22 @@ INSTRUCTIONS = (
     "stack the green cube on the blue cube",
 )
 _RATE_HZ = Fraction(50)
-_CAMERA_RATE_HZ = Fraction(30)
 _LAG_SAMPLES = 3
 """The robot follows its commands 60 ms late, as position-controlled arms do."""
 
 
 def tiny_episode(
-    number: int = 0, *, duration_s: float = 8.0, seed: int = 0, is_measured: bool = True, split: str = "train"
+    number: int = 0,
+    *,
+    duration_s: float = 8.0,
+    seed: int = 0,
+    is_measured: bool = True,
+    split: str = "train",
+    camera_rate_hz: Fraction = Fraction(30),
+    height_px: int = 48,
+    width_px: int = 64,
 ) -> Episode:
-    """One sound episode: 6 joints at 50 Hz, the commands that moved them, and a 48 x 64 camera at 30 Hz.
+    """One sound episode: 6 joints at 50 Hz, the commands that moved them, and a small camera at 30 Hz.
 
     The arm moves through five poses with a short rest at each, ends at rest, and the camera sees it move.
     Episodes of different `number` or `seed` differ in everything. `is_measured=False` gives the clocks that
@@ -39,13 +46,13 @@ def tiny_episode(
     """
     rng = np.random.default_rng([seed, number])
     steps = round(duration_s * _RATE_HZ)
-    frames = int(steps * _CAMERA_RATE_HZ / _RATE_HZ)
+    frames = int(steps * camera_rate_hz / _RATE_HZ)
     path = _joint_path(steps + _LAG_SAMPLES, rng)
     # Encoder noise of 0.3 mrad: a 12-bit encoder's half step is 0.8 mrad.
     state = path[:steps] + rng.normal(0, 3e-4, (steps, len(JOINTS)))
     action = path[_LAG_SAMPLES:]
     clock = _clock(steps, _RATE_HZ, rng, is_measured)
-    camera_clock = _clock(frames, _CAMERA_RATE_HZ, rng, is_measured)
+    camera_clock = _clock(frames, camera_rate_hz, rng, is_measured)
     at = np.clip(np.searchsorted(clock.times_ns, camera_clock.times_ns), 0, steps - 1)
     counter = np.arange(steps, dtype=np.int64)
     streams = [
@@ -58,7 +65,9 @@ def tiny_episode(
             Kind.IMAGE,
             Role.CAMERA,
             camera_clock,
-            RawImages(ArrayValues(_pictures(state[at], rng)), where=f"tiny episode {number}: {CAMERA}"),
+            RawImages(
+                ArrayValues(_pictures(state[at], rng, height_px, width_px)), where=f"tiny episode {number}: {CAMERA}"
+            ),
             encoding="raw",
         ),
         Stream("frame_index", Kind.TENSOR, Role.BOOKKEEPING, clock, ArrayValues(counter)),
@@ -150,19 +159,42 @@ def _clock(count: int, rate_hz: Fraction, rng: np.random.Generator, is_measured:
     return measured_clock(start_ns + np.sort(times).astype(np.int64), declared_rate_hz=rate_hz)
 
 
-def _pictures(states: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What a fixed camera sees: a textured table and two bright blobs that the joints move, (T, 48, 64, 3)."""
-    height, width = 48, 64
-    y, x = np.mgrid[0:height, 0:width]
-    table = 90 + 30 * np.sin(x / 5.0) * np.cos(y / 7.0) + rng.normal(0, 8, (height, width))
-    pictures = np.repeat(table[np.newaxis], len(states), axis=0)
-    for first, size, light in ((0, 9.0, 110.0), (3, 5.0, -60.0)):
-        centre_x = width / 2 + states[:, first] * width / 4
-        centre_y = height / 2 + states[:, first + 1] * height / 4
-        distance = (x - centre_x[:, None, None]) ** 2 + (y - centre_y[:, None, None]) ** 2
-        pictures += light * np.exp(-distance / (2 * size**2))
+def _pictures(states: NDArray[np.float64], rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """What a fixed camera sees: three links and a gripper before a textured wall, (T, H, W, 3)."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    wall = 105 + 14 * np.sin(x * 13 / width) * np.cos(y * 7 / height) + rng.normal(0, 6, (height, width))
+    table = np.where(y > 0.86 * height, wall * 0.6, wall)
+    pictures = np.repeat(np.stack([table * 0.92, table, table * 1.08], axis=-1)[np.newaxis], len(states), axis=0)
+    block_x = width * rng.uniform(0.1, 0.9)
+    block = (np.abs(x - block_x) < 0.05 * width) & (np.abs(y - 0.84 * height) < 0.05 * height)
+    pictures[:, block] = (190, 48, 40)
+    joint_x, joint_y = np.full(len(states), width * 0.5), np.full(len(states), height * 0.88)
+    bearing = np.full(len(states), -np.pi / 2)
+    lengths, colours = (0.36, 0.30, 0.18), ((226, 138, 40), (240, 176, 60), (70, 74, 84))
+    for joint, (length, colour) in enumerate(zip(lengths, colours, strict=True)):
+        bearing = bearing + states[:, joint]
+        next_x, next_y = joint_x + length * height * np.cos(bearing), joint_y + length * height * np.sin(bearing)
+        # The gripper opens: its link is drawn up to twice as thick.
+        thickness = height * (0.05 + 0.03 * np.clip(states[:, -1], 0, 1) if joint == 2 else np.full(len(states), 0.05))
+        _draw_links(pictures, (joint_x, joint_y, next_x, next_y), thickness, np.asarray(colour, np.float32), x, y)
+        joint_x, joint_y = next_x, next_y
     noise = rng.normal(0, 1.5, (4, height, width))
-    pictures += noise[np.arange(len(states)) % 4]
-    grey = np.clip(pictures, 0, 255).astype(np.uint8)
-    tint = np.stack([grey, (grey * 0.9).astype(np.uint8), (grey * 0.8).astype(np.uint8)], axis=-1)
-    return np.ascontiguousarray(tint)
+    pictures += noise[np.arange(len(states)) % 4, ..., np.newaxis]
+    return np.ascontiguousarray(np.clip(pictures, 0, 255).astype(np.uint8))
+
+
+def _draw_links(
+    pictures: NDArray[np.float32],
+    ends: tuple[NDArray[np.float64], ...],
+    thickness: NDArray[np.float64],
+    colour: NDArray[np.float32],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+) -> None:
+    """One link per picture: pixels within `thickness` of the segment, with a soft edge of one pixel."""
+    for row, (x0, y0, x1, y1) in enumerate(zip(*ends, strict=True)):
+        along_x, along_y = x1 - x0, y1 - y0
+        share = np.clip(((x - x0) * along_x + (y - y0) * along_y) / (along_x**2 + along_y**2), 0, 1)
+        distance = np.hypot(x - x0 - share * along_x, y - y0 - share * along_y)
+        cover = np.clip(thickness[row] - distance, 0, 1)[..., np.newaxis]
+        pictures[row] += cover * (colour - pictures[row])

@@ -1,0 +1,125 @@
+"""Intervals of a stream that vary around its rate.
+
+What it finds:
+    Streams with measured times whose intervals, gaps left out, scatter by more than a tenth of the period:
+    a busy USB bus, a Python loop with sleeps, stamps taken at receipt instead of at capture.
+
+Why it hurts:
+    Training on sample numbers takes the stream for a regular one. Speeds from differences carry the
+    jitter as noise: 20 % of jitter is 20 % of noise on every delta action.
+
+Example:
+    The odometry of a published Jackal recording is sent every 20 ms exactly (header stamps); by its receive
+    stamps the intervals run from 0 to 36 ms.
+
+Limits:
+    Abstains for times that nobody measured, for streams without a usual interval (events), and where the
+    clock itself ticks in steps of more than a third of the period (milliseconds for a 1 kHz stream): the
+    scatter is then the clock's and not the stream's. Missing samples are `clock_gap`'s.
+
+Repair:
+    Resample the stream by its measured times onto a regular grid, or use the stamps of capture where the
+    source has both. Resampling numbers does not change what the robot did, only when it is sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from robokata.checks._ticks import (
+    FEWEST_SAMPLES,
+    UsedClock,
+    clocked_stream,
+    hertz,
+    measured_clocks,
+    restamped,
+    ticks_of,
+    unmeasured,
+)
+from robokata.core.clock import NS_PER_S
+from robokata.core.contracts import Need
+from robokata.core.episode import Episode
+from robokata.core.finding import Abstention, Finding, Level, Verdict
+
+NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
+
+_GAP_PERIODS = 1.8
+"""Intervals above are `clock_gap`'s: a lost sample is not jitter."""
+_COARSE_SHARE = 1 / 3
+"""Steps of the clock, in periods, above which rounding alone scatters the intervals by 10 % (step / sqrt(12))."""
+
+
+def check(
+    episode: Episode,
+    *,
+    # 10 %: the limit of published checkers for this coefficient of variation, and the tolerance of ROS for a rate.
+    scatter_above_share: float = 0.1,
+) -> Iterator[Verdict]:
+    """One finding per clock that jitters, located at the worst second."""
+    yield from unmeasured("clock_jitter", episode)
+    for used in measured_clocks(episode):
+        verdict = _judge(episode, used, scatter_above_share)
+        if verdict is not None:
+            yield verdict
+
+
+def _judge(episode: Episode, used: UsedClock, scatter_above_share: float) -> Verdict | None:
+    ticks = ticks_of(used.stream.clock)
+    if not ticks.is_recurring:
+        reason = f"stream {used.label} has no usual interval to compare with"
+        return Abstention("clock_jitter", reason, episode.id, used.stream.name)
+    sound = (ticks.intervals_ns >= 0) & (ticks.intervals_ns <= _GAP_PERIODS * ticks.period_ns)
+    kept = ticks.intervals_ns[sound]
+    scatter_share = float(kept.std()) / ticks.period_ns
+    if scatter_share <= scatter_above_share or len(kept) < FEWEST_SAMPLES:
+        return None
+    step_ns = int(np.gcd.reduce(kept))
+    if step_ns > _COARSE_SHARE * ticks.period_ns:
+        reason = (
+            f"the clock of {used.label} ticks in steps of {step_ns / 1e6:g} ms, "
+            f"too coarse for a period of {ticks.period_ns / 1e6:.3g} ms"
+        )
+        return Abstention("clock_jitter", reason, episode.id, used.stream.name)
+    return _finding(episode, used, scatter_share, scatter_above_share)
+
+
+def _finding(episode: Episode, used: UsedClock, scatter_share: float, limit_share: float) -> Finding:
+    ticks, times_ns = ticks_of(used.stream.clock), used.stream.clock.times_ns
+    off = np.abs(ticks.intervals_ns - ticks.period_ns)
+    off[ticks.intervals_ns > _GAP_PERIODS * ticks.period_ns] = 0
+    window = min(len(off), max(FEWEST_SAMPLES, round(NS_PER_S / ticks.period_ns)))
+    sums = np.convolve(off, np.ones(window), "valid")
+    worst = int(np.argmax(sums))
+    low, high = (float(x) for x in np.percentile(ticks.intervals_ns, [1, 99]))
+    return Finding(
+        check="clock_jitter",
+        level=Level.WARNING,
+        message=(
+            f"the intervals of {used.label} scatter by {scatter_share:.0%} of the period: 98 % of them lie between "
+            f"{low / 1e6:.1f} and {high / 1e6:.1f} ms at {hertz(ticks.period_ns):.3g} Hz"
+        ),
+        episode=episode.id,
+        stream=used.stream.name,
+        start_s=episode.seconds(int(times_ns[worst])),
+        end_s=episode.seconds(int(times_ns[worst + window])),
+        measured=scatter_share,
+        expected=limit_share,
+        unit="share of the period",
+        repair="resample by the measured times, or use the stamps of capture where the source has both",
+    )
+
+
+def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
+    """Move every stamp of the first measured stream by up to 0.35 periods (times `magnitude`) either way.
+
+    At 1.0 no interval reaches a gap's 1.8 periods, and none runs backwards.
+    """
+    stream = clocked_stream(episode)
+    if stream is None or magnitude <= 0:
+        return episode
+    times_ns = stream.clock.times_ns
+    period_ns = (times_ns[-1] - times_ns[0]) / max(1, len(times_ns) - 1)
+    moved = (rng.uniform(-0.35, 0.35, len(times_ns)) * magnitude * period_ns).astype(np.int64)
+    return episode.with_stream(restamped(stream, np.sort(times_ns + moved)))

@@ -1,0 +1,127 @@
+"""One recording that counts as several episodes.
+
+What it finds:
+    Episodes of one split that are copies of each other: bit for bit in state and action (in their pictures,
+    where there are no numbers), or up to a little noise and a change of speed. Copies are grouped
+    transitively, and each one after the first is reported. Copies in different splits are split_leak's.
+
+Why it hurts:
+    A doubled episode is a weight that nobody chose: the policy sees that attempt twice, success rates and
+    task counts are inflated, and a later random split puts one copy on each side.
+
+Example:
+    Merging two downloads of one set, or resuming a recording that had already been saved, doubles episodes
+    without any error: merge tools renumber the copies, so no index shows it.
+
+Limits:
+    Episodes below ten steps, without motion, or without numbers are compared for exact copies only. Repeats
+    of a scripted motion from one reset are legitimate: they are reported only where they come closer than a
+    small share of their own motion and of the usual distance in this dataset. A mirrored, cropped or
+    reversed copy is not found. Only the first picture of each camera is compared beside the numbers.
+
+Repair:
+    Drop the copies, keep the first. Dropping does not change what the robot would have done in any episode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from robokata.checks._appended import noisy_copy, with_appended
+from robokata.core.contracts import Gathered, Need
+from robokata.core.episode import Episode
+from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.source import EpisodeList, Facts
+from robokata.geometry.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
+
+NEEDS: Sequence[Need] = ()
+
+
+class Copyable(NamedTuple):
+    """What tells whether an episode is a copy of another of its split."""
+
+    fingerprint: Fingerprint
+    split: str | None
+    duration_s: float
+
+
+def gather(episode: Episode) -> Copyable | Abstention:
+    """The episode's fingerprint and split."""
+    taken = fingerprint_of(episode)
+    if taken.digest is None:
+        return Abstention("duplicate_episode", str(taken.reason), episode.id)
+    return Copyable(taken, episode.origin.split, episode.duration_s)
+
+
+def judge(
+    rows: Sequence[Gathered],
+    facts: Facts,
+    *,
+    # 0.12 of the episode's own motion: separate attempts at one task differ by 0.6 or more (52 PushT, 6 Unitree G1,
+    # 5 GR1 episodes measured); a copy with 3 % noise on every channel differs by 0.03.
+    near_below_share: float = 0.12,
+    # A fifth of the usual distance to another episode: scripted repeats of one reset are all equally close, so the
+    # usual distance shrinks with them and they stay silent.
+    near_below_typical_share: float = 0.2,
+) -> Iterator[Verdict]:
+    """One finding per episode that repeats an earlier one of its split."""
+    known = [(row.episode, row.value) for row in rows if isinstance(row.value, Copyable)]
+    if len(known) < 2:
+        yield Abstention("duplicate_episode", "there are fewer than two episodes to compare")
+        return
+    for split in dict.fromkeys(value.split for _, value in known):
+        mine = [(name, value) for name, value in known if value.split == split]
+        groups = kin_among(
+            [value.fingerprint for _, value in mine],
+            near_below_share=near_below_share,
+            near_below_typical_share=near_below_typical_share,
+        )
+        for group in groups:
+            yield from _copies(mine, group)
+
+
+def _copies(mine: Sequence[tuple[str, Copyable]], group: Kin) -> Iterator[Finding]:
+    earlier: list[int] = []
+    for place in group.members:
+        if earlier:
+            same = [e for e in earlier if mine[e][1].fingerprint.digest == mine[place][1].fingerprint.digest]
+            yield _finding(mine[place], mine[(same or earlier)[0]], is_exact=bool(same), apart_share=group.apart_share)
+        earlier.append(place)
+
+
+def _finding(copy: tuple[str, Copyable], first: tuple[str, Copyable], *, is_exact: bool, apart_share: float) -> Finding:
+    mine, other = copy[1].fingerprint, first[1].fingerprint
+    differs = is_exact and mine.look is not None and other.look is not None and mine.look != other.look
+    what = "the numbers" if mine.of == "numbers" else "the pictures"
+    if differs:
+        said = f"{what} are the same as in episode {first[0]}, bit for bit, under different pictures"
+    elif is_exact:
+        said = f"{what} are the same as in episode {first[0]}, bit for bit"
+    else:
+        said = f"{what} follow episode {first[0]} to within {100 * apart_share:.1f} % of their own motion"
+    return Finding(
+        check="duplicate_episode",
+        # Other pictures over the same numbers may be a re-rendered simulation: somebody's choice, not a contradiction.
+        level=Level.ERROR if is_exact and not differs else Level.WARNING,
+        message=said,
+        episode=copy[0],
+        start_s=0.0,
+        end_s=copy[1].duration_s,
+        measured=0.0 if is_exact else apart_share,
+        unit="share",
+        repair=f"drop this episode and keep {first[0]}",
+    )
+
+
+def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> EpisodeList:
+    """Append copies of one episode: `magnitude` exact ones, or below 1 one with (1 - magnitude) * 30 % noise."""
+    keys = source.keys()
+    chosen = source.episode(keys[int(rng.integers(len(keys)))])
+    noise_share = 0.3 * max(0.0, 1 - magnitude)
+    for _ in range(0 if magnitude <= 0 else max(1, round(magnitude))):
+        copy = noisy_copy(chosen, rng, noise_share=noise_share)
+        source = with_appended(source, copy, split=chosen.origin.split)
+    return source

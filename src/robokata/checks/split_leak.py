@@ -1,0 +1,174 @@
+"""Episodes of one split that are in another split too.
+
+What it finds:
+    Episodes whose recording is also in another split: bit for bit or nearly, and episodes that were generated
+    from an ancestor which another split holds or was generated from as well. Each leaked episode of the
+    smaller split is reported with its twin.
+
+Why it hurts:
+    A validation score over training episodes measures memory. Checkpoints are chosen, and papers written,
+    by a number that says nothing about a new scene.
+
+Example:
+    In a published excerpt of BridgeData V2 the 25 validation records are the 25 training records, in another
+    order; CALVIN's ABCD training set held 4 validation frames.
+
+Limits:
+    Abstains where episodes name no split, or one only. Sees copies and declared ancestors; two attempts at
+    one scene by one operator on one day, which leak too, are not copies and are not reported. Episodes
+    below ten steps, without motion or without numbers are compared for exact copies only.
+
+Repair:
+    Drop the leaked episodes from the smaller split, or split again by scene or session. Neither changes
+    what the robot would have done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from robokata.checks._appended import noisy_copy, with_appended
+from robokata.core.contracts import Gathered, Need
+from robokata.core.episode import Episode
+from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.source import EpisodeList, Facts
+from robokata.geometry.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
+
+NEEDS: Sequence[Need] = ()
+
+
+class Member(NamedTuple):
+    """An episode of a split: what it is, and what it was made from."""
+
+    episode: str
+    split: str
+    fingerprint: Fingerprint
+    made_from: tuple[str, ...]
+    duration_s: float
+
+
+def gather(episode: Episode) -> Member | None:
+    """The episode's split, ancestors and fingerprint; None where it is in no split."""
+    origin = episode.origin
+    if origin.split is None:
+        return None
+    return Member(episode.id, origin.split, fingerprint_of(episode), origin.made_from, episode.duration_s)
+
+
+def judge(
+    rows: Sequence[Gathered],
+    facts: Facts,
+    *,
+    # The same two limits as in duplicate_episode, for the same reasons: separate attempts at one task differ by 0.6
+    # of their motion or more, copies with 3 % noise by 0.03.
+    near_below_share: float = 0.12,
+    # Scripted repeats of one reset are all equally close: they stay silent.
+    near_below_typical_share: float = 0.2,
+) -> Iterator[Verdict]:
+    """One finding per episode that leaks out of a larger split into its own."""
+    members = [row.value for row in rows if isinstance(row.value, Member)]
+    sizes = Counter(member.split for member in members)
+    if len(sizes) < 2:
+        why = f"all episodes are in the split {next(iter(sizes))!r}" if sizes else "no episode names its split"
+        yield Abstention("split_leak", f"{why}: there is nothing to leak into")
+        return
+    # The larger split is the one to train on; of equal ones, the one that comes first.
+    rank = {split: place for place, (split, _) in enumerate(sizes.most_common())}
+    twins: dict[int, Finding] = {}
+    groups = kin_among(
+        [member.fingerprint for member in members],
+        near_below_share=near_below_share,
+        near_below_typical_share=near_below_typical_share,
+    )
+    for group in groups:
+        twins.update(_leaks(members, group, rank))
+    for place, finding in _relatives(members, rank).items():
+        twins.setdefault(place, finding)
+    for place in sorted(twins):
+        yield twins[place]
+
+
+def _leaks(members: Sequence[Member], group: Kin, rank: Mapping[str, int]) -> dict[int, Finding]:
+    """Findings of one group of copies, by the place of the leaked episode."""
+    found = {}
+    for place in group.members:
+        mine = members[place]
+        larger = [members[other] for other in group.members if rank[members[other].split] < rank[mine.split]]
+        if not larger:
+            continue
+        same = [other for other in larger if other.fingerprint.digest == mine.fingerprint.digest]
+        twin = (same or larger)[0]
+        how = "bit for bit" if same else f"to within {100 * group.apart_share:.1f} % of its own motion"
+        found[place] = _finding(
+            mine,
+            f"is the recording of episode {twin.episode} in split {twin.split!r}, {how}, and is in {mine.split!r} too",
+            level=Level.ERROR if same else Level.WARNING,
+            apart_share=0.0 if same else group.apart_share,
+        )
+    return found
+
+
+def _relatives(members: Sequence[Member], rank: Mapping[str, int]) -> dict[int, Finding]:
+    """Findings of episodes that share an ancestor with a larger split, or have one there."""
+    parents = {member.episode: member.made_from for member in members}
+    lines = [_line_of(member, parents) for member in members]
+    if not any(member.made_from for member in members):
+        return {}
+    held: dict[str, Member] = {}
+    for member, line in sorted(zip(members, lines, strict=True), key=lambda pair: rank[pair[0].split]):
+        for ancestor in line:
+            held.setdefault(ancestor, member)
+    found = {}
+    for place, (mine, line) in enumerate(zip(members, lines, strict=True)):
+        shared = [name for name in line if rank[held[name].split] < rank[mine.split]]
+        if shared:
+            kin = held[shared[0]]
+            both = f"as does episode {kin.episode} in split {kin.split!r}"
+            found[place] = _finding(
+                mine,
+                f"descends from {shared[0]}, {both}, and is in {mine.split!r}",
+                level=Level.ERROR,
+                apart_share=None,
+            )
+    return found
+
+
+def _line_of(member: Member, parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The episode and all its ancestors, nearest first."""
+    line = [member.episode]
+    for name in line:
+        line.extend(parent for parent in parents.get(name, ()) if parent not in line)
+    return tuple(line)
+
+
+def _finding(mine: Member, message: str, *, level: Level, apart_share: float | None) -> Finding:
+    return Finding(
+        check="split_leak",
+        level=level,
+        message=message,
+        episode=mine.episode,
+        start_s=0.0,
+        end_s=mine.duration_s,
+        measured=apart_share,
+        unit=None if apart_share is None else "share",
+        repair=f"drop it from split {mine.split!r}, or split again by scene or session",
+    )
+
+
+def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> EpisodeList:
+    """Put copies of an episode of the largest split into the smallest: `magnitude` exact ones; below 1, one with noise.
+
+    The noise is (1 - magnitude) * 30 % of each channel's range. A dataset of one split gets a second one.
+    """
+    sizes = Counter(str(episode.origin.split) for episode in source.episodes.values())
+    order = [split for split, _ in sizes.most_common()]
+    inside = [episode for episode in source.episodes.values() if str(episode.origin.split) == order[0]]
+    chosen = inside[int(rng.integers(len(inside)))]
+    copy = noisy_copy(chosen, rng, noise_share=0.3 * max(0.0, 1 - magnitude))
+    for _ in range(0 if magnitude <= 0 else max(1, round(magnitude))):
+        source = with_appended(source, copy, split=order[-1] if len(order) > 1 else "held_out")
+    return source

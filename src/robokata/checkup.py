@@ -1,0 +1,197 @@
+"""Every check on every episode, then across episodes."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from robokata.core.contracts import Gathered, unmet_need
+from robokata.core.episode import Episode
+from robokata.core.errors import DamagedData, RobokataError, Unsupported
+from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.shelf import shelf
+from robokata.core.source import Source
+from robokata.core.suite import Suite, Waiver
+from robokata.engine import map_episodes, worker_count
+from robokata.survey import Survey, survey
+
+
+class Waived(NamedTuple):
+    """A finding that a waiver accepts."""
+
+    finding: Finding
+    waiver: Waiver
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check of one dataset gave."""
+
+    dataset: Survey
+    episodes_checked: int
+    findings: tuple[Finding, ...]
+    """Worst first: by level, then check, then the dataset's order."""
+    abstentions: tuple[Abstention, ...]
+    checks: tuple[str, ...]
+    """Names of the checks that ran."""
+    waived: tuple[Waived, ...] = ()
+    expired: tuple[Waiver, ...] = ()
+    """Waivers whose date has passed: they accept nothing any more."""
+    fail_on: Level = Level.ERROR
+    source: Source | None = field(default=None, repr=False, compare=False)
+    """The dataset itself, for pictures of the evidence."""
+
+    @property
+    def is_sound(self) -> bool:
+        """True where nothing at or above `fail_on` was found."""
+        return all(finding.level.rank > self.fail_on.rank for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`: `findings`, `abstentions`, `dataset`, and what was waived."""
+        return {
+            "findings": [finding.as_json() for finding in self.findings],
+            "abstentions": [abstention.as_json() for abstention in self.abstentions],
+            "dataset": self.dataset.as_json(),
+            "episodes_checked": self.episodes_checked,
+            "checks": list(self.checks),
+            "is_sound": self.is_sound,
+            "fail_on": self.fail_on.value,
+            "waived": [
+                {**waived.finding.as_json(), "reason": waived.waiver.reason, "expires": str(waived.waiver.expires)}
+                for waived in self.waived
+            ],
+            "expired_waivers": [
+                {"check": w.check, "reason": w.reason, "expires": str(w.expires)} for w in self.expired
+            ],
+        }
+
+
+class Examined(NamedTuple):
+    """What all checks say about one episode: verdicts now, rows for later."""
+
+    verdicts: list[Verdict]
+    rows: dict[str, Any]
+
+
+def check_dataset(
+    source: Source,
+    *,
+    suite: Suite | None = None,
+    keys: Sequence[str] | None = None,
+    workers: int | None = None,
+    today: datetime.date | None = None,
+    started: Callable[[int], None] = lambda episodes: None,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> Report:
+    """Check a dataset, or the episodes `keys` of it.
+
+    `started` is told the number of episodes, `advance` each time some are done: that is the progress bar.
+    The report does not depend on `workers`.
+
+    Raises:
+        DamagedData: the dataset's own index cannot be read.
+    """
+    suite = suite or Suite()
+    chosen = list(source.keys() if keys is None else keys)
+    overview = survey(source)
+    started(len(chosen))
+    if workers is None:
+        size = overview.total_bytes
+        workers = worker_count(source, len(chosen), size_bytes=size)
+    verdicts: list[Verdict] = []
+    rows: dict[str, list[Gathered]] = {name: [] for name in suite.checks()}
+    for key, examined, error in map_episodes(
+        source, partial(examine, suite=suite), keys=chosen, workers=workers, advance=advance
+    ):
+        if examined is None:
+            verdicts.append(_unreadable(key, error))
+            continue
+        verdicts += examined.verdicts
+        for name, row in examined.rows.items():
+            rows[name].append(Gathered(key, row))
+    verdicts += _judge_all(rows, suite, source)
+    return _report(overview, verdicts, suite, len(chosen), today or datetime.date.today(), source)
+
+
+def examine(episode: Episode, *, suite: Suite) -> Examined:
+    """All checks on one episode: what runs in each worker."""
+    verdicts: list[Verdict] = []
+    rows: dict[str, Any] = {}
+    for name in suite.checks():
+        leaf = shelf("checks")[name]
+        unmet = unmet_need(episode, leaf.NEEDS)
+        if unmet is not None:
+            verdicts.append(Abstention(name, unmet.reason, episode.id))
+            continue
+        try:
+            if hasattr(leaf, "gather"):
+                row = leaf.gather(episode, **suite.arguments(name, "gather"))
+                if isinstance(row, Abstention):
+                    verdicts.append(row)
+                elif row is not None:
+                    rows[name] = row
+            else:
+                verdicts += leaf.check(episode, **suite.arguments(name, "check"))
+        except (DamagedData, Unsupported) as damage:
+            # Said once, as a finding, by unreadable_data; the other checks only say that they could not look.
+            verdicts.append(Abstention(name, f"cannot be read: {damage}", episode.id))
+        except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
+            verdicts.append(_failed(name, failure, episode.id))
+    return Examined(verdicts, rows)
+
+
+def _judge_all(rows: dict[str, list[Gathered]], suite: Suite, source: Source) -> Iterator[Verdict]:
+    for name in suite.checks():
+        leaf: ModuleType = shelf("checks")[name]
+        if not hasattr(leaf, "judge"):
+            continue
+        try:
+            yield from list(leaf.judge(rows[name], source.facts(), **suite.arguments(name, "judge")))
+        except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
+            yield _failed(name, failure, None)
+
+
+def _failed(check: str, failure: Exception, episode: str | None) -> Abstention:
+    return Abstention(
+        check, f"the check itself failed: {type(failure).__name__}: {failure}. Please report this.", episode
+    )
+
+
+def _unreadable(key: str, error: RobokataError | None) -> Finding:
+    return Finding(
+        check="unreadable_data",
+        level=Level.ERROR,
+        message=str(error),
+        episode=key,
+        repair="restore the file from the original, or drop the episode",
+    )
+
+
+def _report(
+    overview: Survey, verdicts: list[Verdict], suite: Suite, count: int, today: datetime.date, source: Source
+) -> Report:
+    findings, waived = [], []
+    for verdict in verdicts:
+        if isinstance(verdict, Finding):
+            waiver = next((w for w in suite.waivers if w.covers(verdict, today)), None)
+            if waiver is None:
+                findings.append(verdict)
+            else:
+                waived.append(Waived(verdict, waiver))
+    # Python's sort is stable: inside a check the dataset's order stays.
+    findings.sort(key=lambda finding: (finding.level.rank, finding.check))
+    return Report(
+        dataset=overview,
+        episodes_checked=count,
+        findings=tuple(findings),
+        abstentions=tuple(v for v in verdicts if isinstance(v, Abstention)),
+        checks=suite.checks(),
+        waived=tuple(waived),
+        expired=tuple(w for w in suite.waivers if today > w.expires),
+        fail_on=suite.fail_on,
+        source=source,
+    )

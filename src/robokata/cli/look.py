@@ -1,0 +1,35 @@
+"""`kata look`: what is in a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def look(
+    path: Annotated[Path, typer.Argument(help="A dataset, a file of one, or a folder that holds some.")],
+    episode: Annotated[str | None, typer.Option(help="Go one level down: look at this episode.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="SQL condition on the table of episodes: \"steps > 100 AND split = 'train'\".")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="Insist on this format instead of recognising it.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Say what is in a dataset: format, robots, episodes, instructions, streams, and what it wrongly claims."""
+    from robokata.cli.console import datasets_at, print_json
+    from robokata.core.source import open_source
+    from robokata.survey import survey, survey_episode
+    from robokata.view.terminal import show_episode, show_survey
+
+    views = []
+    for found in datasets_at(path, format):
+        source = open_source(found.path, format=found.format)
+        views.append(survey_episode(source, episode) if episode is not None else survey(source, where=where))
+    if json:
+        answers = [view.as_json() for view in views]
+        print_json(answers[0] if len(answers) == 1 else {"datasets": answers})
+        return
+    for view in views:
+        (show_episode if episode is not None else show_survey)(view)  # type: ignore[operator]  # paired above

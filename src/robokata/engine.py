@@ -1,0 +1,147 @@
+"""One function over all episodes, on all cores, with the answer in the dataset's order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from typing import Generic, NamedTuple, TypeVar
+
+from robokata.core.episode import Episode
+from robokata.core.errors import MissingPart, RobokataError
+from robokata.core.require import require
+from robokata.core.source import EpisodeList, Source, open_source
+
+Result = TypeVar("Result")
+
+POOL_PAYS_ABOVE_BYTES = 20 * 2**20
+POOL_PAYS_ABOVE_EPISODES = 200
+"""A pool costs about a second to start, and one core checks some 20 MB of video or 200 short episodes in that time."""
+
+
+class Mapped(NamedTuple, Generic[Result]):
+    """What the function gave for one episode, or why it could not be asked."""
+
+    key: str
+    value: Result | None
+    error: RobokataError | None
+
+
+class WorkerDied(RobokataError):
+    """A worker process was killed while it read an episode: out of memory, or a library crashed on damaged bytes."""
+
+
+def worker_count(source: Source, episodes: int, *, size_bytes: int | None) -> int:
+    """Processes worth starting: one (this process) for small datasets, else one per core."""
+    if isinstance(source, EpisodeList) or episodes < 2:
+        return 1
+    is_small = (size_bytes or 0) < POOL_PAYS_ABOVE_BYTES and episodes < POOL_PAYS_ABOVE_EPISODES
+    return 1 if is_small else min(len(os.sched_getaffinity(0)), episodes)
+
+
+def map_episodes(
+    source: Source,
+    function: Callable[[Episode], Result],
+    *,
+    keys: Sequence[str],
+    workers: int = 1,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> Iterator[Mapped[Result]]:
+    """Apply `function` to each episode; results come in the order of `keys`, whatever the number of workers.
+
+    A damaged episode costs itself: its error comes instead of a value. The same holds for an episode that
+    kills its worker. At most a few results per worker wait in memory.
+    """
+    if workers <= 1:
+        for key in keys:
+            yield _apply(source, function, key)
+            advance(1)
+        return
+    yield from _map_in_pool(source, function, keys, workers, advance)
+
+
+def _apply(source: Source, function: Callable[[Episode], Result], key: str) -> Mapped[Result]:
+    try:
+        return Mapped(key, function(source.episode(key)), None)
+    except RobokataError as error:
+        return Mapped(key, None, error)
+
+
+def _map_in_pool(
+    source: Source,
+    function: Callable[[Episode], Result],
+    keys: Sequence[str],
+    workers: int,
+    advance: Callable[[int], None],
+) -> Iterator[Mapped[Result]]:
+    # Neighbouring episodes share files and row groups: a chunk goes to one worker. 8 chunks per worker keep all
+    # busy until the end.
+    size = max(1, min(64, len(keys) // (workers * 8)))
+    chunks = deque([list(keys[at : at + size]) for at in range(0, len(keys), size)])
+    running: deque[tuple[list[str], Future[list[Mapped[Result]]]]] = deque()
+    pool = _pool(workers)
+    try:
+        while chunks or running:
+            while chunks and len(running) < 3 * workers:
+                chunk = chunks.popleft()
+                running.append((chunk, pool.submit(_work, str(source.path), source.format, function, chunk)))
+            chunk, future = running.popleft()
+            try:
+                results = future.result()
+            except BrokenProcessPool:
+                # One of the chunks in flight killed its worker: each is done again, episode by episode.
+                suspects = [chunk, *(c for c, _ in running)]
+                running.clear()
+                pool.shutdown(wait=False, cancel_futures=True)
+                for suspect in suspects:
+                    for result in _one_by_one(source, function, suspect):
+                        yield result
+                        advance(1)
+                pool = _pool(workers)
+                continue
+            yield from results
+            advance(len(results))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _one_by_one(source: Source, function: Callable[[Episode], Result], keys: list[str]) -> Iterator[Mapped[Result]]:
+    for key in keys:
+        with _pool(1) as pool:
+            try:
+                yield from pool.submit(_work, str(source.path), source.format, function, [key]).result()
+            except BrokenProcessPool:
+                yield Mapped(
+                    key,
+                    None,
+                    WorkerDied(
+                        f"{source.path}: the process that read episode {key} was killed. Its files make a library "
+                        f"crash or need more memory than there is: restore them, or drop the episode."
+                    ),
+                )
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # Spawned, not forked: the parent has used Arrow's threads, and a fork of their locks deadlocks.
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
+    )
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One process per core: libraries must not start a thread pool of their own in each.
+    with suppress(MissingPart):
+        pyarrow = require("pyarrow", extra="tables")
+        pyarrow.set_cpu_count(1)
+        pyarrow.set_io_thread_count(1)
+
+
+def _work(path: str, format_name: str, function: Callable[[Episode], Result], keys: list[str]) -> list[Mapped[Result]]:
+    source = open_source(path, format=format_name)
+    return [_apply(source, function, key) for key in keys]

@@ -1,0 +1,266 @@
+"""What a LeRobot dataset says of itself: its metadata files, and how they compare with what is there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import numpy as np
+
+from robokata.core.clock import rate_fraction
+from robokata.core.errors import DamagedData, MediaMissing, RobokataError, TooLarge, Unsupported
+from robokata.core.source import Declaration
+from robokata.formats._lerobot import column_spec
+from robokata.formats._parquet import ParquetRows
+
+MAX_JSON_BYTES = 256 * 2**20
+"""Largest metadata file that is read: stats of 10,000 features would still be smaller."""
+INFO = "meta/info.json"
+
+
+def sniff_version(path: Path, version: str, *, structure: str) -> float:
+    """1.0 where meta/info.json says `version` (`v3`); 0.4 where it says no LeRobot version and `structure` exists."""
+    info = path / "meta" / "info.json"
+    try:
+        with info.open("rb") as file:
+            head = file.read(1 << 16)
+        looks_alike = (path / structure).exists()
+    except (OSError, ValueError):
+        return 0.0
+    said = head.partition(b'"codebase_version"')[2][:16]
+    if f'"{version}'.encode() in said:
+        return 1.0
+    if any(other in said for other in (b'"v1', b'"v2', b'"v3')):
+        return 0.0
+    return 0.4 if looks_alike else 0.0
+
+
+def read_json(path: Path) -> Any:
+    """A metadata file.
+
+    Raises:
+        MediaMissing: it does not exist.
+        TooLarge: it is beyond any metadata.
+        DamagedData: it is not JSON.
+    """
+    try:
+        return json.loads(bounded_bytes(path))
+    except json.JSONDecodeError as error:
+        raise DamagedData(path, f"not JSON: {error.msg}.", offset=error.pos, next_move="Restore it.") from None
+    # ValueError: a number of more digits than Python converts.
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise DamagedData(path, f"not JSON: {type(error).__name__}.", next_move="Restore it.") from None
+
+
+def bounded_bytes(path: Path) -> bytes:
+    """A metadata file as it lies.
+
+    Raises:
+        MediaMissing: it does not exist.
+        TooLarge: it is beyond any metadata.
+        DamagedData: the system cannot read it.
+    """
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise TooLarge(path, f"the metadata file is larger than {MAX_JSON_BYTES >> 20} MiB.")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None
+    except OSError as error:
+        raise DamagedData(path, f"cannot be read: {error.strerror}.") from None
+
+
+def read_info(root: Path, *, version: str) -> dict[str, Any]:
+    """`meta/info.json` with the two fields that nothing works without.
+
+    Raises:
+        Unsupported: it says another version than `version` (`v3`).
+        DamagedData: it is not an object, or lacks `features` or a usable `fps`.
+    """
+    path = root / "meta" / "info.json"
+    info = read_json(path)
+    if not isinstance(info, dict) or not isinstance(info.get("features"), dict):
+        raise DamagedData(path, "holds no object with 'features'.", next_move="Restore it from the original.")
+    said = info.get("codebase_version")
+    if isinstance(said, str) and not said.startswith(version):
+        raise Unsupported(f"{path}: 'codebase_version' is {said!r}, and this reads LeRobot {version}.x only.")
+    if not all(isinstance(feature, dict) for feature in info["features"].values()):
+        raise DamagedData(path, "a feature is not an object.", next_move="Restore it from the original.")
+    if rate_of(info) is None:
+        raise DamagedData(path, f"'fps' is {info.get('fps')!r}, not a rate.", next_move="Write the true rate there.")
+    return info
+
+
+def rate_of(info: Mapping[str, Any]) -> Fraction | None:
+    """The declared rate, exact, or None."""
+    fps = info.get("fps")
+    return rate_fraction(fps) if isinstance(fps, (int, float)) and not isinstance(fps, bool) else None
+
+
+def without_features(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What info.json holds beside the features, which the streams keep."""
+    return {name: value for name, value in info.items() if name != "features"}
+
+
+def text_or_none(value: Any) -> str | None:
+    """A field of info.json as text; absent and empty ones are None."""
+    return str(value) if value else None
+
+
+def split_ranges(splits: Any) -> dict[str, tuple[int, int]]:
+    """`{"train": "0:50"}` as episode numbers; entries that are no ranges are left out."""
+    ranges = {}
+    for name, text in (splits if isinstance(splits, dict) else {}).items():
+        low, colon, high = str(text).partition(":")
+        # Ten digits: more episodes than that nobody has, and int() refuses thousands of digits.
+        if colon and low.strip().isdecimal() and high.strip().isdecimal() and max(len(low), len(high)) <= 10:
+            ranges[str(name)] = (int(low), int(high))
+    return ranges
+
+
+def split_of(ranges: Mapping[str, tuple[int, int]], number: int) -> str | None:
+    """Split whose range holds an episode's number; None where there is none."""
+    return next((name for name, (low, high) in ranges.items() if low <= number < high), None)
+
+
+def split_declarations(splits: Any, episodes: int, where: str) -> Iterator[Declaration]:
+    """What each split's range promises, beside the episodes that exist."""
+    for name, (low, high) in split_ranges(splits).items():
+        found = f"{low}:{min(high, episodes)}"
+        hint = f"the split reaches beyond the {episodes} episodes that exist" if high > episodes else ""
+        yield Declaration(f"splits.{name}", f"{low}:{high}", found, where, hint)
+
+
+def statistics_from(raw: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Declared statistics as arrays; entries that are not numbers are left out."""
+    out: dict[str, dict[str, Any]] = {}
+    for feature, quantities in (raw if isinstance(raw, dict) else {}).items():
+        for name, value in (quantities if isinstance(quantities, dict) else {}).items():
+            try:
+                out.setdefault(str(feature), {})[str(name)] = np.asarray(value, dtype=np.float64)
+            except (ValueError, TypeError, OverflowError):
+                continue
+    return out
+
+
+def statistics_file(root: Path) -> Mapping[str, Mapping[str, Any]]:
+    """`meta/stats.json`, empty where the dataset has none.
+
+    Raises:
+        DamagedData: it is not JSON.
+    """
+    try:
+        return statistics_from(read_json(root / "meta" / "stats.json"))
+    except MediaMissing:
+        return {}
+
+
+def path_from(root: Path, info: Mapping[str, Any], field: str, default: str, parts: Mapping[str, Any]) -> Path:
+    """A file of the dataset from its template in info.json.
+
+    Raises:
+        DamagedData: the template is none, or leads out of the dataset.
+    """
+    template = info.get(field) or default
+    where = root / "meta" / "info.json"
+    try:
+        # Only whole names are filled in: a template that reaches into an object ("{key.__class__}") is refused,
+        # and so is a width ("{key:999999999d}") that asks for gigabytes of zeros.
+        pieces = [(name, width or "") for _, name, width, _ in Formatter().parse(template) if name is not None]
+        if any(name not in parts or len(width) > 4 for name, width in pieces):
+            raise ValueError(f"unknown field in {[name for name, _ in pieces]}")
+        path = Path(template.format(**parts))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise DamagedData(where, f"{field!r} is no usable template: {template!r} ({error}).") from None
+    if path.is_absolute() or ".." in path.parts or "\0" in str(path):
+        raise DamagedData(where, f"{field!r} leads out of the dataset: {template!r}.")
+    return root / path
+
+
+def is_there(path: Path | None) -> bool:
+    """True where a file exists; a name that no file system takes does not."""
+    try:
+        return path is not None and path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+class Later(Mapping[str, Any]):
+    """A mapping that is read at first use. A class, because it keeps what it has read."""
+
+    def __init__(self, load: Callable[[], Mapping[str, Any]]) -> None:
+        self._load = load
+
+    @cached_property
+    def _kept(self) -> Mapping[str, Any]:
+        return self._load()
+
+    def __getitem__(self, key: str) -> Any:
+        return self._kept[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+def column_declarations(features: Mapping[str, Mapping[str, Any]], known: Mapping[str, Any]) -> Iterator[Declaration]:
+    """Declared features that should be columns, beside the columns of one table and their number types."""
+    for name, feature in features.items():
+        if name in known:
+            spec = column_spec(known[name], feature)
+            yield Declaration(f"feature {name}", "a column", "a column", INFO)
+            if spec.dtype.kind in "fiub" and feature.get("dtype") not in (None, "image", "video"):
+                yield Declaration(f"dtype of {name}", str(feature["dtype"]), spec.dtype.name, INFO)
+        elif feature.get("dtype") not in ("video", "image"):
+            yield Declaration(f"feature {name}", "a column", "no column", INFO)
+    for name in known:
+        if name not in features:
+            yield Declaration(f"feature {name}", "not declared", "a column", INFO)
+    for name in ("frame_index", "episode_index", "index", "timestamp", "task_index"):
+        if name not in features and name not in known:
+            hint = "loaders that count frames by it fail" if name == "frame_index" else ""
+            yield Declaration(f"column {name}", "a column", "no column", "the layout of LeRobot", hint)
+
+
+def column_bytes(parquet: ParquetRows, files: Iterable[Path], features: Sequence[str]) -> dict[str, int]:
+    """Compressed bytes of each feature in some tables, from their footers; damaged files count nothing."""
+    sizes: dict[str, int] = {}
+    owners: dict[str, str] = {}
+    for file in files:
+        try:
+            metadata = parquet.file(file).metadata
+        except RobokataError:
+            continue
+        for group in range(metadata.num_row_groups):
+            chunks = metadata.row_group(group)
+            for number in range(metadata.num_columns):
+                column = chunks.column(number)
+                path = column.path_in_schema
+                if path not in owners:
+                    # `observation.state.list.element` belongs to `observation.state`.
+                    own = [name for name in features if path == name or path.startswith(f"{name}.")]
+                    owners[path] = max(own, key=len, default=path)
+                sizes[owners[path]] = sizes.get(owners[path], 0) + column.total_compressed_size
+    return sizes
+
+
+def files_below(folder: Path, suffix: str) -> Iterator[Path]:
+    """Files of one suffix, by name, in no order."""
+    for where, _, names in os.walk(folder):
+        yield from (Path(where, name) for name in names if name.endswith(suffix))
+
+
+def size_of(file: Path) -> int:
+    """Bytes of a file, 0 where it cannot be asked."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

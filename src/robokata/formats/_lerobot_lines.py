@@ -1,0 +1,141 @@
+"""The .jsonl files of LeRobot v2: an object per line, and a broken line costs that line only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robokata.core.errors import DamagedData
+from robokata.formats._lerobot_facts import bounded_bytes
+
+MAX_LINE_BYTES = 64 * 2**20
+"""Longest line of statistics that is read: 1,000 features of 1,000 numbers each stay below it."""
+_NUMBER = re.compile(rb'"episode_index"\s*:\s*(\d{1,15})\b')
+
+
+class BrokenLine(NamedTuple):
+    """A line of a .jsonl file that cannot be read."""
+
+    number: int
+    """From 1, as editors count."""
+    offset: int
+    """Byte at which the line starts."""
+    reason: str
+    data: bytes
+
+
+class Lines(NamedTuple):
+    """The objects of a .jsonl file, and the lines that are none."""
+
+    objects: list[dict[str, Any]]
+    broken: list[BrokenLine]
+
+
+def read_lines(path: Path) -> Lines:
+    """A .jsonl file; a broken line costs that line only.
+
+    Raises:
+        MediaMissing: it does not exist.
+        TooLarge: it is beyond any metadata.
+    """
+    lines = Lines([], [])
+    offset = 0
+    for number, data in enumerate(bounded_bytes(path).split(b"\n"), start=1):
+        if data.strip():
+            read = parse_line(data)
+            if isinstance(read, dict):
+                lines.objects.append(read)
+            else:
+                lines.broken.append(BrokenLine(number, offset, read, data))
+        offset += len(data) + 1
+    return lines
+
+
+def parse_line(data: bytes) -> dict[str, Any] | str:
+    """The object of one line, or why there is none."""
+    try:
+        read = json.loads(data)
+    except json.JSONDecodeError as error:
+        return f"not JSON: {error.msg}"
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        return f"not JSON: {type(error).__name__}"
+    return read if isinstance(read, dict) else f"not an object: {type(read).__name__}"
+
+
+def line_of_episode(data: bytes) -> int | None:
+    """Number of the episode that a line is about, without parsing it; None where it does not show."""
+    match = _NUMBER.search(data)
+    return int(match[1]) if match else None
+
+
+class StatisticsLines:
+    """`meta/episodes_stats.jsonl`, read line by line when asked. A class, because it keeps where the lines start.
+
+    The file holds some kilobytes per episode: parsing it whole for one episode of 10,000 would take seconds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def places(self) -> Mapping[int, int]:
+        """Byte at which each episode's line starts; empty where there is no file."""
+        places: dict[int, int] = {}
+        try:
+            with self.path.open("rb") as file:
+                start = 0
+                while line := file.readline(MAX_LINE_BYTES):
+                    number = line_of_episode(line)
+                    if number is not None:
+                        places.setdefault(number, start)
+                    start += len(line)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise DamagedData(self.path, f"cannot be read: {error.strerror}.") from None
+        return places
+
+    def of(self, number: int) -> Mapping[str, Any]:
+        """The statistics of one episode as they are written; empty where the file has none.
+
+        Raises:
+            DamagedData: the episode's line is broken.
+        """
+        start = self.places.get(number)
+        if start is None:
+            return {}
+        with self.path.open("rb") as file:
+            file.seek(start)
+            read = parse_line(file.readline(MAX_LINE_BYTES))
+        if not isinstance(read, dict):
+            raise DamagedData(
+                self.path,
+                f"the line of episode {number} is broken: {read}.",
+                offset=start,
+                next_move="Restore the line from the original.",
+            )
+        statistics = read.get("stats")
+        return statistics if isinstance(statistics, dict) else {}
+
+
+class Listed(NamedTuple):
+    """What meta/episodes.jsonl says of one episode."""
+
+    tasks: tuple[str, ...]
+    length: int | None
+    extra: Mapping[str, Any]
+
+
+def listed_from(line: Mapping[str, Any]) -> Listed:
+    """One line of meta/episodes.jsonl; what is not what it should be counts as not said."""
+    tasks, length = line.get("tasks"), line.get("length")
+    texts = tasks if isinstance(tasks, list) else [tasks]
+    return Listed(
+        tuple(dict.fromkeys(str(text) for text in texts if text is not None)),
+        length if isinstance(length, int) and 0 <= length < 2**53 else None,
+        {name: value for name, value in line.items() if name not in ("episode_index", "tasks", "length")},
+    )

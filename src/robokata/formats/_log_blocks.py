@@ -1,0 +1,96 @@
+"""Compressed chunks of a robot log, unpacked within bounds."""
+
+from __future__ import annotations
+
+import bz2
+import os
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupported
+from robokata.core.require import require
+
+MAX_CHUNK = 1 << 30
+"""Largest chunk that is decompressed, 1 GiB: writers cut at 768 kB (C++) to 4 MB; Foxglove refuses above 2 GB."""
+MAX_RATIO = 33_000
+"""Best ratio that zstd can reach: one block of 128 KiB repeats a byte and takes 4 bytes (RFC 8878, 3.1.1.2)."""
+
+
+class FileBytes:
+    """Bytes of a file by offset. A class, because it closes the file when nobody needs it any more."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise MediaMissing(path, "the file is not there.") from None
+        except OSError as error:
+            raise DamagedData(path, f"cannot be opened: {error.strerror}.") from None
+        weakref.finalize(self, os.close, self._handle)
+        self.path = path
+        self.size = os.fstat(self._handle).st_size
+
+    def at(self, offset: int, length: int) -> bytes:
+        """Bytes from an offset; fewer where the file ends."""
+        try:
+            return os.pread(self._handle, length, offset)
+        except OSError as error:
+            raise DamagedData(self.path, f"cannot be read: {error.strerror}.", offset=offset) from None
+
+
+class BlockCache:
+    """Decompressed chunks, the last few. A class, because it remembers."""
+
+    def __init__(self, load: Callable[[int], bytes], *, kept_bytes: int = 64_000_000) -> None:
+        # 64 MB: fifteen chunks of the usual 4 MB, so that pictures read in order decompress each chunk once.
+        self._load, self._kept_bytes = load, kept_bytes
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+
+    def __getitem__(self, block: int) -> bytes:
+        if block not in self._kept:
+            self._kept[block] = self._load(block)
+            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._kept_bytes:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(block)
+        return self._kept[block]
+
+
+def decompressed(packed: bytes, size: int, compression: str, *, path: Path, at: int) -> bytes:
+    """A chunk's bytes; `size` is what its header promises, and is vetted before anything is allocated.
+
+    Raises:
+        TooLarge: more than `MAX_CHUNK`.
+        DamagedData: the bytes do not decompress, or to another size.
+        Unsupported: a compression that we do not know.
+    """
+    if size > MAX_CHUNK:
+        raise TooLarge(path, f"a chunk claims {size} bytes.", offset=at)
+    if compression in ("zstd", "lz4") and size > MAX_RATIO * len(packed) + 1024:
+        raise TooLarge(path, f"a chunk of {len(packed)} bytes claims to hold {size}.", offset=at)
+    if compression in ("", "none"):
+        data = packed
+    elif compression == "bz2":
+        try:
+            data = bz2.BZ2Decompressor().decompress(packed, max_length=size + 1)
+        except (OSError, ValueError) as error:
+            raise DamagedData(path, f"the chunk does not decompress: {error}.", offset=at) from None
+    elif compression == "zstd":
+        zstandard = require("zstandard", extra="ros")
+        try:
+            # A stream with a limit: the frame's own header may claim any size.
+            data = zstandard.ZstdDecompressor().stream_reader(packed).read(size + 1)
+        except zstandard.ZstdError as error:
+            raise DamagedData(path, f"the chunk does not decompress: {error}.", offset=at) from None
+    elif compression == "lz4":
+        lz4 = require("lz4.frame", extra="ros")
+        try:
+            data = lz4.LZ4FrameDecompressor().decompress(packed, max_length=size + 1)
+        except RuntimeError as error:
+            raise DamagedData(path, f"the chunk does not decompress: {error}.", offset=at) from None
+    else:
+        raise Unsupported(f"{path}: chunks compressed with {compression!r}; Robokata reads zstd, lz4 and bz2.")
+    if len(data) != size:
+        raise DamagedData(path, f"the chunk promises {size} bytes and holds {len(data)}.", offset=at)
+    return bytes(data)

@@ -1,0 +1,182 @@
+"""Pictures in the messages of a robot log, read one message at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.errors import DamagedData, TooLarge, Unsupported
+from robokata.core.stream import Kind, Stream
+from robokata.core.values import Index, IndexedValues, Values, ordinals
+from robokata.media.images import EncodedImages, RawImages, probe
+from robokata.media.video import MAX_PIXELS
+
+_DEPTH_PREFIX_BYTES = 12
+"""compressed_depth_image_transport puts its ConfigHeader (an enum and two floats) before the PNG."""
+
+
+class _Layout(NamedTuple):
+    """How one pixel of a raw image lies in memory, and how it is handed out."""
+
+    dtype: str
+    channels: int
+    order: tuple[int, ...] | None = None
+    """Channels as red, green, blue; None where they are in order, or have none."""
+    scale: float = 1.0
+    """Brings the numbers to 0..255 for a look at the brightness."""
+
+
+_LAYOUTS: Mapping[str, _Layout] = {
+    "rgb8": _Layout("u1", 3),
+    "rgba8": _Layout("u1", 4),
+    "bgr8": _Layout("u1", 3, (2, 1, 0)),
+    "bgra8": _Layout("u1", 4, (2, 1, 0, 3)),
+    "8UC3": _Layout("u1", 3),
+    "8UC4": _Layout("u1", 4),
+    "mono8": _Layout("u1", 1),
+    "8UC1": _Layout("u1", 1),
+    "mono16": _Layout("u2", 1),
+    "16UC1": _Layout("u2", 1),
+    # 25.5: metres of an indoor depth camera, 10 m is white.
+    "32FC1": _Layout("f4", 1, scale=25.5),
+}
+"""Encodings of sensor_msgs/image_encodings.hpp that are plain arrays; Bayer and YUV stay messages."""
+
+
+class TopicView(Protocol):
+    """What this module needs to know of a topic."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def where(self) -> str: ...
+    @property
+    def topic(self) -> Any: ...
+    @property
+    def log(self) -> Any: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def stream(self) -> Callable[..., Stream]: ...
+    def parts(self, number: int) -> Mapping[str, Any]: ...
+
+
+class MessageValues:
+    """Messages as bytes, read one by one. A class, because numpy would cut the zeros off their ends."""
+
+    dtype: np.dtype[Any] = np.dtype(object)
+
+    def __init__(self, count: int, load: Callable[[int], bytes]) -> None:
+        self._count, self._load = count, load
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self._count,)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        wanted = ordinals(index, self._count)
+        out = np.empty(len(wanted), object)
+        for row, number in enumerate(wanted):
+            out[row] = self._load(int(number))
+        return out.reshape(()) if isinstance(index, (int, np.integer)) else out
+
+    def __repr__(self) -> str:
+        return f"MessageValues({self._count})"
+
+
+def is_picture_type(bare: str) -> bool:
+    """True for the message types that hold one picture each."""
+    return bare in ("CompressedImage", "CompressedVideo", "Image", "RawImage")
+
+
+def picture_stream(view: TopicView) -> Stream | None:
+    """The topic as pictures, or None where it holds none, or none that is read (then it stays messages)."""
+    bare = view.type.partition("/")[2]
+    if not is_picture_type(bare) or view.log.decoders[view.number] is None:
+        return None
+    try:
+        first = view.parts(0)
+    except (DamagedData, Unsupported):
+        return None
+    if not isinstance(first.get("data"), bytes):
+        return None
+    if bare in ("Image", "RawImage"):
+        return _raw_stream(view, first)
+    return _encoded_stream(view, first)
+
+
+def _encoded_stream(view: TopicView, first: Mapping[str, Any]) -> Stream:
+    said = str(first.get("format", ""))
+    skip = _DEPTH_PREFIX_BYTES if "compressedDepth" in said else 0
+    extra: dict[str, Any] = {"format": said}
+    if skip:
+        extra["depth_prefix"] = first["data"][:skip]
+    try:
+        codec = probe(first["data"][skip:], where=view.where).codec
+    except (DamagedData, Unsupported) as reason:
+        messages = MessageValues(view.samples, lambda i: bytes(view.log.message(view.number, i).data))
+        if "jp" not in said and "png" not in said:
+            # h264 and its like: a message is no picture of its own.
+            return view.stream(
+                view.topic.name, messages, kind=Kind.MESSAGE, encoding=said or None, extra={**extra, "why": str(reason)}
+            )
+        codec = "jpeg" if "jp" in said else "png"
+    values = EncodedImages(view.samples, lambda i: bytes(view.parts(i)["data"][skip:]), where=view.where)
+    return view.stream(view.topic.name, values, kind=Kind.IMAGE, encoding=codec, extra=extra)
+
+
+def _raw_stream(view: TopicView, first: Mapping[str, Any]) -> Stream | None:
+    encoding = str(first.get("encoding", ""))
+    layout = _LAYOUTS.get(encoding)
+    extra = {"image_encoding": encoding}
+    if layout is None:
+        messages = MessageValues(view.samples, lambda i: bytes(view.log.message(view.number, i).data))
+        return view.stream(view.topic.name, messages, kind=Kind.MESSAGE, encoding=f"raw:{encoding}", extra=extra)
+    height, width = int(first["height"]), int(first["width"])
+    if not 0 < height * width <= MAX_PIXELS:
+        raise TooLarge(view.where, f"an image claims {width} x {height} pixels.")
+    # Depth has no channels; grey pictures keep theirs.
+    flat = layout.dtype != "u1"
+    shape = (view.samples, height, width) if flat else (view.samples, height, width, layout.channels)
+
+    def load(number: int) -> NDArray[Any]:
+        return unpacked(view.parts(number), layout, (height, width, encoding), f"{view.where}, message {number}")
+
+    values: Values = IndexedValues(shape, layout.dtype, load)
+    images = RawImages(values, where=view.where, scale=layout.scale)
+    return view.stream(view.topic.name, images, kind=Kind.IMAGE, encoding="raw", extra=extra)
+
+
+def unpacked(parts: Mapping[str, Any], layout: _Layout, expected: tuple[int, int, str], where: str) -> NDArray[Any]:
+    """One raw image as an array (H, W, C), or (H, W) for depth, colours as red, green, blue."""
+    height, width, encoding = expected
+    found = (int(parts["height"]), int(parts["width"]), str(parts["encoding"]))
+    if found != expected:
+        raise DamagedData(
+            where, f"the image is {found[1]} x {found[0]} {found[2]}, the first {width} x {height} {encoding}."
+        )
+    item = np.dtype((">" if parts.get("is_bigendian") else "<") + layout.dtype)
+    row_bytes = width * layout.channels * item.itemsize
+    step, data = int(parts["step"]), parts["data"]
+    if step < row_bytes or step * (height - 1) + row_bytes > len(data):
+        raise DamagedData(
+            where, f"{len(data)} bytes with rows of {step} cannot hold {width} x {height} pixels of {encoding}."
+        )
+    whole = np.frombuffer(data, np.uint8)
+    if len(data) >= step * height:
+        rows = whole[: step * height].reshape(height, step)[:, :row_bytes]
+    else:
+        rows = np.stack([whole[y * step : y * step + row_bytes] for y in range(height)])
+    pixels = np.ascontiguousarray(rows).view(item).reshape(height, width, layout.channels)
+    if layout.order is not None:
+        pixels = pixels[..., list(layout.order)]
+    pixels = pixels.astype(layout.dtype, copy=False)
+    return pixels[..., 0] if layout.dtype != "u1" else pixels

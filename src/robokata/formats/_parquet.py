@@ -1,0 +1,145 @@
+"""Rows of Parquet tables, with what is damaged in them told by file."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from robokata.core.errors import DamagedData, MediaMissing, TooLarge
+from robokata.core.require import require
+
+MAX_ROW_GROUP_BYTES = 4 * 2**30
+"""Largest decoded row group: LeRobot aims at 100 MB per file, PNG images in a table reach ten times that."""
+MAX_ROWS = 50_000_000
+"""Most rows that one file may claim: nine days at 60 Hz. Every row costs memory in the clock before it is read."""
+
+
+class ParquetRows:
+    """Rows of Parquet files by number, with the last row groups kept decoded.
+
+    A class, because it keeps files open and row groups decoded: reading all episodes of a packed file in
+    order decodes each row group once.
+    """
+
+    def __init__(self, *, keep_files: int = 32, keep_groups: int = 2) -> None:
+        self._keep_files, self._keep_groups = keep_files, keep_groups
+        self._files: OrderedDict[Path, Any] = OrderedDict()
+        self._groups: OrderedDict[tuple[Path, int, tuple[str, ...]], Any] = OrderedDict()
+        self._last: tuple[tuple[Path, int, int, tuple[str, ...]], Any] | None = None
+
+    def file(self, path: Path) -> Any:
+        """The open file.
+
+        Raises:
+            MediaMissing: it does not exist.
+            TooLarge: its footer claims more rows than any recording has.
+            DamagedData: it is no Parquet file, or its footer is broken.
+        """
+        if path in self._files:
+            self._files.move_to_end(path)
+            return self._files[path]
+        if not path.exists():
+            raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.")
+        parquet = require("pyarrow.parquet", extra="tables")
+        opened = guarded(path, lambda: parquet.ParquetFile(path, page_checksum_verification=True))
+        guarded(path, lambda: _check_footer(path, opened.metadata))
+        self._files[path] = opened
+        while len(self._files) > self._keep_files:
+            self._files.popitem(last=False)[1].close()
+        return opened
+
+    def columns(self, path: Path) -> dict[str, Any]:
+        """Arrow type of each column."""
+        schema = guarded(path, lambda: self.file(path).schema_arrow)
+        return {field.name: field.type for field in schema}
+
+    def count(self, path: Path) -> int:
+        """Number of rows, from the footer."""
+        return int(self.file(path).metadata.num_rows)
+
+    def rows(self, path: Path, first: int, count: int, columns: tuple[str, ...]) -> Any:
+        """Rows first..first+count-1 of some columns, as an Arrow table.
+
+        Raises:
+            TooLarge: a row group claims to decode to more than any real one.
+            DamagedData: the pages cannot be read.
+        """
+        key = (path, first, count, columns)
+        # The streams of an episode ask one by one: an episode of many row groups must not be decoded for each.
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._read_rows(path, first, count, columns))
+        return self._last[1]
+
+    def _read_rows(self, path: Path, first: int, count: int, columns: tuple[str, ...]) -> Any:
+        metadata = self.file(path).metadata
+        pieces, start = [], 0
+        for group in range(metadata.num_row_groups):
+            size = metadata.row_group(group).num_rows
+            if start < first + count and start + size > first:
+                table = self._group(path, group, columns)
+                low, high = max(0, first - start), min(size, first + count - start)
+                pieces.append(table.slice(low, high - low))
+            start += size
+        pyarrow = require("pyarrow", extra="tables")
+        if not pieces:
+            return guarded(path, lambda: self.file(path).schema_arrow.empty_table().select(list(columns)))
+        return pieces[0] if len(pieces) == 1 else pyarrow.concat_tables(pieces)
+
+    def _group(self, path: Path, group: int, columns: tuple[str, ...]) -> Any:
+        key = (path, group, columns)
+        if key in self._groups:
+            self._groups.move_to_end(key)
+            return self._groups[key]
+        metadata = self.file(path).metadata.row_group(group)
+        if metadata.total_byte_size > MAX_ROW_GROUP_BYTES:
+            raise TooLarge(path, f"row group {group} claims to decode to {metadata.total_byte_size / 2**30:.1f} GiB.")
+        table = guarded(path, lambda: self.file(path).read_row_group(group, columns=list(columns)))
+        if len(table) != metadata.num_rows:
+            raise DamagedData(
+                path,
+                f"row group {group} holds {len(table)} rows, and the footer promises {metadata.num_rows}.",
+                next_move="Restore it from the original.",
+            )
+        self._groups[key] = table
+        while len(self._groups) > self._keep_groups:
+            self._groups.popitem(last=False)
+        return table
+
+
+def guarded(path: Path, read: Callable[[], Any], *, what: str = "Parquet") -> Any:
+    """Run one call of pyarrow; what it raises becomes damage of this file.
+
+    Raises:
+        MediaMissing: the file does not exist.
+        DamagedData: pyarrow cannot read it.
+    """
+    pyarrow = require("pyarrow", extra="tables")
+    try:
+        return read()
+    # OverflowError: a size in the file that does not fit the machine's integers; NotImplementedError and TypeError:
+    # flipped bits that name a codec, a type or a version which does not exist.
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError, NotImplementedError) as e:
+        if isinstance(e, FileNotFoundError):
+            raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None
+        # Only the first line, and no control characters: the library repeats what it found in the file.
+        first = str(e).splitlines()[0][:300] if str(e) else type(e).__name__
+        reason = "".join(c if c.isprintable() else "?" for c in first)
+        raise DamagedData(
+            path, f"cannot be read as {what}: {reason}", next_move="Restore it from the original."
+        ) from None
+    except MemoryError:
+        raise TooLarge(path, "a size in the file asks for more memory than there is.") from None
+
+
+def _check_footer(path: Path, metadata: Any) -> None:
+    sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    if metadata.num_rows > MAX_ROWS or max(sizes, default=0) > MAX_ROWS:
+        raise TooLarge(path, f"the footer claims {metadata.num_rows} rows.")
+    if min(sizes, default=0) < 0 or sum(sizes) != metadata.num_rows:
+        raise DamagedData(
+            path,
+            f"the footer claims {metadata.num_rows} rows, and its row groups add up to {sum(sizes)}.",
+            next_move="Restore it from the original.",
+        )

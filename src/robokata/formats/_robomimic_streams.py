@@ -1,0 +1,83 @@
+"""Which datasets of a robomimic demonstration are streams, and what each is for."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from robokata.core.clock import NS_PER_S, ClockQuality, grid_clock
+from robokata.core.stream import Role, Stream
+from robokata.formats._hdf5 import Container
+from robokata.formats._hdf5_streams import stream_of
+from robokata.formats._hdf5_values import Table
+
+_STEP_GROUPS = ("obs", "next_obs", "states", "actions", "rewards", "dones", "action_dict", "datagen_info")
+_MATRIX_ROWS = 4
+"""In the groups of steps, a dataset of at most 4 rows in an episode of over 8 is a calibration matrix (3 x 3,
+3 x 4, 4 x 4) or one constant, not a stream that lost its samples."""
+_ROBOT = re.compile(
+    r"^(robot\d*_|ee_|eef_|gripper_|joint_|robot_states|robot_joint|proprio|qpos$|qvel$)|(^|/)articulation/robot"
+)
+_ROLES = {
+    "rewards": Role.REWARD,
+    "dones": Role.ENDING,
+    "terminals": Role.ENDING,
+    "timeouts": Role.ENDING,
+    "terminated": Role.ENDING,
+    "truncated": Role.ENDING,
+    "success": Role.ENDING,
+    "successes": Role.ENDING,
+}
+
+
+def steps_of(tables: Sequence[Table], declared: int | None) -> int | None:
+    """Steps of the episode: as many as actions, else as declared, else as most datasets have."""
+    for table in tables:
+        if table.name == "actions" and table.shape:
+            return table.shape[0]
+    if declared is not None:
+        return declared
+    lengths = Counter(table.shape[0] for table in tables if table.shape)
+    return lengths.most_common(1)[0][0] if lengths else None
+
+
+def is_stream(table: Table, steps: int | None) -> bool:
+    """True where the first axis of a dataset is time; the rest goes to `Episode.extra`."""
+    top = table.name.partition("/")[0]
+    if not table.shape or steps is None or top == "initial_state" or table.content == "references":
+        return False
+    if table.content == "text" and len(table.shape) > 1:
+        return False
+    if table.shape[0] in (steps, steps + 1):
+        return True
+    is_matrix = table.shape[0] <= _MATRIX_ROWS and steps > 2 * _MATRIX_ROWS
+    return top in _STEP_GROUPS and not (is_matrix and len(table.shape) < 4 and table.shape[0] > 0)
+
+
+def robomimic_stream(box: Container, table: Table, rate_hz: Fraction | None) -> Stream:
+    """One dataset of a demonstration as a stream, on the grid of the declared rate where there is one."""
+    extra: dict[str, Any] = {}
+    start_ns = 0
+    if table.name.startswith("next_obs/"):
+        # What the robot saw after the step: obs, one step later, written a second time.
+        start_ns = NS_PER_S if rate_hz is None else round(NS_PER_S / rate_hz)
+        extra = {"copy_of": "obs/" + table.name.removeprefix("next_obs/"), "steps_later": 1}
+    clock = grid_clock(table.shape[0], rate_hz, quality=ClockQuality.DECLARED, start_ns=start_ns)
+    return stream_of(box, table, name=table.name, role=_role(table.name), clock=clock, extra=extra)
+
+
+def _role(name: str) -> Role:
+    top, _, rest = name.partition("/")
+    if top == "next_obs":
+        return Role.BOOKKEEPING
+    if top in ("actions", "actions_abs", "action_dict"):
+        return Role.ACTION
+    if top in _ROLES:
+        return _ROLES[top]
+    if _ROBOT.search(rest if top in ("obs", "states") else name):
+        return Role.STATE
+    # `states` is the simulator's whole state, of the robot and of everything else.
+    return Role.SENSOR if top in ("obs", "states") and rest != "actions" else Role.UNKNOWN

@@ -1,0 +1,177 @@
+"""One SQLite file of a ROS 2 bag (`.db3`), read without being touched."""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.errors import DamagedData, MediaMissing, TooLarge, UntrustedContent
+from robokata.core.require import require
+from robokata.core.source import Declaration
+from robokata.formats._log import Message, Topic, TopicIndex
+from robokata.formats._log_decode import Schema
+
+HEADER = b"SQLite format 3\0"
+MAX_MESSAGE = 1 << 28
+"""Largest message, 256 MiB: an 8K picture of 16-bit RGB has 200 MB."""
+MAX_UNPACKED = 1 << 30
+"""Largest `.db3.zstd` that is unpacked, 1 GiB: SQLite needs the whole file in memory then."""
+_NEXT_MOVE = "Restore it from its origin, or save what is left with 'sqlite3 FILE .recover'."
+
+
+class SqliteFile:
+    """An open `.db3`. A class, because it keeps the connection and the index."""
+
+    version: str | None = None
+
+    def __init__(self, path: Path, *, is_message_packed: int = 0) -> None:
+        self.path = path
+        self.extra: Mapping[str, Any] = {}
+        self._is_message_packed = bool(is_message_packed)
+        self._declared: list[Declaration] = []
+        self._connection = self._connect()
+        weakref.finalize(self, self._connection.close)
+        self._refuse_programs()
+        self._ids, self.topics = self._topics()
+        self._rows: list[tuple[int, int, int]] | None = None
+        pending = path.with_name(path.name + "-wal")
+        if pending.exists() and pending.stat().st_size:
+            hint = "messages in the write-ahead log are not read: open and close the bag once with SQLite"
+            self._declared.append(Declaration("write-ahead log", "empty", "pending messages", str(pending), hint))
+
+    def span_ns(self) -> tuple[int, int] | None:
+        """First and last receive time, from SQLite's own index."""
+        row = self._query("SELECT min(timestamp), max(timestamp) FROM messages")[0]
+        if not all(isinstance(value, int) for value in row):
+            return None
+        return int(row[0]), int(row[1])
+
+    def counts(self) -> Sequence[int]:
+        """Messages per topic."""
+        rows = self._query("SELECT topic_id, count(*) FROM messages GROUP BY topic_id")
+        counts = dict(rows)
+        return [int(counts.get(number, 0)) for number in self._ids]
+
+    def declarations(self) -> Sequence[Declaration]:
+        """What the file states of itself, beside what was found."""
+        return self._declared
+
+    def index(self, topic: int) -> TopicIndex:
+        """Where the messages of one topic lie, in the order in which they were written.
+
+        Raises:
+            DamagedData: the table cannot be read.
+        """
+        if self._rows is None:
+            self._rows = self._query("SELECT id, topic_id, timestamp FROM messages ORDER BY id")
+            if not all(isinstance(value, int) for row in self._rows for value in row):
+                raise DamagedData(self.path, "the table of messages holds a stamp that is no number.")
+        mine = [(number, time) for number, owner, time in self._rows if owner == self._ids[topic]]
+        table = np.asarray(mine, np.int64).reshape(-1, 2)
+        places = np.zeros((len(table), 3), np.int64)
+        places[:, 2] = table[:, 0]
+        return TopicIndex(table[:, 1], places)
+
+    def read(self, topic: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[Message]:
+        """Messages at places.
+
+        Raises:
+            DamagedData: a message cannot be read.
+        """
+        for owner, number in zip(topic.tolist(), places[:, 2].tolist(), strict=True):
+            rows = self._query("SELECT topic_id, timestamp, data FROM messages WHERE id = ?", number)
+            if not rows or rows[0][0] != self._ids[owner] or not isinstance(rows[0][2], bytes):
+                raise DamagedData(self.path, f"message {number} is not where the table says.", next_move=_NEXT_MOVE)
+            data = rows[0][2]
+            if self._is_message_packed:
+                data = unzstd(data, MAX_MESSAGE, where=self.path)
+            yield Message(int(rows[0][1]), None, data)
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            raise MediaMissing(self.path, "the file is not there.")
+        try:
+            if self.path.suffix == ".zstd":
+                packed = self.path.read_bytes()
+                connection = sqlite3.connect(":memory:", check_same_thread=False)
+                connection.deserialize(unzstd(packed, MAX_UNPACKED, where=self.path))
+            else:
+                # Immutable: no lock, no journal, no -shm file beside the user's data.
+                address = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
+                connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_MESSAGE)
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA query_only = ON")
+        except (sqlite3.Error, OSError) as error:
+            raise DamagedData(self.path, f"cannot be opened as SQLite: {error}.", next_move=_NEXT_MOVE) from None
+        return connection
+
+    def _query(self, sql: str, *values: int) -> list[Any]:
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except (sqlite3.Error, OverflowError, MemoryError) as error:
+            raise DamagedData(self.path, f"SQLite cannot read it: {error}.", next_move=_NEXT_MOVE) from None
+
+    def _refuse_programs(self) -> None:
+        """A view or a computed column in place of a table is a program, and may never end."""
+        rows = self._query("SELECT name, type, sql FROM sqlite_master WHERE name IN ('topics', 'messages')")
+        found = {name: (kind, str(sql)) for name, kind, sql in rows}
+        for name in ("topics", "messages"):
+            if name not in found:
+                raise DamagedData(self.path, f"no ROS 2 bag: the table {name!r} is missing.")
+            kind, sql = found[name]
+            words = sql.upper().replace("(", " ( ").split()
+            if kind != "table" or "AS" in words or "VIRTUAL" in words:
+                raise UntrustedContent(self.path, f"{name!r} is not a plain table.")
+
+    def _topics(self) -> tuple[list[int], Sequence[Topic]]:
+        rows = self._query("SELECT * FROM topics ORDER BY id")
+        names = [row[1] for row in self._query("PRAGMA table_info(topics)")]
+        texts = self._definitions()
+        ids, topics = list[int](), list[Topic]()
+        for row in rows:
+            said = dict(zip(names, row, strict=True))
+            if not isinstance(said.get("id"), int) or not all(isinstance(said.get(n), str) for n in ("name", "type")):
+                raise DamagedData(self.path, "the table of topics is broken.", next_move=_NEXT_MOVE)
+            encoding, text = texts.get(said["type"], ("ros2msg", ""))
+            schema = Schema(said["type"], encoding, text.encode("utf-8", "replace"))
+            extra = {k: v for k, v in said.items() if k not in ("id", "name", "type", "serialization_format")}
+            ids.append(said["id"])
+            topics.append(Topic(said["name"], schema, str(said.get("serialization_format") or "cdr"), extra))
+        return ids, topics
+
+    def _definitions(self) -> dict[str, tuple[str, str]]:
+        """Message definitions by type, where the bag carries them (Iron and newer)."""
+        kind = self._query("SELECT type FROM sqlite_master WHERE name = 'message_definitions'")
+        if [row[0] for row in kind] != ["table"]:
+            return {}
+        rows = self._query("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions")
+        return {str(name): (str(encoding), str(text)) for name, encoding, text in rows}
+
+
+def unzstd(packed: bytes, limit: int, *, where: Path) -> bytes:
+    """Unpack zstd bytes within a limit.
+
+    Raises:
+        DamagedData: the bytes do not unpack.
+        TooLarge: they unpack to more than the limit.
+    """
+    zstandard = require("zstandard", extra="ros")
+    parts, total = list[bytes](), 0
+    try:
+        stream = zstandard.ZstdDecompressor().stream_reader(packed)
+        # Piece by piece: nothing is allocated that the bytes do not really hold.
+        while piece := stream.read(1 << 20):
+            parts.append(piece)
+            total += len(piece)
+            if total > limit:
+                raise TooLarge(where, f"unpacks to more than {limit} bytes.")
+    except zstandard.ZstdError as error:
+        raise DamagedData(where, f"does not unpack: {error}.") from None
+    return b"".join(parts)

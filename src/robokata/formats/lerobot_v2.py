@@ -1,0 +1,384 @@
+"""LeRobot v2.0 and v2.1: one Parquet file per episode, one video per camera and episode; also in GR00T's dialect."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from robokata.core.clock import Clock
+from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction, Origin
+from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
+from robokata.core.source import Declaration, EpisodeRow, Facts, Size
+from robokata.core.stream import Kind, Role, Stream
+from robokata.formats._groot import channel_groups, read_modality
+from robokata.formats._lerobot import (
+    EpisodeRows,
+    column_spec,
+    instructions_of,
+    outcome_of,
+    picture_file,
+    picture_shape,
+    video_stream,
+)
+from robokata.formats._lerobot_facts import (
+    INFO,
+    Later,
+    column_bytes,
+    column_declarations,
+    files_below,
+    is_there,
+    path_from,
+    rate_of,
+    read_info,
+    size_of,
+    sniff_version,
+    split_declarations,
+    split_of,
+    split_ranges,
+    statistics_file,
+    statistics_from,
+    text_or_none,
+    without_features,
+)
+from robokata.formats._lerobot_lines import Lines, Listed, StatisticsLines, line_of_episode, listed_from, read_lines
+from robokata.formats._parquet import ParquetRows
+from robokata.media.images import EncodedImages
+from robokata.media.video import VideoFrames
+
+LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v2.x"
+
+FOOTERS = 50
+"""Tables whose footers facts() reads: a footer takes 0.3 ms, and 10,000 of them would take seconds."""
+_EPISODES = "meta/episodes.jsonl"
+_DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+_VIDEO_PATH = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+
+
+def sniff(path: Path) -> float:
+    """1.0 for a folder that says v2.x, 0.4 for one that has v2's list of episodes and a broken info.json."""
+    return sniff_version(path, "v2", structure=_EPISODES)
+
+
+def read(path: Path) -> LeRobotV2:
+    """Open a dataset: info.json, the lists of episodes and tasks, and the names of the data files.
+
+    Raises:
+        Unsupported: info.json says another version.
+        DamagedData: info.json or the list of episodes cannot be read.
+    """
+    return LeRobotV2(path)
+
+
+class LeRobotV2:
+    """A LeRobot v2.x folder as a Source.
+
+    Its episodes are those that have a table, in the order of meta/episodes.jsonl, then those that have a table and no
+    line. An episode that is listed and has no table is a Declaration that does not hold, and no episode: a copy of a
+    part of a dataset is sound in every episode that it has.
+    """
+
+    format = "lerobot_v2"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.info = read_info(path, version="v2")
+        rate = rate_of(self.info)
+        assert rate is not None, "read_info refuses an info.json without a rate"
+        self.rate_hz: Fraction = rate
+        self.features: Mapping[str, dict[str, Any]] = self.info["features"]
+        self.robot = text_or_none(self.info.get("robot_type"))
+        per_chunk = self.info.get("chunks_size")
+        self._per_chunk = per_chunk if isinstance(per_chunk, int) and per_chunk > 0 else 1000
+        self._split_ranges = split_ranges(self.info.get("splits"))
+        self._parquet = ParquetRows()
+        self._statistics = StatisticsLines(path / "meta" / "episodes_stats.jsonl")
+        self._read_lists()
+
+    def _read_lists(self) -> None:
+        lines = read_lines(self.path / _EPISODES)
+        self._line_count, self._broken = len(lines.objects) + len(lines.broken), lines.broken
+        self._listed: dict[int, Listed] = {}
+        for line in lines.objects:
+            number = line.get("episode_index")
+            if isinstance(number, int) and 0 <= number < 2**53:
+                self._listed.setdefault(number, listed_from(line))
+        self._tables = self._find_tables()
+        present = [number for number in self._listed if number in self._tables]
+        self._unlisted = sorted(set(self._tables) - set(self._listed))
+        self._keys = [str(number) for number in (*present, *self._unlisted)]
+        self._video_file(0, "camera")
+
+    def _find_tables(self) -> dict[int, Path]:
+        """Tables by episode: where the template puts them, else by the number that ends their name."""
+        first = self._data_file(0).relative_to(self.path).parts[0]
+        found = set(files_below(self.path / first, ".parquet"))
+        tables = {number: file for number in self._listed if (file := self._data_file(number)) in found}
+        for file in sorted(found - set(tables.values())):
+            number = re.search(r"(\d{1,15})$", file.stem)
+            if number:
+                tables.setdefault(int(number[1]), file)
+        return tables
+
+    def keys(self) -> Sequence[str]:
+        return list(self._keys)
+
+    def episode(self, key: str) -> Episode:
+        """Open one episode: the footer of its table, and its columns of task numbers.
+
+        Raises:
+            UnknownName: no episode has this index.
+            DamagedData: its line in meta/episodes.jsonl or its table is broken, or its table is absent.
+        """
+        number = int(key) if re.fullmatch(r"\d{1,15}", key) else -1
+        if str(number) != key or number not in {*self._listed, *self._tables}:
+            raise UnknownName("episode", key, self._keys)
+        if number not in self._tables:
+            raise MediaMissing(
+                self._data_file(number),
+                f"the file does not exist, and {_EPISODES} lists episode {number}.",
+                next_move="Restore it from the original.",
+            )
+        self._refuse_broken_line(number)
+        file = self._tables[number]
+        rows = EpisodeRows(self._parquet, file, 0, self._parquet.count(file), root=self.path)
+        clock = rows.clock(self.rate_hz)
+        streams = [*rows.streams(self.features, clock), *self._pictures(number, clock, rows.known)]
+        listed = self._listed.get(number, Listed((), None, {}))
+        return Episode(
+            id=key,
+            streams={stream.name: self._with_groups(stream) for stream in streams},
+            embodiment=Embodiment(self.robot) if self.robot else None,
+            instructions=self._instructions(listed, rows, clock),
+            outcome=outcome_of(streams),
+            origin=Origin(split=split_of(self._split_ranges, number)),
+            declared_rate_hz=self.rate_hz,
+            declared_steps=listed.length,
+            declared_statistics=Later(lambda: statistics_from(self._statistics.of(number))),
+            extra={"info": without_features(self.info), **listed.extra},
+            ref=EpisodeRef(self.format, str(self.path), key),
+        )
+
+    def facts(self) -> Facts:
+        """Facts from the files of meta/, the names and sizes of all files, and the footers of at most 50 tables."""
+        rows = [self._row(int(key)) for key in self._keys]
+        sizes, total = self._sizes()
+        modality = {"modality": self._modality} if self._modality else {}
+        return Facts(
+            format=self.format,
+            version=text_or_none(self.info.get("codebase_version")),
+            rows=rows,
+            robots=(self.robot,) if self.robot else (),
+            licence=text_or_none(self.info.get("license")),
+            declared_rate_hz=self.rate_hz,
+            splits=Counter(row.split for row in rows if row.split is not None),
+            declarations=tuple(self._declarations()),
+            statistics=Later(lambda: statistics_file(self.path)),
+            sizes=sizes,
+            total_size=total,
+            extra={"info": without_features(self.info), **modality},
+        )
+
+    # -- where things lie -------------------------------------------------------------------------
+
+    def _data_file(self, number: int) -> Path:
+        parts = {"episode_chunk": number // self._per_chunk, "episode_index": number}
+        return path_from(self.path, self.info, "data_path", _DATA_PATH, parts)
+
+    def _video_file(self, number: int, camera: str) -> Path:
+        parts = {"episode_chunk": number // self._per_chunk, "episode_index": number, "video_key": camera}
+        return path_from(self.path, self.info, "video_path", _VIDEO_PATH, parts)
+
+    @cached_property
+    def _videos(self) -> frozenset[Path]:
+        """Every video of the dataset, by name: one listing of the folder."""
+        template = self._video_file(0, "camera").relative_to(self.path)
+        return frozenset(files_below(self.path / template.parts[0], template.suffix))
+
+    @cached_property
+    def _cameras_with_files(self) -> frozenset[str]:
+        cameras = [name for name, feature in self.features.items() if feature.get("dtype") == "video"]
+        numbers = {*self._listed, *self._tables}
+        return frozenset(c for c in cameras if any(self._video_file(n, c) in self._videos for n in numbers))
+
+    # -- one episode ------------------------------------------------------------------------------
+
+    def _refuse_broken_line(self, number: int) -> None:
+        if number in self._listed:
+            return
+        for line in self._broken:
+            if line_of_episode(line.data) == number:
+                raise DamagedData(
+                    self.path / _EPISODES,
+                    f"line {line.number}, which lists episode {number}, is broken: {line.reason}.",
+                    offset=line.offset,
+                    next_move="Restore the line from the original.",
+                )
+
+    def _pictures(self, number: int, clock: Clock, known: Mapping[str, Any]) -> Iterator[Stream]:
+        for name, feature in self.features.items():
+            if name in known:
+                continue
+            if feature.get("dtype") == "video":
+                file = self._video_file(number, name)
+                # A camera without a single file was never recorded: facts() tells that once for the dataset.
+                if is_there(file) or name in self._cameras_with_files:
+                    frames = VideoFrames(file, len(clock), shape=picture_shape(feature))
+                    yield video_stream(name, feature, frames, clock)
+            elif feature.get("dtype") == "image":
+                folder = f"images/{name}/episode_{number:06d}"
+                if (self.path / folder).is_dir():
+                    yield self._image_folder(name, folder, clock)
+
+    def _image_folder(self, name: str, folder: str, clock: Clock) -> Stream:
+        """Pictures as files, the layout that LeRobot records into before it encodes."""
+        where = f"{self.path / folder}"
+
+        def picture(index: int) -> bytes:
+            return picture_file(self.path, f"{folder}/frame_{index:06d}.png", where=where)
+
+        return Stream(
+            name, Kind.IMAGE, Role.CAMERA, clock, EncodedImages(len(clock), picture, where=where), encoding="png"
+        )
+
+    def _with_groups(self, stream: Stream) -> Stream:
+        groups = self._groups.get(stream.name)
+        return replace(stream, extra={**stream.extra, "groups": groups}) if groups else stream
+
+    @cached_property
+    def _modality(self) -> Mapping[str, Any]:
+        return read_modality(self.path)
+
+    @cached_property
+    def _groups(self) -> Mapping[str, Mapping[str, list[int]]]:
+        return channel_groups(self._modality)
+
+    @cached_property
+    def _task_lines(self) -> Lines:
+        try:
+            return read_lines(self.path / "meta" / "tasks.jsonl")
+        except MediaMissing:
+            return Lines([], [])
+
+    @cached_property
+    def _tasks(self) -> Mapping[int, str]:
+        lines = self._task_lines.objects
+        return {line["task_index"]: str(line["task"]) for line in lines if {"task_index", "task"} <= line.keys()}
+
+    def _instructions(self, listed: Listed, rows: EpisodeRows, clock: Clock) -> tuple[Instruction, ...]:
+        """Every text that the episode's columns of task numbers point to, and those that only the list names.
+
+        A GR00T column like annotation.human.validity points to texts as well ("valid"): it is kept with its column as
+        the source, because the file does not say which of its columns are instructions.
+        """
+        found: list[Instruction] = []
+        for name, kind in rows.known.items():
+            is_index = name == "task_index" or name.startswith("annotation.")
+            spec = column_spec(kind, {})
+            if is_index and spec.kind is Kind.TENSOR and spec.dtype.kind in "iu" and rows.count:
+                found += instructions_of(rows.integers(name), self._tasks, clock=clock, source=name)
+        # task_index first: it is what training reads.
+        found.sort(key=lambda instruction: instruction.source != "task_index")
+        texts = {instruction.text for instruction in found}
+        found += [Instruction(text, source=f"{_EPISODES}: tasks") for text in listed.tasks if text not in texts]
+        return tuple(found or [Instruction("", source=f"{_EPISODES}: tasks")])
+
+    def _row(self, number: int) -> EpisodeRow:
+        listed = self._listed.get(number)
+        steps = listed.length if listed else None
+        return EpisodeRow(
+            id=str(number),
+            steps=steps,
+            duration_s=None if steps is None else float(steps / self.rate_hz),
+            instructions=listed.tasks if listed else (),
+            split=split_of(self._split_ranges, number),
+            robot=self.robot,
+            file=str(self._tables[number].relative_to(self.path)),
+        )
+
+    # -- what the dataset says of itself ----------------------------------------------------------
+
+    def _declarations(self) -> Iterator[Declaration]:
+        present = [number for number in self._listed if number in self._tables]
+        absent = len(self._listed) - len(present)
+        yield Declaration("total_episodes", self.info.get("total_episodes"), len(self._keys), INFO)
+        hint = f"{absent} listed episodes have no data file: a partial copy, or lost files" if absent else ""
+        yield Declaration(f"episodes of {_EPISODES}", len(self._listed), len(present), _EPISODES, hint)
+        yield Declaration("episodes without a line", 0, len(self._unlisted), _EPISODES)
+        where = f"{_EPISODES}, " + ", ".join(f"line {line.number}" for line in self._broken[:5])
+        yield Declaration("readable lines", self._line_count, self._line_count - len(self._broken), where.rstrip(", "))
+        moved = sum(file != self._data_file(number) for number, file in self._tables.items())
+        yield Declaration("data files away from data_path", 0, moved, INFO)
+        yield from self._length_declarations(present)
+        if self._task_lines.objects:
+            yield Declaration("total_tasks", self.info.get("total_tasks"), len(self._tasks), INFO)
+        if "total_videos" in self.info:
+            yield Declaration("total_videos", self.info["total_videos"], len(self._videos), INFO)
+        if "total_chunks" in self.info:
+            chunks = {file.parent for file in self._tables.values()}
+            yield Declaration("total_chunks", self.info["total_chunks"], len(chunks), INFO)
+        last = max({*self._listed, *self._tables}, default=-1)
+        yield from split_declarations(self.info.get("splits"), last + 1, INFO)
+        yield from self._feature_declarations()
+
+    def _length_declarations(self, present: Sequence[int]) -> Iterator[Declaration]:
+        """Lengths beside the footers of all tables, or of 50 of them spread over the dataset."""
+        counted: dict[int, int] = {}
+        for number in self._sampled():
+            try:
+                counted[number] = self._parquet.count(self._tables[number])
+            except DamagedData:
+                yield Declaration(f"data file of episode {number}", "readable", "damaged", _EPISODES)
+        if len(self._tables) <= FOOTERS:
+            yield Declaration("total_frames", self.info.get("total_frames"), sum(counted.values()), INFO)
+        else:
+            listed = sum(self._listed[number].length or 0 for number in present)
+            yield Declaration("total_frames", self.info.get("total_frames"), listed, INFO)
+        for number, count in counted.items():
+            length = self._listed[number].length if number in self._listed else None
+            if length is not None and length != count:
+                yield Declaration(f"length of episode {number}", length, count, _EPISODES)
+        lengths = [self._listed[number].length or 0 for number in counted if number in self._listed]
+        rows = sum(count for number, count in counted.items() if number in self._listed)
+        yield Declaration(f"length of {len(lengths)} episodes", sum(lengths), rows, _EPISODES)
+
+    def _sampled(self) -> list[int]:
+        numbers = sorted(self._tables)
+        step = max(1, -(-len(numbers) // FOOTERS))
+        return numbers[::step]
+
+    def _feature_declarations(self) -> Iterator[Declaration]:
+        known: Mapping[str, Any] = {}
+        for number in self._sampled()[:1]:
+            try:
+                known = self._parquet.columns(self._tables[number])
+            except RobokataError:
+                return
+            yield from column_declarations(self.features, known)
+        for name, feature in self.features.items():
+            if feature.get("dtype") != "video" or name in known:
+                continue
+            there = sum(self._video_file(number, name) in self._videos for number in self._tables)
+            hint = "" if there else "a declared camera without a single file: it is left out of the episodes"
+            yield Declaration(f"videos of {name}", len(self._tables), there, INFO, hint)
+
+    def _sizes(self) -> tuple[dict[str, Size], Size]:
+        """Bytes per feature and of all tables and videos; per column from at most 50 footers, scaled up."""
+        tables = {number: size_of(file) for number, file in self._tables.items()}
+        sampled = self._sampled()
+        columns = column_bytes(self._parquet, [self._tables[number] for number in sampled], list(self.features))
+        part = sum(tables[number] for number in sampled)
+        scale = sum(tables.values()) / part if part else 1.0
+        is_estimate = len(sampled) < len(tables)
+        sizes = {name: Size(round(size * scale), is_estimate) for name, size in columns.items()}
+        for name in sorted(self._cameras_with_files):
+            sizes[name] = Size(sum(size_of(file) for file in self._videos_of(name)))
+        return sizes, Size(sum(tables.values()) + sum(size_of(file) for file in self._videos))
+
+    def _videos_of(self, camera: str) -> Iterator[Path]:
+        return (file for n in self._tables if (file := self._video_file(n, camera)) in self._videos)

@@ -1,0 +1,310 @@
+"""What is in a dataset: the answer to `kata look`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from robokata.core.episode import Episode
+from robokata.core.errors import DamagedData, QueryRefused, RobokataError, Unsupported
+from robokata.core.require import require
+from robokata.core.source import EpisodeRow, Facts, Source
+from robokata.core.stream import Meaning, Stream
+
+SAMPLED_EPISODES = 3
+"""First, middle and last: enough to see a camera that appears later, and a bound on what `look` opens."""
+
+
+@dataclass(frozen=True)
+class StreamSummary:
+    """One stream, as the sampled episodes show it."""
+
+    name: str
+    kind: str
+    role: str
+    shape: tuple[int, ...] | None
+    """Shape of one sample, None where it cannot be read."""
+    dtype: str | None
+    channels: tuple[str, ...] | None
+    unit: str | None
+    """None: the source does not say."""
+    meaning: Mapping[str, str]
+    """What else is known of the numbers' meaning: frame, rotation, reference, gripper, normalisation."""
+    rate_hz: float | None
+    """Samples per second: measured where the clock is, else declared."""
+    clock: str
+    """Quality of the clock: measured, declared, synthesized, unknown."""
+    other_clocks: tuple[str, ...]
+    encoding: str | None
+    size_bytes: int | None
+    """Bytes on disk over the whole dataset, None where the format mixes streams."""
+    is_size_estimate: bool = False
+    samples: int | None = None
+    """Samples in the episode, only in the view of one episode."""
+    problem: str | None = None
+    """Why the stream cannot be read, None where it can."""
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Something declared that the bytes contradict."""
+
+    subject: str
+    declared: str
+    found: str
+    where: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A dataset at a glance. None means unknown."""
+
+    path: str
+    format: str
+    version: str | None
+    robots: tuple[str, ...]
+    episodes: int
+    selected_episodes: int
+    """Episodes that `--where` leaves; all others numbers below are about those."""
+    steps: int | None
+    hours: float | None
+    instructions: Mapping[str, int]
+    """Each instruction and the number of episodes that carry it, most frequent first."""
+    streams: tuple[StreamSummary, ...]
+    splits: Mapping[str, int]
+    licence: str | None
+    declared_rate_hz: float | None
+    total_bytes: int | None
+    contradictions: tuple[Contradiction, ...]
+    outcomes: Mapping[str, int]
+    """Episodes per declared outcome: success, failure, unknown."""
+    unreadable: Mapping[str, str]
+    """Sampled episodes that could not be opened, and why."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class EpisodeSurvey:
+    """One episode at a glance. None means unknown."""
+
+    path: str
+    format: str
+    id: str
+    duration_s: float | None
+    """None where the format has no notion of time."""
+    robot: str | None
+    instructions: tuple[str, ...]
+    split: str | None
+    session: str | None
+    success: bool | None
+    declared_steps: int | None
+    streams: tuple[StreamSummary, ...]
+    annotations: tuple[str, ...]
+    extra: Mapping[str, str]
+    """Source fields that have no other home, shortened."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return asdict(self)
+
+
+def survey(source: Source, *, where: str | None = None) -> Survey:
+    """What a dataset says of itself and what its indexes and a few opened episodes show.
+
+    Raises:
+        QueryRefused: `where` is no condition on the table of episodes.
+        DamagedData: the dataset's indexes cannot be read.
+    """
+    facts = source.facts()
+    rows = facts.rows if where is None else rows_where(facts.rows, where)
+    samples, unreadable = _sample(source, rows)
+    durations = [row.duration_s for row in rows]
+    steps = [row.steps for row in rows]
+    texts = Counter(text for row in rows for text in row.instructions)
+    if not texts:
+        texts = Counter(i.text for episode in samples for i in episode.instructions) if len(rows) <= 3 else texts
+    outcomes = Counter({True: "success", False: "failure", None: "unknown"}[row.success] for row in rows)
+    return Survey(
+        path=str(source.path),
+        format=facts.format,
+        version=facts.version,
+        robots=facts.robots,
+        episodes=len(facts.rows),
+        selected_episodes=len(rows),
+        steps=None if any(s is None for s in steps) else sum(s or 0 for s in steps),
+        hours=None if any(d is None for d in durations) else sum(d or 0.0 for d in durations) / 3600,
+        instructions=dict(texts.most_common()),
+        streams=_merge([_streams(episode, facts) for episode in samples]),
+        splits=facts.splits if where is None else dict(Counter(r.split for r in rows if r.split)),
+        licence=facts.licence,
+        declared_rate_hz=None if facts.declared_rate_hz is None else float(facts.declared_rate_hz),
+        total_bytes=facts.total_size.bytes if facts.total_size else None,
+        contradictions=tuple(
+            Contradiction(d.subject, str(d.declared), str(d.found), d.where, d.hint)
+            for d in facts.declarations
+            if not d.holds
+        ),
+        outcomes=dict(outcomes),
+        unreadable=unreadable,
+    )
+
+
+def survey_episode(source: Source, key: str) -> EpisodeSurvey:
+    """One episode, one level down.
+
+    Raises:
+        UnknownName: the dataset has no such episode.
+        DamagedData: it cannot be opened.
+    """
+    episode = source.episode(key)
+    facts = Facts(format=source.format, version=None)
+    streams = tuple(replace(s, size_bytes=None) for s in _streams(episode, facts))
+    try:
+        is_timed = any(s.clock.quality != "unknown" for s in episode.streams.values())
+        duration_s = episode.duration_s if is_timed else None
+    except DamagedData:
+        duration_s = None
+    return EpisodeSurvey(
+        path=str(source.path),
+        format=source.format,
+        id=episode.id,
+        duration_s=duration_s,
+        robot=episode.embodiment.name if episode.embodiment else None,
+        instructions=tuple(i.text for i in episode.instructions),
+        split=episode.origin.split,
+        session=episode.origin.session,
+        success=episode.outcome.success,
+        declared_steps=episode.declared_steps,
+        streams=streams,
+        annotations=tuple(f"{a.start_s:.2f}-{a.end_s:.2f} s {a.label}" for a in episode.annotations),
+        extra={name: _shorten(value) for name, value in episode.extra.items()},
+    )
+
+
+def rows_where(rows: Sequence[EpisodeRow], where: str) -> list[EpisodeRow]:
+    """Rows of the table of episodes that meet an SQL condition, in the dataset's order.
+
+    Columns: id, steps, duration_s, instruction (the first), instructions, split, robot, success, session, file.
+
+    Raises:
+        QueryRefused: DuckDB does not accept the condition; the message lists the columns.
+    """
+    pyarrow, duckdb = require("pyarrow", extra="tables"), require("duckdb", extra="tables")
+    schema = pyarrow.schema(
+        [
+            ("id", pyarrow.string()),
+            ("steps", pyarrow.int64()),
+            ("duration_s", pyarrow.float64()),
+            ("instruction", pyarrow.string()),
+            ("instructions", pyarrow.list_(pyarrow.string())),
+            ("split", pyarrow.string()),
+            ("robot", pyarrow.string()),
+            ("success", pyarrow.bool_()),
+            ("session", pyarrow.string()),
+            ("file", pyarrow.string()),
+            ("row_number", pyarrow.int64()),
+        ]
+    )
+    cells = [
+        {
+            **{name: getattr(row, name) for name in schema.names if hasattr(row, name)},
+            "instructions": list(row.instructions),
+            "instruction": next(iter(row.instructions), None),
+            "row_number": number,
+        }
+        for number, row in enumerate(rows)
+    ]
+    connection = duckdb.connect(config={"enable_external_access": False})
+    try:
+        connection.register("episodes", pyarrow.Table.from_pylist(cells, schema=schema))
+        wanted = connection.sql(f"SELECT row_number FROM episodes WHERE ({where}) ORDER BY row_number").fetchall()
+    except duckdb.Error as error:
+        columns = ", ".join(name for name in schema.names if name != "row_number")
+        raise QueryRefused(
+            f"--where {where!r} is no condition on the table of episodes: {str(error).splitlines()[0]} "
+            f"Columns: {columns}. Example: --where \"steps > 100 AND instruction LIKE '%cup%'\""
+        ) from None
+    finally:
+        connection.close()
+    return [rows[number] for (number,) in wanted]
+
+
+def _sample(source: Source, rows: Sequence[EpisodeRow]) -> tuple[list[Episode], dict[str, str]]:
+    """The first, middle and last episode that can be opened, and those that could not."""
+    opened: list[Episode] = []
+    unreadable: dict[str, str] = {}
+    for at in sorted(set(np.linspace(0, len(rows) - 1, SAMPLED_EPISODES).astype(int).tolist())) if rows else []:
+        try:
+            opened.append(source.episode(rows[at].id))
+        except (DamagedData, Unsupported) as error:
+            unreadable[rows[at].id] = str(error)
+    return opened, unreadable
+
+
+def _streams(episode: Episode, facts: Facts) -> list[StreamSummary]:
+    return [_summarise(stream, facts) for stream in episode.streams.values()]
+
+
+def _summarise(stream: Stream, facts: Facts) -> StreamSummary:
+    size = facts.sizes.get(stream.name)
+    problem, shape, dtype, rate_hz, quality = None, None, None, None, "unknown"
+    encoding = stream.encoding
+    try:
+        quality = stream.clock.quality.value
+        rate_hz = None if quality == "unknown" else stream.clock.rate_hz()
+        shape, dtype = stream.shape, str(stream.values.dtype)
+        if stream.is_picture:
+            media = stream.pictures.media()
+            encoding, problem = media.codec or encoding, media.problem
+    except RobokataError as error:
+        problem = str(error)
+    return StreamSummary(
+        name=stream.name,
+        kind=stream.kind.value,
+        role=stream.role.value,
+        shape=shape,
+        dtype=dtype,
+        channels=stream.channels,
+        unit=stream.meaning.unit.value if stream.meaning.unit else None,
+        meaning=_meaning(stream.meaning),
+        rate_hz=rate_hz,
+        clock=quality,
+        other_clocks=tuple(stream.other_clocks),
+        encoding=encoding,
+        size_bytes=size.bytes if size else None,
+        is_size_estimate=bool(size and size.is_estimate),
+        samples=len(stream.clock),
+        problem=problem,
+    )
+
+
+def _meaning(meaning: Meaning) -> dict[str, str]:
+    names = ("frame", "rotation", "reference", "gripper", "normalisation")
+    return {name: str(getattr(meaning, name)) for name in names if getattr(meaning, name) is not None}
+
+
+def _merge(per_episode: Sequence[Sequence[StreamSummary]]) -> tuple[StreamSummary, ...]:
+    """One row per stream name; the rate is the median over the sampled episodes."""
+    merged: dict[str, list[StreamSummary]] = {}
+    for summaries in per_episode:
+        for summary in summaries:
+            merged.setdefault(summary.name, []).append(summary)
+    out = []
+    for same in merged.values():
+        rates = [s.rate_hz for s in same if s.rate_hz is not None]
+        best = next((s for s in same if s.problem is None), same[0])
+        out.append(replace(best, rate_hz=float(np.median(rates)) if rates else None, samples=None))
+    return tuple(out)
+
+
+def _shorten(value: Any) -> str:
+    text = f"array {value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else str(value)
+    return text if len(text) <= 200 else f"{text[:200]}… ({len(text)} characters)"

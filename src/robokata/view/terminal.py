@@ -1,0 +1,215 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from robokata.checkup import Report
+from robokata.core.shelf import shelf
+from robokata.core.suite import thresholds_of
+from robokata.survey import EpisodeSurvey, StreamSummary, Survey
+from robokata.view import text
+
+_COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+_SHOWN_TEXTS = 8
+"""Instructions printed before "and n more": one screen."""
+
+
+def _console() -> Console:
+    # A pipe or a file has no width: 150 columns keep a stream's row on one line.
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150, no_color=True)
+
+
+def show_survey(view: Survey) -> None:
+    """Print a dataset at a glance."""
+    out = _console()
+    out.print(f"[bold]{escape(view.path)}[/]")
+    chosen = "" if view.selected_episodes == view.episodes else f"{view.selected_episodes} selected of "
+    rows = {
+        "format": f"{view.format}, version {view.version or text.UNKNOWN}",
+        "robot": ", ".join(view.robots) or text.UNKNOWN,
+        "episodes": f"{chosen}{view.episodes}",
+        "steps": text.UNKNOWN if view.steps is None else f"{view.steps:,}",
+        "recorded": text.hours(view.hours),
+        "declared rate": text.rate(view.declared_rate_hz),
+        "splits": ", ".join(f"{name} {count}" for name, count in view.splits.items()) or text.UNKNOWN,
+        "outcome": ", ".join(f"{name} {count}" for name, count in view.outcomes.items()) or text.UNKNOWN,
+        "licence": view.licence or text.UNKNOWN,
+        "on disk": text.size(view.total_bytes),
+    }
+    _show_pairs(out, rows)
+    _show_instructions(out, view)
+    out.print(_stream_table(view.streams, with_samples=False))
+    for key, problem in view.unreadable.items():
+        out.print(f"[bold red]episode {escape(key)} cannot be opened:[/] {escape(problem)}")
+    for stream in view.streams:
+        if stream.problem:
+            out.print(f"[bold red]{escape(stream.name)}:[/] {escape(stream.problem)}")
+    if view.contradictions:
+        out.print("[bold yellow]Declared, but the bytes say otherwise:[/]")
+    for contradiction in view.contradictions:
+        hint = f" ({contradiction.hint})" if contradiction.hint else ""
+        out.print(
+            f"  {escape(contradiction.subject)}: declared {escape(contradiction.declared)}, "
+            f"found {escape(contradiction.found)} [dim]{escape(contradiction.where)}[/]{escape(hint)}"
+        )
+
+
+def show_episode(view: EpisodeSurvey) -> None:
+    """Print one episode at a glance."""
+    out = _console()
+    out.print(f"[bold]{escape(view.path)}[/] episode [bold]{escape(view.id)}[/]")
+    outcome = {True: "success", False: "failure", None: text.UNKNOWN}[view.success]
+    rows = {
+        "format": view.format,
+        "robot": view.robot or text.UNKNOWN,
+        "duration": text.UNKNOWN if view.duration_s is None else f"{view.duration_s:.2f} s",
+        "declared steps": text.UNKNOWN if view.declared_steps is None else str(view.declared_steps),
+        "split": view.split or text.UNKNOWN,
+        "session": view.session or text.UNKNOWN,
+        "outcome": outcome,
+        "instructions": " | ".join(repr(i) for i in view.instructions) or "none (the format has no place for them)",
+    }
+    _show_pairs(out, rows)
+    out.print(_stream_table(view.streams, with_samples=True))
+    for stream in view.streams:
+        if stream.channels:
+            out.print(f"  {escape(stream.name)}: {escape(', '.join(stream.channels))}", soft_wrap=True)
+        for name, meaning in stream.meaning.items():
+            out.print(f"  {escape(stream.name)}: {name} {escape(meaning)}")
+        if stream.problem:
+            out.print(f"[bold red]{escape(stream.name)}:[/] {escape(stream.problem)}")
+    for annotation in view.annotations:
+        out.print(f"  {escape(annotation)}")
+    for name, value in view.extra.items():
+        out.print(f"  [dim]extra {escape(name)}:[/] {escape(value)}", soft_wrap=True)
+
+
+def show_report(report: Report) -> None:
+    """Print a check's summary: worst first, grouped by check, with counts and the first example."""
+    out = _console()
+    view = report.dataset
+    out.print(
+        f"[bold]{escape(view.path)}[/]  {view.format}, {report.episodes_checked} of {view.episodes} episodes checked, "
+        f"{len(report.checks)} checks"
+    )
+    grouped = text.groups(report.findings)
+    if grouped:
+        table = Table(box=None, pad_edge=False, show_edge=False, expand=False)
+        for name in ("level", "check"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("findings", justify="right")
+        table.add_column("episodes", justify="right")
+        table.add_column("first example", overflow="fold")
+        for group in grouped:
+            first = group.findings[0]
+            table.add_row(
+                f"[{_COLOURS[group.level]}]{group.level}[/]",
+                group.check,
+                str(len(group.findings)),
+                str(group.episodes) if group.episodes else "–",
+                escape(f"{text.place(first)}: {first.message}"),
+            )
+        out.print(table)
+    _show_silences(out, report)
+    for waived in report.waived[:3]:
+        out.print(f"[dim]waived: {waived.finding.check} ({escape(waived.waiver.reason)})[/]")
+    if len(report.waived) > 3:
+        out.print(f"[dim]... {len(report.waived)} findings waived in all[/]")
+    for waiver in report.expired:
+        out.print(f"[yellow]waiver for {waiver.check} expired on {waiver.expires}: it accepts nothing any more[/]")
+    counts = {level: sum(f.level == level for f in report.findings) for level in ("error", "warning", "info")}
+    counted = ", ".join(
+        f"{count} {level}{'s' if count != 1 and level != 'info' else ''}" for level, count in counts.items()
+    )
+    verdict = "[bold green]sound[/]" if report.is_sound else "[bold red]not sound[/]"
+    out.print(f"{verdict} (fails on {report.fail_on}): {counted}")
+
+
+def show_catalogue() -> None:
+    """Print every check with its first line."""
+    out = _console()
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    table.add_column("check", no_wrap=True)
+    table.add_column("finds")
+    for name in shelf("checks").names():
+        table.add_row(name, escape((shelf("checks")[name].__doc__ or "").strip().splitlines()[0]))
+    out.print(table)
+    out.print("[dim]kata explain CHECK prints the reasons, limits and thresholds of one.[/]")
+
+
+def show_check(name: str, leaf: ModuleType) -> None:
+    """Print a check's own documentation and its thresholds."""
+    out = _console()
+    out.print(f"[bold]{name}[/]: {escape((leaf.__doc__ or '').strip())}", soft_wrap=True)
+    thresholds = thresholds_of(leaf)
+    if thresholds:
+        out.print("\nThresholds (set them in a suite file):")
+        out.print(escape(f"    [checks.{name}]"))
+        for threshold, default in thresholds.items():
+            shown = str(default).lower() if isinstance(default, bool) else repr(default)
+            out.print(f"    {threshold} = {escape(shown)}")
+
+
+def _show_pairs(out: Console, rows: dict[str, str]) -> None:
+    for name, value in rows.items():
+        shown = f"[dim]{value}[/]" if value == text.UNKNOWN else escape(value)
+        out.print(f"  {name:<15} {shown}", soft_wrap=True)
+
+
+def _show_instructions(out: Console, view: Survey) -> None:
+    if not view.instructions:
+        out.print(f"  {'instructions':<15} [dim]{text.UNKNOWN}[/]")
+        return
+    total = len(view.instructions)
+    out.print(f"  {'instructions':<15} {total} different")
+    for instruction, count in list(view.instructions.items())[:_SHOWN_TEXTS]:
+        out.print(f"  {count:>15}  {escape(repr(instruction))}", soft_wrap=True)
+    if total > _SHOWN_TEXTS:
+        out.print(f"  {'':>15}  [dim]and {total - _SHOWN_TEXTS} more[/]")
+
+
+def _stream_table(streams: tuple[StreamSummary, ...], *, with_samples: bool) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("stream", overflow="fold")
+    names = ["role", "kind", "shape", "type", "unit", "rate", "clock", "encoding"]
+    for name in [*names, "samples" if with_samples else "on disk"]:
+        table.add_column(name, no_wrap=name not in ("clock", "encoding"), overflow="fold")
+    for stream in streams:
+        clock = stream.clock if not stream.other_clocks else f"{stream.clock} (+{', '.join(stream.other_clocks)})"
+        estimate = "~" if stream.is_size_estimate else ""
+        last = str(stream.samples) if with_samples else f"{estimate}{text.size(stream.size_bytes)}"
+        unit = text.unit(stream)
+        table.add_row(
+            escape(stream.name),
+            stream.role,
+            stream.kind,
+            text.shape(stream),
+            stream.dtype or text.UNKNOWN,
+            _dim(unit),
+            _dim(text.rate(stream.rate_hz)),
+            clock,
+            escape(stream.encoding or text.UNKNOWN),
+            _dim(last),
+        )
+    return table
+
+
+def _dim(value: str) -> str:
+    return f"[dim]{value}[/]" if value == text.UNKNOWN else escape(value)
+
+
+def _show_silences(out: Console, report: Report) -> None:
+    grouped = text.silences(report.abstentions)
+    if not grouped:
+        return
+    out.print(f"[dim]{len({s.check for s in grouped})} checks could not decide everywhere:[/]")
+    for silence in grouped[:10]:
+        out.print(f"[dim]  {silence.check} ({silence.count}x): {escape(silence.reason)}[/]", soft_wrap=True)
+    if len(grouped) > 10:
+        out.print(f"[dim]  and {len(grouped) - 10} more reasons (--json has all)[/]")

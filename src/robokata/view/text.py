@@ -1,0 +1,123 @@
+"""Numbers and names as people read them: one place for terminal and HTML alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from robokata.core.finding import Abstention, Finding
+from robokata.survey import StreamSummary
+
+UNKNOWN = "unknown"
+
+
+def size(count_bytes: int | None) -> str:
+    """Bytes with a decimal unit: 4.2 MB."""
+    if count_bytes is None:
+        return UNKNOWN
+    number = float(count_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.2f} TB"
+
+
+def hours(value: float | None) -> str:
+    """A duration: 2.31 h, 4.2 min or 12.5 s."""
+    if value is None:
+        return UNKNOWN
+    seconds = value * 3600
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{value:,.2f} h"
+
+
+def rate(value: float | None) -> str:
+    """A rate: 30 Hz, 29.97 Hz."""
+    if value is None:
+        return UNKNOWN
+    rounded = f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{rounded} Hz"
+
+
+def unit(stream: StreamSummary) -> str:
+    """Unit of a stream's numbers; nothing for what has none by nature: pictures, texts, counters."""
+    if stream.kind != "tensor" or stream.role in ("bookkeeping", "ending"):
+        return stream.unit or ""
+    return stream.unit or UNKNOWN
+
+
+def shape(stream: StreamSummary) -> str:
+    """Shape of a sample: 14, 480x640x3, scalar."""
+    if stream.shape is None:
+        return UNKNOWN
+    return "x".join(str(part) for part in stream.shape) or "scalar"
+
+
+def span(finding: Finding) -> str:
+    """Where in the episode: 3.2-4.1 s, or nothing for the whole."""
+    if finding.start_s is None:
+        return ""
+    if finding.end_s is None or finding.end_s - finding.start_s < 0.005:
+        return f"{finding.start_s:.2f} s"
+    return f"{finding.start_s:.2f}–{finding.end_s:.2f} s"
+
+
+def place(finding: Finding) -> str:
+    """Episode, stream, channel and seconds in one line."""
+    channel = finding.channel
+    if channel is not None and len(channel) > 40:
+        channel = f"{channel[:40]}…"
+    parts = [
+        None if finding.episode is None else f"episode {finding.episode}",
+        finding.stream,
+        f"[{channel}]" if channel else None,
+        span(finding),
+    ]
+    return " ".join(part for part in parts if part) or "dataset"
+
+
+def value(finding: Finding, number: float | int | str | None) -> str:
+    """A measured or expected value with its unit."""
+    if number is None:
+        return ""
+    shown = f"{number:.4g}" if isinstance(number, float) else str(number)
+    return f"{shown} {finding.unit}" if finding.unit else shown
+
+
+class Group(NamedTuple):
+    """All findings of one check at one level."""
+
+    check: str
+    level: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def episodes(self) -> int:
+        """Different episodes among them."""
+        return len({finding.episode for finding in self.findings if finding.episode is not None})
+
+
+def groups(findings: Sequence[Finding]) -> list[Group]:
+    """Findings grouped by check and level, worst first, and the most frequent first inside a level."""
+    together: dict[tuple[int, str, str], list[Finding]] = {}
+    for finding in findings:
+        together.setdefault((finding.level.rank, finding.level.value, finding.check), []).append(finding)
+    ordered = sorted(together.items(), key=lambda item: (item[0][0], -len(item[1]), item[0][2]))
+    return [Group(check, level, tuple(same)) for (_, level, check), same in ordered]
+
+
+class Silence(NamedTuple):
+    """One reason why a check did not decide, and how often."""
+
+    check: str
+    reason: str
+    count: int
+
+
+def silences(abstentions: Sequence[Abstention]) -> list[Silence]:
+    """Abstentions grouped by check and reason, most frequent first."""
+    counted = Counter((a.check, a.reason) for a in abstentions)
+    return [Silence(check, reason, count) for (check, reason), count in counted.most_common()]

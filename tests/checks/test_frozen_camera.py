@@ -1,0 +1,103 @@
+"""Tests of the check `frozen_camera`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from checks.robots_of_numbers import findings, reasons, robot, swing, verdicts
+from robokata.checks import frozen_camera
+from robokata.core.finding import Level
+from robokata.core.shelf import shelf
+from robokata.core.source import open_source
+from robokata.testing import tiny_episode
+
+COUNT = 300
+
+
+def _view(state: NDArray[np.floating], *, noise: float = 0.0, joint: int = 0) -> NDArray[np.uint8]:
+    """What a camera sees of a joint: a bright blob that it moves over a textured table, (T, 48, 48, 3)."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:48, 0:48]
+    centre = 24 + 16 * state[:, joint, np.newaxis, np.newaxis]
+    blob = 120 * np.exp(-((x - centre) ** 2 + (y - 24) ** 2) / 60)
+    grey = 60 + 30 * rng.random((48, 48)) + blob + rng.normal(0, noise, (len(state), 48, 48))
+    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., np.newaxis], 3, axis=-1)
+
+
+def _hold(pictures: NDArray[np.uint8], first: int, last: int) -> NDArray[np.uint8]:
+    held = pictures.copy()
+    held[first : last + 1] = held[first]
+    return held
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_a_freeze_during_motion_is_an_error_where_it_is(noise: float) -> None:
+    state = swing(COUNT)
+    (found,) = findings(frozen_camera, robot(state, pictures=_hold(_view(state, noise=noise), 100, 150)))
+    assert (found.level, found.stream, found.measured) == (Level.ERROR, "camera", pytest.approx(1.0))
+    assert (found.start_s, found.end_s) == (pytest.approx(2.0), pytest.approx(3.0))
+    assert found.message.startswith(
+        "camera repeats one picture for 1.00 s from 2.00 s on, while the robot moves: change 0.00 where"
+    )
+
+
+def test_an_idle_robot_before_a_still_camera_is_sound() -> None:
+    state = swing(COUNT)
+    state[100:200] = state[100] + np.random.default_rng(1).normal(0, 3e-4, (100, 3))
+    assert verdicts(frozen_camera, robot(state, pictures=_hold(_view(state), 100, 199))) == []
+
+
+def test_a_simulated_camera_that_does_not_see_the_arm_for_a_while_is_sound() -> None:
+    state = swing(COUNT)
+    seen = state.copy()
+    seen[100:200, 0] = state[100, 0]  # only joint 0 is in view, and it rests while the others work
+    seen[200:, 0] += state[100, 0] - state[200, 0]
+    assert findings(frozen_camera, robot(seen, pictures=_view(seen))) == []
+
+
+def test_a_freeze_of_two_pictures_is_left_alone() -> None:
+    state = swing(COUNT)
+    assert findings(frozen_camera, robot(state, pictures=_hold(_view(state), 100, 102))) == []
+
+
+def test_a_camera_at_half_rate_is_one_warning_with_its_rhythm() -> None:
+    state = swing(COUNT)
+    pictures = _view(state, noise=2.0)[np.arange(COUNT) // 2 * 2]
+    (found,) = findings(frozen_camera, robot(state, pictures=pictures))
+    assert found.level is Level.WARNING
+    assert found.message == (
+        "camera repeats the picture before in at least 50 % of the frames in which the robot moves, "
+        "mostly every second one: a slower camera was written at the rate of the table"
+    )
+
+
+def test_one_picture_throughout_is_an_error_and_a_blank_one_is_left_to_blank_camera() -> None:
+    state = swing(COUNT)
+    (found,) = findings(frozen_camera, robot(state, pictures=_hold(_view(state), 0, COUNT - 1)))
+    assert found.message == "camera shows one and the same picture in all 300 frames while the robot moves"
+    assert findings(frozen_camera, robot(state, pictures=np.zeros((COUNT, 48, 48, 3), np.uint8))) == []
+
+
+def test_a_robot_that_never_moves_abstains() -> None:
+    still = np.ones((COUNT, 3), np.float32)
+    assert reasons(frozen_camera, robot(still, pictures=_view(still))) == [
+        "no state and no action on the camera's clock ever changes"
+    ]
+
+
+def test_sound_cameras_are_silent() -> None:
+    episodes = [tiny_episode(n, is_measured=n % 2 == 0) for n in range(10)]
+    assert [v for episode in episodes for v in frozen_camera.check(episode)] == []
+
+
+def test_the_g1_head_camera_holds_every_picture_twice(shared_data: Path) -> None:
+    if "lerobot_v2" not in shelf("formats"):
+        pytest.skip("no reader for LeRobot v2")
+    source = open_source(shared_data / "lerobot-v2.1-g1-real" / "dataset")
+    key = next(row.id for row in source.facts().rows if row.id.endswith("29"))
+    (found,) = frozen_camera.check(source.episode(key))
+    assert "mostly every second one" in found.message

@@ -1,0 +1,74 @@
+"""Tests of the check `joint_teleport`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from checks.robots_of_numbers import findings, reasons, robot, swing
+from robokata.checks import joint_teleport
+from robokata.core.finding import Level
+from robokata.testing import tiny_source
+
+NAMES = ("pan", "lift", "elbow")
+
+
+def test_a_jump_is_found_where_it_is() -> None:
+    state = swing()
+    state[200:, 1] += 1.5
+    (found,) = findings(joint_teleport, robot(state, names=NAMES))
+    assert found.message.startswith("lift of state jumps at 3.98 s: lift by 1.5")
+    assert (found.level, found.channel) == (Level.ERROR, "lift")
+    assert (found.start_s, found.end_s) == (pytest.approx(3.98), pytest.approx(4.0))
+
+
+def test_one_wrong_sample_is_found_too() -> None:
+    state = swing()
+    state[200, 1] += 1.5
+    assert [f.channel for f in findings(joint_teleport, robot(state, names=NAMES))] == ["lift"]
+
+
+def test_a_lost_episode_boundary_moves_all_joints_at_once() -> None:
+    state = np.concatenate([swing(200, seed=1), swing(200, seed=1)[::-1] * 0.2 - 0.8])
+    (found,) = findings(joint_teleport, robot(state, names=NAMES))
+    assert found.level is Level.ERROR
+    assert found.start_s == pytest.approx(3.98)
+
+
+def test_a_fast_but_real_motion_is_no_jump() -> None:
+    state = swing()
+    state[200:204, 1] += np.linspace(0, 1, 4)
+    state[204:, 1] += 1
+    assert findings(joint_teleport, robot(state, names=NAMES)) == []
+
+
+def test_a_binary_gripper_and_a_named_gripper_may_snap() -> None:
+    state = swing()
+    state[:, 1] = np.arange(400) > 200
+    assert findings(joint_teleport, robot(state, names=NAMES)) == []
+    state[:, 1] = swing()[:, 1] * 0.01 + (np.arange(400) > 200)
+    assert findings(joint_teleport, robot(state, names=("pan", "gripper", "elbow"))) == []
+
+
+def test_an_encoder_wrap_is_not_a_teleport() -> None:
+    state = swing()
+    state[:, 1] = (np.linspace(0, 9, 400) + math.pi) % (2 * math.pi) - math.pi
+    assert findings(joint_teleport, robot(state, names=NAMES)) == []
+
+
+def test_a_speed_that_the_robot_shows_in_other_episodes_is_no_jump() -> None:
+    slow = swing() * np.float32(0.05)
+    slow[200:, 1] += 0.03
+    fast = [robot(swing(seed=n) * np.float32(8), names=NAMES, name=str(n)) for n in (1, 2)]
+    assert findings(joint_teleport, robot(slow, names=NAMES), *fast) == []
+    assert len(findings(joint_teleport, robot(slow, names=NAMES))) == 1
+
+
+def test_sound_robots_are_silent() -> None:
+    assert findings(joint_teleport, *tiny_source(10).episodes.values()) == []
+
+
+def test_a_few_samples_abstain() -> None:
+    assert reasons(joint_teleport, robot(swing(5))) == ["fewer than 8 samples of state"]

@@ -1,0 +1,99 @@
+"""The rules of the house that a machine can hold."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "robokata"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SHELVES = ("formats", "checks")
+FLOORS = {"core": 0, "geometry": 1, "media": 1, "formats": 2, "checks": 2, "engine": 2, "survey": 3, "checkup": 3}
+FLOORS |= {"view": 4, "testing": 4, "cli": 5}
+HEAVY = ("torch", "mujoco", "pyarrow", "av", "duckdb", "h5py", "zarr", "mcap", "rosbags", "scipy", "pandas", "rich")
+UNITS = ("_s", "_ns", "_ms", "_hz", "_rad", "_rad_s", "_m", "_px", "_share", "_periods", "_ratio", "_std", "_bytes")
+UNITS += ("_level", "_levels", "_times", "_spread", "_ppm", "_percent", "_ranges", "_steps", "_samples", "_bits")
+"""Quantities without a dimension are named for what they count or compare."""
+DIMENSIONLESS = {"scale", "score", "magnitude", "full_scale", "margin", "value", "number"}
+
+
+def place(path: Path) -> str:
+    part = path.relative_to(PACKAGE).parts[0]
+    return part.removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in found if name.startswith("robokata.")}
+
+
+@pytest.mark.parametrize("path", [m for m in MODULES if place(m) in FLOORS], ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down_and_leaves_never_import_leaves(path: Path) -> None:
+    for name in imports_of(path):
+        target = name.split(".")[1]
+        assert FLOORS.get(target, -1) <= FLOORS[place(path)], f"{path.name} imports {name} from a floor above"
+        if place(path) in SHELVES and target in SHELVES and len(name.split(".")) > 2:
+            is_shared_part = name.split(".")[2].startswith("_")
+            assert target == place(path), f"{path.name} imports from another shelf: {name}"
+            assert is_shared_part, f"the leaf {path.name} imports the leaf {name}"
+
+
+@pytest.mark.parametrize("code", ["import robokata", "import robokata.cli.main"])
+def test_starting_loads_nothing_heavy(code: str) -> None:
+    probe = f"{code}; import sys; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
+    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
+    assert set(HEAVY) & set(loaded) == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_public_functions_that_raise_say_so(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    for node in tree.body + [n for c in tree.body if isinstance(c, ast.ClassDef) for n in c.body]:
+        if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        inner = [n for child in node.body for n in ast.walk(child) if not isinstance(n, ast.FunctionDef)]
+        raised = {ast.unparse(n.exc).partition("(")[0] for n in inner if isinstance(n, ast.Raise) and n.exc}
+        if raised - {"typer.Exit", "AttributeError"}:
+            assert "Raises:" in (ast.get_docstring(node) or ""), f"{node.name} raises {raised} and does not say so"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_float_parameters_carry_their_unit(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            for argument in [*node.args.args, *node.args.kwonlyargs]:
+                if argument.annotation is not None and ast.unparse(argument.annotation) == "float":
+                    named = argument.arg.endswith(UNITS) or argument.arg in DIMENSIONLESS
+                    assert named, f"{path.name}: {node.name}({argument.arg}: float) does not say its unit"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_are_short_named_after_one_thing_and_open_with_a_sentence(path: Path) -> None:
+    text = path.read_text()
+    assert path.stem not in {"utils", "helpers", "common", "base", "manager", "factory", "types"}
+    assert len(text.splitlines()) <= 400, "more than 400 lines: is there one idea in it?"
+    assert (ast.get_docstring(ast.parse(text)) or "").splitlines()[0].rstrip().endswith((".", ":", "?"))
+
+
+def test_the_built_wheel_installs_and_runs(tmp_path: Path) -> None:
+    def pip(*words: str) -> None:
+        subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", *words], check=True)
+
+    pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(PACKAGE.parents[1]))
+    (wheel,) = tmp_path.glob("robokata-*-py3-none-any.whl")
+    pip("install", "--no-deps", "--target", str(tmp_path / "site"), str(wheel))
+    code = "import robokata, sys; from robokata.cli.main import app; print(robokata.__file__)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path / "site")}, capture_output=True, text=True, check=True
+    ).stdout
+    assert str(tmp_path) in shown
+    assert (tmp_path / "site" / "robokata" / "view" / "report.css").exists()
