@@ -14,7 +14,7 @@ from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, Unsupported
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.shelf import shelf
-from robokata.core.source import Source
+from robokata.core.source import Facts, Source
 from robokata.core.suite import Suite, Waiver
 from robokata.engine import map_episodes, worker_count
 from robokata.survey import Survey, survey
@@ -97,13 +97,14 @@ def check_dataset(
     """
     suite = suite or Suite()
     chosen = list(source.keys() if keys is None else keys)
-    overview = survey(source)
+    facts = source.facts()
+    overview = survey(source, facts=facts)
     started(len(chosen))
     if workers is None:
         size = overview.total_bytes
         workers = worker_count(source, len(chosen), size_bytes=size)
     verdicts: list[Verdict] = []
-    rows: dict[str, list[Gathered]] = {name: [] for name in suite.checks()}
+    rows: dict[str, list[Gathered]] = {name: [] for name in suite.checks}
     for key, examined, error in map_episodes(
         source, partial(examine, suite=suite), keys=chosen, workers=workers, advance=advance
     ):
@@ -113,7 +114,7 @@ def check_dataset(
         verdicts += examined.verdicts
         for name, row in examined.rows.items():
             rows[name].append(Gathered(key, row))
-    verdicts += _judge_all(rows, suite, source)
+    verdicts += _judge_all(rows, suite, facts)
     return _report(overview, verdicts, suite, len(chosen), today or datetime.date.today(), source)
 
 
@@ -121,7 +122,7 @@ def examine(episode: Episode, *, suite: Suite) -> Examined:
     """All checks on one episode: what runs in each worker."""
     verdicts: list[Verdict] = []
     rows: dict[str, Any] = {}
-    for name in suite.checks():
+    for name in suite.checks:
         leaf = shelf("checks")[name]
         unmet = unmet_need(episode, leaf.NEEDS)
         if unmet is not None:
@@ -144,13 +145,13 @@ def examine(episode: Episode, *, suite: Suite) -> Examined:
     return Examined(verdicts, rows)
 
 
-def _judge_all(rows: dict[str, list[Gathered]], suite: Suite, source: Source) -> Iterator[Verdict]:
-    for name in suite.checks():
+def _judge_all(rows: dict[str, list[Gathered]], suite: Suite, facts: Facts) -> Iterator[Verdict]:
+    for name in suite.checks:
         leaf: ModuleType = shelf("checks")[name]
         if not hasattr(leaf, "judge"):
             continue
         try:
-            yield from list(leaf.judge(rows[name], source.facts(), **suite.arguments(name, "judge")))
+            yield from list(leaf.judge(rows[name], facts, **suite.arguments(name, "judge")))
         except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
             yield _failed(name, failure, None)
 
@@ -189,7 +190,7 @@ def _report(
         episodes_checked=count,
         findings=tuple(findings),
         abstentions=tuple(v for v in verdicts if isinstance(v, Abstention)),
-        checks=suite.checks(),
+        checks=suite.checks,
         waived=tuple(waived),
         expired=tuple(w for w in suite.waivers if today > w.expires),
         fail_on=suite.fail_on,

@@ -116,14 +116,16 @@ class EpisodeSurvey:
         return asdict(self)
 
 
-def survey(source: Source, *, where: str | None = None) -> Survey:
+def survey(source: Source, *, where: str | None = None, facts: Facts | None = None) -> Survey:
     """What a dataset says of itself and what its indexes and a few opened episodes show.
+
+    `facts` saves asking the source again.
 
     Raises:
         QueryRefused: `where` is no condition on the table of episodes.
         DamagedData: the dataset's indexes cannot be read.
     """
-    facts = source.facts()
+    facts = source.facts() if facts is None else facts
     rows = facts.rows if where is None else rows_where(facts.rows, where)
     samples, unreadable = _sample(source, rows)
     durations = [row.duration_s for row in rows]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checks._clocked import at_ms, episode, findings, regular, stream
 
+from checks.clocked_streams import at_ms, episode, findings, regular, stream
 from robokata.checks.clock_backwards import check, plant
 from robokata.core.finding import Level
 from robokata.core.stream import Kind
@@ -16,9 +16,7 @@ EQUAL = [0, 20, 40, 40, 60, 80, 80, 80, 100, 120]
 def test_a_step_back_is_an_error_that_names_the_two_samples() -> None:
     (finding,) = findings(check(episode(stream("state", at_ms(*BACK)))))
     assert finding.level is Level.ERROR
-    assert finding.message == (
-        "state steps back by 80.0 ms between samples 9 and 10; 1 of 19 intervals run backwards"
-    )
+    assert finding.message == ("state steps back by 80.0 ms between samples 9 and 10; 1 of 19 intervals run backwards")
     assert (finding.start_s, finding.end_s) == pytest.approx((0.1, 0.18))
 
 

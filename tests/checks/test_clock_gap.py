@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checks._clocked import abstentions, at_ms, episode, findings, grid, regular, stream
 
+from checks.clocked_streams import abstentions, at_ms, episode, findings, grid, regular, stream
 from robokata.checks.clock_gap import check, plant
 from robokata.core.finding import Level
 from robokata.testing import tiny_episode
@@ -14,8 +14,7 @@ def test_one_lost_sample_is_a_warning_with_both_numbers_and_its_place() -> None:
     (finding,) = findings(check(episode(stream("state", at_ms(*times)))))
     assert finding.level is Level.WARNING
     assert finding.message == (
-        "state is silent for 40 ms where a sample comes every 20.0 ms; "
-        "1 gap, about 1 samples (1.0%) missing in all"
+        "state is silent for 40 ms where a sample comes every 20.0 ms; 1 gap, about 1 samples (1.0%) missing in all"
     )
     assert (finding.start_s, finding.end_s) == pytest.approx((0.98, 1.02))
 

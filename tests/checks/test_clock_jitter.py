@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checks._clocked import abstentions, at_ms, episode, findings, regular, stream
 
+from checks.clocked_streams import abstentions, at_ms, episode, findings, regular, stream
 from robokata.checks.clock_jitter import check, plant
 from robokata.core.finding import Level
 from robokata.testing import tiny_episode

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +15,22 @@ from robokata.checks import frozen_camera
 from robokata.core.finding import Level
 from robokata.core.shelf import shelf
 from robokata.core.source import open_source
+from robokata.core.stream import Kind
+from robokata.media.encode import encode_video
+from robokata.media.video import VideoFrames
 from robokata.testing import tiny_episode
 
 COUNT = 300
 
 
 def _view(state: NDArray[np.floating], *, noise: float = 0.0, joint: int = 0) -> NDArray[np.uint8]:
-    """What a camera sees of a joint: a bright blob that it moves over a textured table, (T, 48, 48, 3)."""
+    """What a camera sees of a joint: a bright block that it moves over a textured table, (T, 96, 96, 3)."""
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[0:48, 0:48]
-    centre = 24 + 16 * state[:, joint, np.newaxis, np.newaxis]
-    blob = 120 * np.exp(-((x - centre) ** 2 + (y - 24) ** 2) / 60)
-    grey = 60 + 30 * rng.random((48, 48)) + blob + rng.normal(0, noise, (len(state), 48, 48))
+    y, x = np.mgrid[0:96, 0:96]
+    centre = 48 + 32 * state[:, joint, np.newaxis, np.newaxis]
+    # Edges of one pixel that move by fractions of it: what a block looks like to a real lens.
+    blob = 120 * np.clip(14 - np.abs(x - centre), 0, 1) * (np.abs(y - 48) < 20)
+    grey = 60 + 30 * rng.random((96, 96)) + blob + rng.normal(0, noise, (len(state), 96, 96))
     return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., np.newaxis], 3, axis=-1)
 
 
@@ -57,6 +63,23 @@ def test_a_simulated_camera_that_does_not_see_the_arm_for_a_while_is_sound() -> 
     seen[100:200, 0] = state[100, 0]  # only joint 0 is in view, and it rests while the others work
     seen[200:, 0] += state[100, 0] - state[200, 0]
     assert findings(frozen_camera, robot(seen, pictures=_view(seen))) == []
+
+
+@pytest.mark.parametrize(("codec", "gop"), [("libx264", 12), ("libsvtav1", 2)])
+def test_compression_neither_hides_a_freeze_nor_makes_one_of_a_still_scene(
+    tmp_path: Path, codec: str, gop: int
+) -> None:
+    state = swing(COUNT)
+    state[200:260] = state[200] + np.random.default_rng(1).normal(0, 3e-4, (60, 3))
+    state[260:] += state[200] - state[260]
+    sound = _view(state, noise=1.0)
+    for name, pictures, frozen in (("sound", sound, []), ("frozen", _hold(sound, 80, 120), [(1.6, 2.4)])):
+        path = tmp_path / f"{name}.mp4"
+        encode_video(path, pictures, rate_hz=Fraction(50), codec=codec, gop=gop, threads=1)
+        episode = robot(state, pictures=pictures)
+        camera = replace(episode.streams["camera"], kind=Kind.VIDEO, values=VideoFrames(path, COUNT), encoding=codec)
+        found = findings(frozen_camera, episode.with_stream(camera))
+        assert [(f.start_s, f.end_s) for f in found] == [pytest.approx(span, abs=0.05) for span in frozen]
 
 
 def test_a_freeze_of_two_pictures_is_left_alone() -> None:

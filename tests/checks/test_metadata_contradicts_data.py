@@ -38,7 +38,7 @@ def test_a_count_that_is_wrong_is_an_error_with_both_numbers() -> None:
     assert finding == Finding(
         check="metadata_contradicts_data",
         level=Level.ERROR,
-        message="total_frames is 899 in the data and 14983 in meta/info.json",
+        message="total_frames: 899 in the data, 14983 in meta/info.json",
         measured=899,
         expected=14983,
         repair="write 899 into meta/info.json, or restore what is missing from the original",
@@ -49,7 +49,7 @@ def test_a_stale_split_text_is_a_warning_with_its_hint() -> None:
     (finding,) = judged(declaring(Declaration("splits.train", "0:50", "0:3", "meta/info.json", "it reaches too far")))
     assert isinstance(finding, Finding)
     assert finding.level is Level.WARNING
-    assert finding.message == "splits.train is 0:3 in the data and 0:50 in meta/info.json (it reaches too far)"
+    assert finding.message == "splits.train: 0:3 in the data, 0:50 in meta/info.json (it reaches too far)"
 
 
 @pytest.mark.parametrize("subject", ["video of top", "data file data/chunk-000/file-001.parquet"])
@@ -57,11 +57,24 @@ def test_absent_files_are_left_to_the_checks_that_name_their_episodes(subject: s
     assert judged(declaring(Declaration(subject, "present", "absent", "meta/info.json"))) == []
 
 
+def test_a_declared_camera_is_told_here_only_where_it_has_no_file_at_all() -> None:
+    (finding,) = judged(declaring(Declaration("videos of top", 5, 0, "meta/info.json", "not a single file")))
+    assert isinstance(finding, Finding)
+    assert finding.message == "videos of top: 0 in the data, 5 in meta/info.json (not a single file)"
+    assert judged(declaring(Declaration("videos of top", 5, 3, "meta/info.json"))) == []
+
+
+def test_a_declared_type_of_numbers_that_differs_is_a_warning() -> None:
+    (finding,) = judged(declaring(Declaration("dtype of action", "float64", "float32", "meta/info.json")))
+    assert isinstance(finding, Finding)
+    assert finding.level is Level.WARNING
+
+
 def test_a_statement_that_holds_is_silent_and_a_missing_one_is_a_finding() -> None:
     assert judged(declaring(Declaration("total_tasks", 3, 3, "meta/info.json"))) == []
     (finding,) = judged(declaring(Declaration("total_episodes", None, 3, "meta/info.json")))
     assert isinstance(finding, Finding)
-    assert finding.message == "total_episodes is 3 in the data and nothing in meta/info.json"
+    assert finding.message == "total_episodes: 3 in the data, nothing in meta/info.json"
 
 
 def test_an_episode_with_fewer_rows_than_promised_is_named_once() -> None:
@@ -126,6 +139,6 @@ def test_sound_sets_stay_silent_and_planted_statements_are_found() -> None:
 def test_the_reachy_2_set_declares_the_counts_of_its_original(shared_data: Path) -> None:
     said = [v.message for v in judged(open_source(shared_data / "lerobot-v3.0-reachy2-real" / "dataset"))
             if isinstance(v, Finding)]  # fmt: skip
-    assert said[0] == "total_frames is 899 in the data and 14983 in meta/info.json"
-    assert said[1].startswith("splits.train is 0:3 in the data and 0:50 in meta/info.json")
+    assert said[0] == "total_frames: 899 in the data, 14983 in meta/info.json"
+    assert said[1].startswith("splits.train: 0:3 in the data, 0:50 in meta/info.json")
     assert len(said) == 2

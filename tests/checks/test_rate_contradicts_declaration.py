@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from checks._clocked import abstentions, at_ms, camera, episode, findings, grid, regular, stream
 
+from checks.clocked_streams import abstentions, at_ms, camera, episode, findings, grid, regular, stream
 from robokata.checks.rate_contradicts_declaration import check, plant
 from robokata.core.finding import Level
 from robokata.core.stream import Role
@@ -18,7 +18,9 @@ def test_a_stream_at_half_its_declared_rate_is_an_error() -> None:
     assert finding.message == "state is declared at 50 Hz and runs at 25 Hz (mean 25 Hz over 4.0 s)"
 
 
-@pytest.mark.parametrize(("true_hz", "fires"), [(50, False), (52, False), (54, False), (60, True), (45, True), (100, True)])
+@pytest.mark.parametrize(
+    ("true_hz", "fires"), [(50, False), (52, False), (54, False), (60, True), (45, True), (100, True)]
+)
 def test_ten_percent_are_tolerated_either_way(true_hz: float, fires: bool) -> None:
     verdicts = check(episode(stream("state", regular(200, 1000 / true_hz, declared_hz=50))))
     assert bool(findings(verdicts)) is fires

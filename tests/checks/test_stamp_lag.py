@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checks._clocked import MS, abstentions, at_ms, episode, findings, regular, stream
 
+from checks.clocked_streams import MS, abstentions, at_ms, episode, findings, regular, stream
 from robokata.checks.stamp_lag import check, plant
 from robokata.core.finding import Level
 from robokata.core.stream import Stream
@@ -54,8 +54,7 @@ def test_different_zero_points_are_info() -> None:
     (finding,) = findings(check(episode(_with_lag(1e9))))
     assert finding.level is Level.INFO
     assert finding.message == (
-        "imu: header and receive clock count from different moments, 1000000.0 s apart; "
-        "their distance varies by 0.0 ms"
+        "imu: header and receive clock count from different moments, 1000000.0 s apart; their distance varies by 0.0 ms"
     )
 
 

@@ -75,7 +75,9 @@ def test_delta_actions_cannot_be_compared_and_abstain() -> None:
 
 
 def test_an_action_of_other_channels_abstains() -> None:
-    assert reasons(stuck_encoder, robot(swing(), swing(joints=2))) == ["no action has the channels of state"]
+    assert reasons(stuck_encoder, robot(swing(), swing(joints=2))) == [
+        "no action has the channels and the clock of state"
+    ]
 
 
 def test_an_action_on_its_own_slower_clock_is_compared_at_the_times_of_the_state() -> None:

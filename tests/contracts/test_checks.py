@@ -38,9 +38,7 @@ def planted_source(check: str, seed: int, magnitude: float = 1.0) -> EpisodeList
         planted: EpisodeList = leaf.plant(source, rng, magnitude)
         return planted
     victim = leaf.plant(source.episode("2"), rng, magnitude)
-    return EpisodeList(
-        [victim if key == "2" else source.episode(key) for key in source.keys()], source.facts()
-    )
+    return EpisodeList([victim if key == "2" else source.episode(key) for key in source.keys()], source.facts())
 
 
 def findings_of(source: EpisodeList, suite: Suite) -> Sequence[Finding]:
@@ -52,7 +50,9 @@ def test_the_docstring_has_a_first_line_and_the_five_sections_in_order(check: st
     text = leaf_of(check).__doc__ or ""
     assert text.splitlines()[0].endswith("."), "the first line is one sentence"
     places = [text.find(section) for section in SECTIONS]
-    assert -1 not in places, f"missing section in {check}: {[s for s, p in zip(SECTIONS, places, strict=True) if p < 0]}"
+    assert -1 not in places, (
+        f"missing section in {check}: {[s for s, p in zip(SECTIONS, places, strict=True) if p < 0]}"
+    )
     assert places == sorted(places), "the sections come in the order of the contract"
 
 

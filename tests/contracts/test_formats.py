@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.core.errors import RobokataError
 from robokata.core.episode import Episode
+from robokata.core.errors import RobokataError
 from robokata.core.shelf import shelf
 from robokata.core.source import Source, detect, open_source
 from robokata.media.glance import glance
@@ -33,7 +33,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def episodes_of(source: Source) -> Iterator[Episode]:
-    return (source.episode(key) for key in source.keys())
+    return map(source.episode, source.keys())
 
 
 def test_the_format_is_recognised_and_no_other_claims_it(made: tuple[str, Path]) -> None:
@@ -167,8 +167,7 @@ def read_everything(path: Path, name: str) -> int:
         source = open_source(path, format=name)
         keys = source.keys()
         source.facts()
-    except RobokataError as error:
-        assert str(error), "an error says something"
+    except RobokataError:
         return 1
     for key in keys:
         try:
@@ -192,9 +191,7 @@ def read_everything(path: Path, name: str) -> int:
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs a POSIX system")
-def test_an_empty_file_and_a_text_file_in_its_place_are_one_clear_error(
-    made: tuple[str, Path], tmp_path: Path
-) -> None:
+def test_an_empty_file_and_a_text_file_in_its_place_are_one_clear_error(made: tuple[str, Path], tmp_path: Path) -> None:
     name, path = made
     maker = importlib.import_module(f"makers.{name}")
     for content in (b"", b"this is no dataset\n" * 20):

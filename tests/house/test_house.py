@@ -93,7 +93,11 @@ def test_the_built_wheel_installs_and_runs(tmp_path: Path) -> None:
     pip("install", "--no-deps", "--target", str(tmp_path / "site"), str(wheel))
     code = "import robokata, sys; from robokata.cli.main import app; print(robokata.__file__)"
     shown = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path / "site")}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert str(tmp_path) in shown
     assert (tmp_path / "site" / "robokata" / "view" / "report.css").exists()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from makers._robot_log import TOPICS, speak
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
+
+from makers._robot_log import TOPICS, speak
 
 FILES = "*/*.*"
 

@@ -30,14 +30,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from robokata.checks._ticks import UsedClock, clocked_stream, measured_clocks, restamped, ticks_of, unmeasured
-from robokata.core.clock import NS_PER_S
+from robokata.checks._ticks import clocked_stream, measured_clocks, restamped, ticks_of, unmeasured
+from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
-from robokata.core.stream import Kind
+from robokata.core.stream import Kind, Stream
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
 
@@ -52,71 +51,63 @@ def check(episode: Episode) -> Iterator[Verdict]:
     """
     yield from unmeasured("clock_backwards", episode)
     for used in measured_clocks(episode):
-        sampled = used.stream.kind in _SAMPLED
-        back, equal = (Level.ERROR, Level.WARNING) if sampled else (Level.INFO, Level.INFO)
-        times_ns, intervals_ns = used.stream.clock.times_ns, ticks_of(used.stream.clock).intervals_ns
-        yield from _judge(episode, used.stream.name, f"{used.label}", times_ns, intervals_ns, back, equal)
-        yield from _other_clocks(episode, used)
+        stream = used.stream
+        sampled = stream.kind in _SAMPLED
+        if ticks_of(stream.clock).intervals_ns.min() <= 0:
+            yield from _steps_back(episode, stream, used.label, stream.clock, Level.ERROR if sampled else Level.INFO)
+            yield from _repeats(episode, stream, used.label, stream.clock, Level.WARNING if sampled else Level.INFO)
+        for name, clock in stream.other_clocks.items():
+            if clock.is_measured and len(clock) == len(stream.clock) and ticks_of(clock).intervals_ns.min() <= 0:
+                label = f"{stream.name} by its {name} clock"
+                yield from _steps_back(episode, stream, label, clock, Level.INFO)
+                yield from _repeats(episode, stream, label, clock, Level.INFO)
 
 
-def _other_clocks(episode: Episode, used: UsedClock) -> Iterator[Finding]:
-    for name, clock in used.stream.other_clocks.items():
-        if clock.is_measured and len(clock) > 1:
-            label = f"{used.stream.name} by its {name} clock"
-            intervals_ns = ticks_of(clock).intervals_ns
-            yield from _judge(episode, used.stream.name, label, clock.times_ns, intervals_ns, Level.INFO, Level.INFO)
-
-
-def _judge(
-    episode: Episode,
-    stream: str,
-    label: str,
-    times_ns: NDArray[np.int64],
-    intervals_ns: NDArray[np.int64],
-    back_level: Level,
-    equal_level: Level,
-) -> Iterator[Finding]:
-    if intervals_ns.min() > 0:
-        return
+def _steps_back(episode: Episode, stream: Stream, label: str, clock: Clock, level: Level) -> Iterator[Finding]:
+    intervals_ns = ticks_of(clock).intervals_ns
     worst = int(np.argmin(intervals_ns))
-    steps, repeats = int(np.sum(intervals_ns < 0)), int(np.sum(intervals_ns == 0))
-    if steps:
-        step_s = float(intervals_ns[worst]) / NS_PER_S
-        yield Finding(
-            check="clock_backwards",
-            level=back_level,
-            message=(
-                f"{label} steps back by {-step_s * 1000:.1f} ms between samples {worst} and {worst + 1}; "
-                f"{steps} of {len(intervals_ns)} intervals run backwards"
-            ),
-            episode=episode.id,
-            stream=stream,
-            # The later time first: a span runs forwards even where the clock does not.
-            start_s=episode.seconds(int(times_ns[worst + 1])),
-            end_s=episode.seconds(int(times_ns[worst])),
-            measured=step_s,
-            expected="> 0",
-            unit="s",
-            repair="use another clock of the same samples, or split the episode at the step",
-        )
-    if repeats:
-        places = np.flatnonzero(intervals_ns == 0)
-        yield Finding(
-            check="clock_backwards",
-            level=equal_level,
-            message=(
-                f"{label} gives {repeats} of {len(times_ns)} samples ({repeats / len(times_ns):.1%}) "
-                "the same time as the sample before"
-            ),
-            episode=episode.id,
-            stream=stream,
-            start_s=episode.seconds(int(times_ns[places[0]])),
-            end_s=episode.seconds(int(times_ns[places[-1] + 1])),
-            measured=repeats / len(times_ns),
-            expected=0,
-            unit="share",
-            repair="use another clock of the same samples, or drop the repeated samples if their values repeat too",
-        )
+    step_s = float(intervals_ns[worst]) / NS_PER_S
+    if step_s >= 0:
+        return
+    # By the stream's own clock, also for a further one; the earlier time first, also where the clock says otherwise.
+    start_s, end_s = sorted(episode.seconds(int(t)) for t in stream.clock.times_ns[worst : worst + 2])
+    yield Finding(
+        check="clock_backwards",
+        level=level,
+        message=(
+            f"{label} steps back by {-step_s * 1000:.1f} ms between samples {worst} and {worst + 1}; "
+            f"{int(np.sum(intervals_ns < 0))} of {len(intervals_ns)} intervals run backwards"
+        ),
+        episode=episode.id,
+        stream=stream.name,
+        start_s=start_s,
+        end_s=end_s,
+        measured=step_s,
+        expected="> 0",
+        unit="s",
+        repair="use another clock of the same samples, or split the episode at the step",
+    )
+
+
+def _repeats(episode: Episode, stream: Stream, label: str, clock: Clock, level: Level) -> Iterator[Finding]:
+    places = np.flatnonzero(ticks_of(clock).intervals_ns == 0)
+    if not len(places):
+        return
+    share = len(places) / len(clock)
+    first, last = stream.clock.times_ns[places[0]], stream.clock.times_ns[places[-1] + 1]
+    yield Finding(
+        check="clock_backwards",
+        level=level,
+        message=f"{label} gives {len(places)} of {len(clock)} samples ({share:.1%}) the same time as the sample before",
+        episode=episode.id,
+        stream=stream.name,
+        start_s=episode.seconds(int(min(first, last))),
+        end_s=episode.seconds(int(max(first, last))),
+        measured=share,
+        expected=0,
+        unit="share",
+        repair="use another clock of the same samples, or drop the repeated samples if their values repeat too",
+    )
 
 
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:

@@ -42,7 +42,7 @@ NEEDS: Sequence[Need] = ()
 
 _NAME = "metadata_contradicts_data"
 _BOOKKEEPING_COUNTS = ("splits", "total_tasks", "total_videos", "total_chunks")
-"""Statements that loaders print or ignore; wrong ones mislead people, not tensors."""
+"""Statements that loaders print or ignore; wrong ones mislead people, not tensors. So do types of numbers."""
 _OTHERS_REPORT = ("video of ", "data file ")
 """Absent and damaged files: missing_media and unreadable_data name the episodes that they cost."""
 
@@ -83,7 +83,7 @@ def judge(
 ) -> Iterator[Verdict]:
     """One finding per false statement, and one per episode and stream that differs from index or siblings."""
     shapes = [(row.episode, row.value) for row in rows if isinstance(row.value, Shape)]
-    stated = [d for d in facts.declarations if not d.subject.startswith(_OTHERS_REPORT)]
+    stated = [d for d in facts.declarations if not _is_reported_elsewhere(d)]
     miscounted = [
         (name, shape)
         for name, shape in shapes
@@ -101,15 +101,22 @@ def judge(
         yield from _unlike_siblings([(n, s) for n, s in shapes if s.robot == robot], siblings_share)
 
 
+def _is_reported_elsewhere(stated: Declaration) -> bool:
+    # A camera of which no file exists is in no episode: only this check can say so. One of which some exist is
+    # missed in each episode that lacks its own.
+    some_exist = stated.subject.startswith("videos of ") and stated.found not in (0, None)
+    return some_exist or stated.subject.startswith(_OTHERS_REPORT)
+
+
 def _false_statement(stated: Declaration) -> Finding:
     subject, hint = stated.subject, f" ({stated.hint})" if stated.hint else ""
     found, declared = _shown(stated.found), _shown(stated.declared)
     is_extra = stated.declared == "not declared"
-    is_minor = is_extra or subject.split(".")[0] in _BOOKKEEPING_COUNTS
+    is_minor = is_extra or subject.startswith("dtype of ") or subject.split(".")[0] in _BOOKKEEPING_COUNTS
     return Finding(
         check=_NAME,
         level=Level.WARNING if is_minor else Level.ERROR,
-        message=f"{subject} is {found} in the data and {declared} in {stated.where}{hint}",
+        message=f"{subject}: {found} in the data, {declared} in {stated.where}{hint}",
         measured=_plain(stated.found),
         expected=_plain(stated.declared),
         repair=f"write {found} into {stated.where}, or restore what is missing from the original",

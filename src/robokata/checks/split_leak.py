@@ -63,9 +63,9 @@ def judge(
     rows: Sequence[Gathered],
     facts: Facts,
     *,
-    # The same two limits as in duplicate_episode, for the same reasons: separate attempts at one task differ by 0.6
-    # of their motion or more, copies with 3 % noise by 0.03.
-    near_below_share: float = 0.12,
+    # The same two limits as in duplicate_episode, for the same reasons: separate attempts at one task differ by 0.59
+    # of their motion or more, copies with 3 % noise and 5 % time-warp by 0.19 at most.
+    near_below_share: float = 0.2,
     # Scripted repeats of one reset are all equally close: they stay silent.
     near_below_typical_share: float = 0.2,
 ) -> Iterator[Verdict]:

@@ -36,7 +36,7 @@ from robokata.core.contracts import Gathered, Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import EpisodeList, Facts
-from robokata.core.stream import Stream
+from robokata.geometry.moments import Moments, merged, moments_of
 
 NEEDS: Sequence[Need] = (Need.NUMBERS,)
 
@@ -44,16 +44,7 @@ _NAME = "stale_statistics"
 _MAX_CHANNELS = 1024
 """Wider streams are embeddings or point clouds; nobody normalises them channel by channel."""
 _EPS_FLOAT32 = float(np.finfo(np.float32).eps)
-_MEAN, _SPREAD, _MIN, _MAX = range(4)
 _QUANTITIES = ("mean", "std", "min", "max")
-
-
-class Moments(NamedTuple):
-    """Exact moments of a stream that can be merged with those of other episodes, all in float64."""
-
-    samples: int
-    numbers: NDArray[np.float64]
-    """(4, D): mean, sum of squared deviations from it, minimum, maximum."""
 
 
 class Measured(NamedTuple):
@@ -66,34 +57,18 @@ class Measured(NamedTuple):
 
 def gather(episode: Episode) -> Measured:
     """Moments of every numeric stream, beside the statistics declared for this episode."""
-    moments = {}
-    for stream in episode.numeric():
-        if len(stream) and 0 < int(np.prod(stream.shape, dtype=np.int64)) <= _MAX_CHANNELS:
-            moments[stream.name] = _moments_of(stream)
+    moments = {
+        stream.name: moments_of(stream.table)
+        for stream in episode.numeric()
+        if len(stream) and 0 < int(np.prod(stream.shape, dtype=np.int64)) <= _MAX_CHANNELS
+    }
     stated = episode.declared_statistics
-    declared = {name: dict(stated[name]) for name in moments if name in stated}
+    declared = {
+        name: {key: value for key, value in stated[name].items() if key in (*_QUANTITIES, "count")}
+        for name in moments
+        if name in stated
+    }
     return Measured(moments, declared, episode.duration_s)
-
-
-def _moments_of(stream: Stream) -> Moments:
-    table = stream.table
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = table.mean(axis=0, dtype=np.float64)
-        apart = table - mean
-        squares = np.einsum("td,td->d", apart, apart)
-        return Moments(len(table), np.stack([mean, squares, table.min(axis=0), table.max(axis=0)]).astype(np.float64))
-
-
-def merged(first: Moments, second: Moments) -> Moments:
-    """Moments of two sets of samples together (Chan, Golub and LeVeque 1979, equation 2.1)."""
-    count = first.samples + second.samples
-    with np.errstate(over="ignore", invalid="ignore"):
-        step = second.numbers[_MEAN] - first.numbers[_MEAN]
-        mean = first.numbers[_MEAN] + step * (second.samples / count)
-        squares = first.numbers[_SPREAD] + second.numbers[_SPREAD] + step**2 * (first.samples * second.samples / count)
-    low = np.minimum(first.numbers[_MIN], second.numbers[_MIN])
-    high = np.maximum(first.numbers[_MAX], second.numbers[_MAX])
-    return Moments(count, np.stack([mean, squares, low, high]))
 
 
 def judge(
@@ -130,7 +105,7 @@ def _judge_all(
 ) -> Iterator[Finding]:
     for name, declared in facts.statistics.items():
         parts = [value.moments[name] for value in measured if name in value.moments]
-        if not parts or len({part.numbers.shape for part in parts}) > 1:
+        if not parts or len({len(part.mean) for part in parts}) > 1:
             continue
         whole = parts[0]
         for part in parts[1:]:
@@ -156,74 +131,80 @@ class _Difference(NamedTuple):
 def _compared(
     name: str, found: Moments, declared: Mapping[str, Any], off_by_share: float, error_above_share: float
 ) -> Finding | None:
-    width = found.numbers.shape[1]
-    stated = {quantity: _flat(declared.get(quantity)) for quantity in _QUANTITIES}
-    wrong_width = next((len(v) for v in stated.values() if v is not None and len(v) != width), None)
+    width = len(found.mean)
+    stated = {quantity: flat for quantity in _QUANTITIES if (flat := _flat(declared.get(quantity))) is not None}
+    wrong_width = next((len(flat) for flat in stated.values() if len(flat) != width), None)
     if wrong_width is not None:
-        return _finding(name, Level.ERROR, f"statistics of {wrong_width} channels for {width}", wrong_width, width)
+        return _finding(name, Level.ERROR, f"statistics of {wrong_width} channels for {width}", width, wrong_width)
     count = _flat(declared.get("count"))
-    recount = count is not None and len(count) == 1 and int(count[0]) != found.samples
+    counted = int(count[0]) if count is not None and len(count) == 1 and np.isfinite(count[0]) else found.samples
     worst = _worst(found, stated, off_by_share)
     if worst is None:
-        if not recount or count is None:
+        if counted == found.samples:
             return None
-        said = f"statistics of {int(count[0])} samples, and there are {found.samples}"
-        return _finding(name, Level.WARNING, said, found.samples, int(count[0]))
+        said = f"statistics of {counted} samples, and there are {found.samples}"
+        return _finding(name, Level.WARNING, said, found.samples, counted)
     level = Level.ERROR if worst.normaliser_share > error_above_share else Level.WARNING
     of = "range" if worst.quantity in ("min", "max") else "spread"
+    off = f"off by {100 * worst.share:.3g} % of its {of}" if np.isfinite(worst.share) else "not finite"
     said = (
-        f"{worst.quantity} {worst.declared:.6g} for channel {worst.channel}, and it is {worst.found:.6g}: off by "
-        f"{100 * worst.share:.3g} % of its {of}; {worst.channels_off} of {width} channels are off"
+        f"{worst.quantity} {worst.declared:.6g} for channel {worst.channel}, and it is {worst.found:.6g}: {off}; "
+        f"{worst.channels_off} of {width} channels are off"
     )
-    if recount and count is not None:
-        said += f", and it counts {int(count[0])} samples where there are {found.samples}"
-    return replace(_finding(name, level, said, worst.found, worst.declared), channel=str(worst.channel))
+    if counted != found.samples:
+        said += f", and it counts {counted} samples where there are {found.samples}"
+    # JSON has no word for what is not finite.
+    expected = worst.declared if np.isfinite(worst.declared) else str(worst.declared)
+    return replace(_finding(name, level, said, worst.found, expected), channel=str(worst.channel))
 
 
-def _worst(found: Moments, stated: Mapping[str, NDArray[np.float64] | None], off_by_share: float) -> _Difference | None:
-    mean, squares, low, high = found.numbers
-    with np.errstate(all="ignore"):
-        spread = np.sqrt(squares / found.samples)
-        reach = np.maximum(np.abs(low), np.abs(high))
-        # A float32 sum of n numbers loses up to n units in the last place of the largest; statistics of long sets
-        # are merged from episodes, whose 10,000 rows bound the run.
-        rounding = _EPS_FLOAT32 * (4 + min(found.samples, 10_000)) * reach
-        # Both definitions of the standard deviation are in use: divided by n, and by n - 1.
-        sample = spread * (np.sqrt(found.samples / max(1, found.samples - 1)) - 1)
-        truth = {"mean": mean, "std": spread, "min": low, "max": high}
-        allowed = {"mean": rounding, "std": rounding + sample, "min": 4 * _EPS_FLOAT32 * reach}
-        shares = {}
-        for quantity, values in stated.items():
-            if values is None:
-                continue
-            size = high - low if quantity in ("min", "max") else np.maximum(spread, _constant_spread(stated, reach))
-            size = np.where(size > 0, size, np.maximum(reach, 1e-12))
-            off = np.abs(values - truth[quantity]) - allowed.get(quantity, allowed["min"])
-            shares[quantity] = np.where(np.isfinite(off), np.maximum(off, 0) / size, 0)
+def _worst(found: Moments, stated: Mapping[str, NDArray[np.float64]], off_by_share: float) -> _Difference | None:
+    truth = {"mean": found.mean, "std": found.spread, "min": found.low, "max": found.high}
+    sizes, allowed = _sizes(found, stated), _allowances(found)
+    shares = {}
+    for quantity, values in stated.items():
+        with np.errstate(all="ignore"):
+            off = np.maximum(np.abs(values - truth[quantity]) - allowed[quantity], 0) / sizes[quantity]
+        # A declared NaN over sound numbers is as wrong as can be; numbers that are not finite have their own check.
+        off = np.where(np.isfinite(values), off, np.inf)
+        shares[quantity] = np.where(np.isfinite(truth[quantity]) & np.isfinite(sizes[quantity]), off, 0)
     if not shares or max(share.max() for share in shares.values()) <= off_by_share:
         return None
     quantity = max(shares, key=lambda key: float(shares[key].max()))
     channel = int(np.argmax(shares[quantity]))
-    wrong = np.any([share > off_by_share for share in shares.values()], axis=0)
-    values = stated[quantity]
-    assert values is not None
     return _Difference(
         quantity,
         channel,
         float(shares[quantity][channel]),
-        float(values[channel]),
+        float(stated[quantity][channel]),
         float(truth[quantity][channel]),
-        int(wrong.sum()),
+        int(np.any([share > off_by_share for share in shares.values()], axis=0).sum()),
         max((float(shares[key].max()) for key in ("mean", "std") if key in shares), default=0.0),
     )
 
 
-def _constant_spread(
-    stated: Mapping[str, NDArray[np.float64] | None], reach: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Size to judge a channel by that does not move: its declared spread, so that a left-over one shows as 100 %."""
-    declared = stated.get("std")
-    return np.zeros_like(reach) if declared is None else np.where(np.isfinite(declared), np.abs(declared), 0)
+def _allowances(found: Moments) -> dict[str, NDArray[np.float64]]:
+    """What a writer's arithmetic may lose of each quantity, (D,), in the channel's unit."""
+    with np.errstate(all="ignore"):
+        reach = np.maximum(np.abs(found.low), np.abs(found.high))
+        # A float32 sum of n numbers loses up to n units in the last place of the largest; statistics of long sets
+        # are merged from episodes, whose 10,000 rows bound the run.
+        rounding = _EPS_FLOAT32 * (4 + min(found.samples, 10_000)) * reach
+        # Both definitions of the standard deviation are in use: divided by n, and by n - 1.
+        by_definition = found.spread * (np.sqrt(found.samples / max(1, found.samples - 1)) - 1)
+        extreme = 4 * _EPS_FLOAT32 * reach
+        return {"mean": rounding, "std": rounding + by_definition, "min": extreme, "max": extreme}
+
+
+def _sizes(found: Moments, stated: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """What a difference of each quantity is measured by, (D,): the channel's spread, or its range for extremes."""
+    with np.errstate(all="ignore"):
+        reach = np.maximum(np.maximum(np.abs(found.low), np.abs(found.high)), 1e-12)
+        # A channel that does not move is judged by its declared spread: a left-over one shows as 100 %.
+        left_over = np.nan_to_num(np.abs(stated.get("std", np.zeros_like(reach))), posinf=0)
+        spread, span = np.maximum(found.spread, left_over), found.high - found.low
+        spread, span = np.where(spread == 0, reach, spread), np.where(span == 0, reach, span)
+        return {"mean": spread, "std": spread, "min": span, "max": span}
 
 
 def _flat(value: object) -> NDArray[np.float64] | None:
@@ -236,7 +217,7 @@ def _flat(value: object) -> NDArray[np.float64] | None:
         return None
 
 
-def _finding(name: str, level: Level, said: str, measured: float, expected: float) -> Finding:
+def _finding(name: str, level: Level, said: str, measured: float, expected: float | str) -> Finding:
     return Finding(
         check=_NAME,
         level=level,
@@ -252,16 +233,17 @@ def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> Ep
     """Declare true statistics of one stream, but for a mean that is off by 20 % of the spread (times `magnitude`)."""
     episodes = list(source.episodes.values())
     parts = [gather(episode).moments for episode in episodes]
-    names = [name for name, moments in parts[0].items() if np.any(moments.numbers[_SPREAD] > 0)]
+    common = [name for name in parts[0] if all(name in part for part in parts)]
+    names = [name for name in common if np.any(parts[0][name].squares > 0)]
+    if not names:
+        return source
     name = names[int(rng.integers(len(names)))]
     whole = parts[0][name]
     for part in parts[1:]:
         whole = merged(whole, part[name])
-    mean, squares, low, high = whole.numbers
-    spread = np.sqrt(squares / whole.samples)
-    channel = int(rng.choice(np.flatnonzero(spread > 0)))
-    stale = mean.copy()
-    stale[channel] += 0.2 * magnitude * spread[channel]
-    declared = {"mean": stale, "std": spread, "min": low, "max": high, "count": np.asarray([whole.samples])}
+    channel = int(rng.choice(np.flatnonzero(whole.squares > 0)))
+    stale = whole.mean.copy()
+    stale[channel] += 0.2 * magnitude * whole.spread[channel]
+    declared = {"mean": stale, "std": whole.spread, "min": whole.low, "max": whole.high, "count": whole.samples}
     facts = replace(source.facts(), statistics={**source.facts().statistics, name: declared})
     return EpisodeList(episodes, facts)

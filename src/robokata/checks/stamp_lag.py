@@ -146,10 +146,10 @@ def _message(used: UsedClock, pair: _Pair, median_s: float, spread_s: float, has
 
 def _drift(lag_s: NDArray[np.float64], pair: _Pair, spread_s: float) -> str:
     """How fast the two clocks run apart, where that is most of the spread."""
-    quarter = len(lag_s) // 4
-    grown_s = float(np.median(lag_s[-quarter:]) - np.median(lag_s[:quarter])) if quarter else 0.0
-    # The medians of the first and last quarter lie three quarters of the span apart.
-    over_s = 0.75 * float(np.ptp(pair.header.times_ns)) / NS_PER_S
+    quarter = max(1, len(lag_s) // 4)
+    times_ns = pair.header.times_ns
+    grown_s = float(np.median(lag_s[-quarter:]) - np.median(lag_s[:quarter]))
+    over_s = float(np.median(times_ns[-quarter:]) - np.median(times_ns[:quarter])) / NS_PER_S
     if abs(grown_s) < 0.5 * spread_s or over_s <= 0:
         return ""
     return f"; the clocks run apart by {1e6 * grown_s / over_s:.0f} ppm"

@@ -24,6 +24,7 @@ Repair:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import is_gripper, listed
-from robokata.geometry.motion import motion_of
+from robokata.geometry.motion import motion_of, share_a_clock
 from robokata.geometry.runs import Run, runs_of, samples_in, span_of
 
 NEEDS: Sequence[Need] = (Need.STATE, Need.ACTION)
@@ -80,7 +81,9 @@ def check(
             continue
         pair = _pair(episode, state)
         if pair is None:
-            yield Abstention("stuck_encoder", f"no action has the channels of {state.name}", episode.id, state.name)
+            yield Abstention(
+                "stuck_encoder", f"no action has the channels and the clock of {state.name}", episode.id, state.name
+            )
             continue
         if not _follows(pair, follows_above_correlation):
             reason = f"{state.name} does not follow {pair.action.name} value by value: not the same quantity"
@@ -92,9 +95,9 @@ def check(
 
 
 def _pair(episode: Episode, state: Stream) -> Pair | None:
-    for action in episode.numeric(Role.ACTION):
-        if len(action) < 2:
-            continue
+    actions = [a for a in episode.numeric(Role.ACTION) if len(a) > 1 and share_a_clock(a.clock, state.clock)]
+    # `action.joint_position` before `action.joint_velocity` for `state.joint_position`: both have seven channels.
+    for action in sorted(actions, key=lambda a: _last_word(a.name) != _last_word(state.name)):
         width = state.table.shape[1]
         common = set(state.channels or ()) & set(action.channels or ())
         if common and state.channels and action.channels:
@@ -106,6 +109,10 @@ def _pair(episode: Episode, state: Stream) -> Pair | None:
             continue
         return Pair(state, action, driver, _at_times_of(state, action))
     return None
+
+
+def _last_word(name: str) -> str:
+    return re.split(r"[./]", name)[-1]
 
 
 def _at_times_of(state: Stream, action: Stream) -> NDArray[np.floating]:
@@ -210,13 +217,17 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
     pair = next(p for p in (_pair(episode, s) for s in states) if p is not None)
     motion = motion_of(pair.state)
     length = min(round(magnitude * samples_in(pair.state.clock, 1.0)), len(pair.state) - 1)
-    joints = [c for c in pair.driver if not is_gripper(pair.state, c) and motion.high[c] > motion.low[c]]
-    channel = int(rng.choice(joints))
+    # Joints whose command goes somewhere within the stretch: a joint that is stuck while it rests is no defect.
+    away = np.abs(pair.commands[length:].astype(np.float64) - pair.commands[: len(pair.commands) - length])
+    reach = np.ptp(pair.commands, axis=0)
+    far = {
+        c: float(away[:, d].max() / reach[d])
+        for c, d in pair.driver.items()
+        if not is_gripper(pair.state, c) and motion.high[c] > motion.low[c] and reach[d] > 0.3 * np.max(reach)
+    }
+    channel = int(rng.choice([c for c, share in far.items() if share >= 0.3] or [max(far, key=lambda c: far[c])]))
     array = np.array(pair.state.values[:])
     table = array.reshape(len(array), -1)
-    # Where the command travels most: a joint that is stuck while it rests is no defect.
-    command = pair.commands[:, pair.driver[channel]].astype(np.float64)
-    away = np.abs(command[length:] - command[: len(command) - length])
-    first = int(np.argmax(away))
+    first = int(np.argmax(away[:, pair.driver[channel]]))
     table[first : first + length + 1, channel] = table[first, channel]
     return episode.with_stream(pair.state.with_values(ArrayValues(array)))

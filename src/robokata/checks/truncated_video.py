@@ -13,10 +13,10 @@ Example:
     videos 0.2 % did not hold the frames that their tables asked for.
 
 Limits:
-    A file that cannot be opened at all is `unreadable_data`'s, an absent one `missing_media`'s. A sound file
-    with too few frames for a table that was given too many rows looks the same from here: the message gives
-    both numbers. In a file that several episodes share only those are named whose frames are gone. Damage
-    that a decoder conceals (grey blocks) is not seen.
+    A file that cannot be opened at all and a broken still picture are `unreadable_data`'s, an absent file is
+    `missing_media`'s. A sound file with too few frames for a table that was given too many rows looks the same
+    from here: the message gives both numbers. In a file that several episodes share only those are named whose
+    frames are gone. Damage that a decoder conceals (grey blocks) is not seen.
 
 Repair:
     Restore the file from the original; else cut the episode to the pictures that are there, or drop it.
@@ -26,6 +26,7 @@ Repair:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from robokata.checks._picture_files import file_name, picture_stream, picture_ti
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
-from robokata.core.stream import Stream
+from robokata.core.stream import Kind, Stream
 from robokata.core.values import Media
 from robokata.media.glance import glance
 
@@ -71,6 +72,8 @@ def _past_the_end(episode: Episode, stream: Stream, media: Media) -> Finding | N
 
 
 def _undecodable(episode: Episode, stream: Stream, media: Media) -> Verdict | None:
+    if stream.kind is not Kind.VIDEO:
+        return None
     seen = glance(stream.pictures)
     if seen.damage is None:
         return None
@@ -129,7 +132,7 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
     first = stream.pictures.media().first_frame
     return episode.with_stream(
         retold(
-            stream,
+            replace(stream, kind=Kind.VIDEO),
             readable=count - lost,
             frames_in_span=count - lost,
             frames_in_file=first + count - lost,

@@ -28,14 +28,15 @@ def check(
     list_checks: Annotated[bool, typer.Option("--list", help="List the checks, and end.")] = False,
 ) -> None:
     """Run every check on every episode, then across episodes. Exit code 0: sound, 1: findings, 2: could not run."""
-    from robokata.cli.console import datasets_at, print_json, progress_bar
+    from robokata.cli.console import datasets_at, print_json_of, progress_bar
     from robokata.view.terminal import show_catalogue, show_report
 
     if list_checks:
         show_catalogue()
         return
     if path is None:
-        raise typer.BadParameter("name a dataset, or ask for --list")
+        typer.echo("kata: name a dataset to check, or ask for --list.", err=True)
+        raise typer.Exit(2)
     chosen = _suite(suite, fail_on)
     for target in (html, junit):
         _refuse_unwritable(target)
@@ -53,8 +54,7 @@ def check(
                 )
             )
     if json:
-        answers = [report.as_json() for report in reports]
-        print_json(answers[0] if len(answers) == 1 else {"datasets": answers})
+        print_json_of(reports)
     else:
         for report in reports:
             show_report(report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,8 +22,19 @@ def datasets_at(path: Path, format_name: str | None) -> list[Found]:
     return [Found(path, format_name)] if format_name is not None else find_datasets(path)
 
 
-def print_json(value: Any) -> None:
-    """One JSON value on standard output; numbers that JSON lacks (NaN, infinity) become null."""
+class _Answer(Protocol):
+    """What can be printed as JSON."""
+
+    def as_json(self) -> dict[str, Any]: ...
+
+
+def print_json_of(answers: Sequence[_Answer]) -> None:
+    """One JSON object on standard output: the answer, or `{"datasets": [...]}` where the path holds several.
+
+    Numbers that JSON lacks (NaN, infinity) become null.
+    """
+    objects = [answer.as_json() for answer in answers]
+    value = objects[0] if len(objects) == 1 else {"datasets": objects}
     json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False, default=str)
     sys.stdout.write("\n")
 

@@ -18,18 +18,21 @@ def look(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Say what is in a dataset: format, robots, episodes, instructions, streams, and what it wrongly claims."""
-    from robokata.cli.console import datasets_at, print_json
+    from robokata.cli.console import datasets_at, print_json_of
     from robokata.core.source import open_source
     from robokata.survey import survey, survey_episode
     from robokata.view.terminal import show_episode, show_survey
 
-    views = []
-    for found in datasets_at(path, format):
-        source = open_source(found.path, format=found.format)
-        views.append(survey_episode(source, episode) if episode is not None else survey(source, where=where))
-    if json:
-        answers = [view.as_json() for view in views]
-        print_json(answers[0] if len(answers) == 1 else {"datasets": answers})
+    sources = [open_source(found.path, format=found.format) for found in datasets_at(path, format)]
+    if episode is not None:
+        episodes = [survey_episode(source, episode) for source in sources]
+        if json:
+            print_json_of(episodes)
+        for view in episodes if not json else ():
+            show_episode(view)
         return
-    for view in views:
-        (show_episode if episode is not None else show_survey)(view)  # type: ignore[operator]  # paired above
+    surveys = [survey(source, where=where) for source in sources]
+    if json:
+        print_json_of(surveys)
+    for overview in surveys if not json else ():
+        show_survey(overview)

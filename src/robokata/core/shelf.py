@@ -22,6 +22,7 @@ class Shelf:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.package = f"robokata.{folder}"
+        self._loaded: dict[str, ModuleType] = {}
 
     @functools.cached_property
     def _own(self) -> tuple[str, ...]:
@@ -50,11 +51,14 @@ class Shelf:
         Raises:
             UnknownName: no leaf has this name; the message lists those that exist.
         """
-        if name in self._own:
-            return importlib.import_module(f"{self.package}.{name}")
-        if name in self._foreign:
-            return importlib.import_module(self._foreign[name])
-        raise UnknownName(self.folder.removesuffix("s"), name, self.names())
+        if name not in self._loaded:
+            if name in self._own:
+                self._loaded[name] = importlib.import_module(f"{self.package}.{name}")
+            elif name in self._foreign:
+                self._loaded[name] = importlib.import_module(self._foreign[name])
+            else:
+                raise UnknownName(self.folder.removesuffix("s"), name, self.names())
+        return self._loaded[name]
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
+import functools
 import inspect
 import tomllib
 from collections.abc import Mapping
@@ -46,13 +47,16 @@ class Suite:
     waivers: tuple[Waiver, ...] = ()
     fail_on: Level = Level.ERROR
 
+    @functools.cached_property
     def checks(self) -> tuple[str, ...]:
         """Names of the checks to run, sorted."""
         return tuple(name for name in shelf("checks").names() if name not in self.off)
 
     def arguments(self, check: str, part: str) -> dict[str, Any]:
         """Keyword arguments for one function of a check: `check`, `gather` or `judge`."""
-        chosen = self.thresholds.get(check, {})
+        chosen = self.thresholds.get(check)
+        if not chosen:
+            return {}
         known = thresholds_of(shelf("checks")[check], parts=(part,))
         return {name: value for name, value in chosen.items() if name in known}
 

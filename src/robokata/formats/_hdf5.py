@@ -66,6 +66,14 @@ class Listing(NamedTuple):
     """Attributes of the groups that have any, by path below the listed one."""
 
 
+class Glimpse(NamedTuple):
+    """One group, as an index sees it."""
+
+    attributes: dict[str, Any]
+    rows: int | None
+    """Rows of the dataset asked for, None where there is none."""
+
+
 @dataclass(frozen=True)
 class Container:
     """One HDF5 file, by path. Opened when something is asked of it; closed again when many others are open."""
@@ -107,16 +115,20 @@ class Container:
         with guarded(self.path, f"the attributes of '{text(raw)}'"):
             return self._attributes(self._object(raw), text(raw))
 
-    def length(self, path: bytes) -> int | None:
-        """Rows of one dataset, None where the path holds anything else.
+    def glimpse(self, group: bytes, *, member: bytes) -> Glimpse:
+        """What an index needs of an episode: its attributes, and the rows of one dataset in it.
 
         Raises:
-            DamagedData: it cannot be read.
+            DamagedData: one of them cannot be read.
         """
-        with guarded(self.path, f"'{text(path)}'"):
-            found = self._object(path)
-            shape = found.shape if _is_dataset(found) else None
-            return int(shape[0]) if shape else None
+        with guarded(self.path, f"'{text(group)}'"):
+            at = self._object(group)
+            attributes, rows = self._attributes(at, text(group)), None
+            if _is_group(at) and at.links.exists(member):
+                found = self._inside(at, member, text(group + b"/" + member), 0)
+                shape = found.shape if _is_dataset(found) else None
+                rows = int(shape[0]) if shape else None
+            return Glimpse(attributes, rows)
 
     def is_group(self, path: bytes) -> bool:
         """True where the path names a group, False where it names a dataset.

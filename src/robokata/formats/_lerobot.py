@@ -226,7 +226,9 @@ class EpisodeRows:
         if kind is None or column_spec(kind, {}).kind is not Kind.TENSOR:
             return row_clock(self.count, rate_hz, None)
         spec, where = column_spec(kind, {"shape": [1]}), f"{self.file}: timestamp"
-        return row_clock(self.count, rate_hz, lambda: column_array(self.column("timestamp"), spec, where=where))
+        return row_clock(
+            self.count, rate_hz, lambda: column_array(self.column("timestamp", alone=True), spec, where=where)
+        )
 
     def streams(self, features: Mapping[str, Mapping[str, Any]], clock: Clock) -> Iterator[Stream]:
         """Every column as a stream, in the order of the table."""

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -17,7 +17,7 @@ from robokata.core.clock import rate_fraction
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, TooLarge, Unsupported
 from robokata.core.source import Declaration
 from robokata.formats._lerobot import column_spec
-from robokata.formats._parquet import ParquetRows
+from robokata.formats._parquet import ParquetRows, guarded
 
 MAX_JSON_BYTES = 256 * 2**20
 """Largest metadata file that is read: stats of 10,000 features would still be smaller."""
@@ -236,20 +236,23 @@ def column_bytes(parquet: ParquetRows, files: Iterable[Path], features: Sequence
     owners: dict[str, str] = {}
     for file in files:
         try:
-            metadata = parquet.file(file).metadata
+            chunks = guarded(file, partial(_chunk_bytes, parquet, file))
         except RobokataError:
             continue
-        for group in range(metadata.num_row_groups):
-            chunks = metadata.row_group(group)
-            for number in range(metadata.num_columns):
-                column = chunks.column(number)
-                path = column.path_in_schema
-                if path not in owners:
-                    # `observation.state.list.element` belongs to `observation.state`.
-                    own = [name for name in features if path == name or path.startswith(f"{name}.")]
-                    owners[path] = max(own, key=len, default=path)
-                sizes[owners[path]] = sizes.get(owners[path], 0) + column.total_compressed_size
+        for path, size in chunks:
+            if path not in owners:
+                # `observation.state.list.element` belongs to `observation.state`.
+                own = [name for name in features if path == name or path.startswith(f"{name}.")]
+                owners[path] = max(own, key=len, default=path)
+            sizes[owners[path]] = sizes.get(owners[path], 0) + size
     return sizes
+
+
+def _chunk_bytes(parquet: ParquetRows, file: Path) -> list[tuple[str, int]]:
+    metadata = parquet.file(file).metadata
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(metadata.num_columns)]
+    return [(column.path_in_schema, column.total_compressed_size) for column in columns]
 
 
 def files_below(folder: Path, suffix: str) -> Iterator[Path]:

@@ -6,8 +6,9 @@ or number, pictures one by one when they are asked for.
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +48,37 @@ class TopicIndex(NamedTuple):
     """(n,) as the index states them."""
     places: NDArray[np.int64]
     """(n, 3): file, block, offset; what they mean is the log's business."""
+
+
+class Places:
+    """Where the messages of one topic lie, 24 bytes each. A class, because it grows while an index is read."""
+
+    def __init__(self) -> None:
+        self._words = array("q")
+
+    def __len__(self) -> int:
+        return len(self._words) // 3
+
+    def add(self, receive_ns: int, block: int, offset: int) -> None:
+        """One message."""
+        self._words.extend((receive_ns, block, offset))
+
+    def add_block(self, receive_ns: NDArray[np.int64], block: int, offsets: NDArray[np.int64]) -> None:
+        """All messages of one block."""
+        rows = np.stack([receive_ns, np.full(len(offsets), block, np.int64), offsets], axis=1)
+        self._words.frombytes(rows.astype(np.int64).tobytes())
+
+    def index(self) -> TopicIndex:
+        """The messages in the order of the file, whatever the order of the index."""
+        table = np.frombuffer(self._words.tobytes(), np.int64).reshape(-1, 3)
+        table = table[np.lexsort((table[:, 2], table[:, 1]))]
+        return TopicIndex(table[:, 0], np.concatenate([np.zeros((len(table), 1), np.int64), table[:, 1:]], axis=1))
+
+
+def span_of(places: Iterable[Places]) -> tuple[int, int] | None:
+    """First and last receive time of all topics, None where there are no messages."""
+    times = [listed.index().receive_ns for listed in places if len(listed)]
+    return (min(int(t.min()) for t in times), max(int(t.max()) for t in times)) if times else None
 
 
 class Message(NamedTuple):

@@ -33,7 +33,11 @@ class FileBytes:
         self.size = os.fstat(self._handle).st_size
 
     def at(self, offset: int, length: int) -> bytes:
-        """Bytes from an offset; fewer where the file ends."""
+        """Bytes from an offset; fewer where the file ends.
+
+        Raises:
+            DamagedData: the disk does not give them.
+        """
         try:
             return os.pread(self._handle, length, offset)
         except OSError as error:
@@ -73,7 +77,8 @@ def decompressed(packed: bytes, size: int, compression: str, *, path: Path, at: 
         data = packed
     elif compression == "bz2":
         try:
-            data = bz2.BZ2Decompressor().decompress(packed, max_length=size + 1)
+            stream = bz2.BZ2Decompressor()
+            data = stream.decompress(packed, max_length=size + 1)
         except (OSError, ValueError) as error:
             raise DamagedData(path, f"the chunk does not decompress: {error}.", offset=at) from None
     elif compression == "zstd":
@@ -86,11 +91,15 @@ def decompressed(packed: bytes, size: int, compression: str, *, path: Path, at: 
     elif compression == "lz4":
         lz4 = require("lz4.frame", extra="ros")
         try:
-            data = lz4.LZ4FrameDecompressor().decompress(packed, max_length=size + 1)
+            stream = lz4.LZ4FrameDecompressor()
+            data = stream.decompress(packed, max_length=size + 1)
         except RuntimeError as error:
             raise DamagedData(path, f"the chunk does not decompress: {error}.", offset=at) from None
     else:
         raise Unsupported(f"{path}: chunks compressed with {compression!r}; Robokata reads zstd, lz4 and bz2.")
+    if compression in ("bz2", "lz4") and len(data) == size and not stream.eof:
+        # Not at its end, the stream has not compared its own checksum yet.
+        raise DamagedData(path, "the chunk is cut off.", offset=at)
     if len(data) != size:
         raise DamagedData(path, f"the chunk promises {size} bytes and holds {len(data)}.", offset=at)
     return bytes(data)

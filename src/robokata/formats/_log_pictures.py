@@ -156,7 +156,11 @@ def _raw_stream(view: TopicView, first: Mapping[str, Any]) -> Stream | None:
 
 
 def unpacked(parts: Mapping[str, Any], layout: _Layout, expected: tuple[int, int, str], where: str) -> NDArray[Any]:
-    """One raw image as an array (H, W, C), or (H, W) for depth, colours as red, green, blue."""
+    """One raw image as an array (H, W, C), or (H, W) for depth, colours as red, green, blue.
+
+    Raises:
+        DamagedData: the image is not like the first, or its bytes do not hold its pixels.
+    """
     height, width, encoding = expected
     found = (int(parts["height"]), int(parts["width"]), str(parts["encoding"]))
     if found != expected:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.source import Declaration
-from robokata.formats._log import Message, Topic, TopicIndex
+from robokata.formats._log import Message, Places, Topic, TopicIndex, span_of
 from robokata.formats._log_blocks import MAX_CHUNK, BlockCache, FileBytes, decompressed
 from robokata.formats._log_decode import Schema
+from robokata.formats._mcap_records import Chunk, Contents, Fields, time_ns
 
 MAGIC = b"\x89MCAP0\r\n"
 _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _MESSAGE_INDEX, _CHUNK_INDEX = range(1, 9)
@@ -32,38 +32,6 @@ MAX_SUMMARY = 1 << 28
 MAX_SHORT = 1 << 26
 """Largest schema, channel or metadata record, 64 MiB."""
 NEXT_MOVE = "Restore it from its origin, or recover the sound part with 'mcap recover'."
-
-
-class Chunk(NamedTuple):
-    """Where a chunk of messages lies."""
-
-    at: int
-    """Offset in the file of the chunk record."""
-    length: int
-    index_length: int
-    """Bytes of message indexes behind the chunk, 0 where there are none."""
-    start_ns: int
-    end_ns: int
-    index_channels: int
-    """Message indexes behind the chunk: one per channel."""
-
-
-@dataclass
-class Contents:
-    """What the summary says, or a scan found. Filled record by record."""
-
-    schemas: dict[int, Schema] = field(default_factory=dict)
-    channels: dict[int, tuple[int, str, str, dict[str, str]]] = field(default_factory=dict)
-    """Channel id -> schema id, topic, message encoding, metadata."""
-    chunks: list[Chunk] = field(default_factory=list)
-    counts: dict[int, int] | None = None
-    """Messages per channel as the statistics state them."""
-    stated: dict[str, int] = field(default_factory=dict)
-    """Other numbers of the statistics."""
-    attachments: list[dict[str, Any]] = field(default_factory=list)
-    metadata: list[tuple[int, str]] = field(default_factory=list)
-    places: dict[int, list[tuple[int, int, int]]] | None = None
-    """Channel id -> (receive_ns, block, offset) of every message, where a scan listed them."""
 
 
 class McapFile:
@@ -83,7 +51,7 @@ class McapFile:
         self.contents = found if found is not None else self._from_scan()
         self._ids = sorted(self.contents.channels)
         self.topics: Sequence[Topic] = [self._topic(number) for number in self._ids]
-        self._table: dict[int, list[tuple[int, int, int]]] | None = self.contents.places
+        self._table: dict[int, Places] | None = self.contents.places
 
     @property
     def extra(self) -> Mapping[str, Any]:
@@ -98,8 +66,7 @@ class McapFile:
     def span_ns(self) -> tuple[int, int] | None:
         """First and last receive time that the chunks (or the scan) state."""
         if self._table is not None:
-            times = [row[0] for rows in self._table.values() for row in rows]
-            return (min(times), max(times)) if times else None
+            return span_of(self._table.values())
         filled = [c for c in self.contents.chunks if c.index_length]
         if filled:
             return min(c.start_ns for c in filled), max(c.end_ns for c in filled)
@@ -121,11 +88,7 @@ class McapFile:
         Raises:
             DamagedData: a message index is broken.
         """
-        rows = self._places().get(self._ids[topic], [])
-        table = np.asarray(rows, np.int64).reshape(-1, 3)
-        table = table[np.lexsort((table[:, 2], table[:, 1]))]
-        places = np.concatenate([np.zeros((len(table), 1), np.int64), table[:, 1:]], axis=1)
-        return TopicIndex(table[:, 0], places)
+        return self._places().get(self._ids[topic], Places()).index()
 
     def read(self, topic: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[Message]:
         """Messages at places.
@@ -142,7 +105,7 @@ class McapFile:
                 raise DamagedData(
                     self.path, "the message index points at another channel.", offset=self._offset(block, at)
                 )
-            yield Message(_time(log_ns), _time(publish_ns), record[22:])
+            yield Message(time_ns(log_ns), time_ns(publish_ns), record[22:])
 
     def attachment(self, name: str) -> bytes:
         """The bytes of an attachment.
@@ -153,8 +116,10 @@ class McapFile:
         for row in self.contents.attachments:
             if row["name"] == name:
                 record = self._record_at(row["offset"], _ATTACHMENT, MAX_CHUNK)
-                reader = _Fields(record, self.path, row["offset"])
-                reader.skip(16), reader.text(), reader.text()
+                reader = Fields(record, self.path, row["offset"])
+                reader.skip(16)
+                reader.text()
+                reader.text()
                 return reader.blob(reader.u64())
         raise DamagedData(self.path, f"holds no attachment {name!r}.")
 
@@ -185,7 +150,7 @@ class McapFile:
         return self._at(at + 9, length)
 
     def _header(self) -> tuple[str, str]:
-        reader = _Fields(self._record_at(len(MAGIC), _HEADER, MAX_SHORT), self.path, len(MAGIC))
+        reader = Fields(self._record_at(len(MAGIC), _HEADER, MAX_SHORT), self.path, len(MAGIC))
         return reader.text(), reader.text()
 
     def _from_summary(self) -> Contents | None:
@@ -230,7 +195,7 @@ class McapFile:
 
     def _note(self, found: Contents, opcode: int, data: bytes, at: int) -> None:
         """Take one record of the summary, or of the data section, into the contents."""
-        reader = _Fields(data, self.path, at)
+        reader = Fields(data, self.path, at)
         if opcode == _SCHEMA:
             number, name, encoding = reader.u16(), reader.text(), reader.text()
             found.schemas[number] = Schema(name, encoding, reader.blob(reader.u32()))
@@ -248,13 +213,13 @@ class McapFile:
             reader.skip(32)
             channels = reader.u32() // 10
             reader.skip(channels * 10)
-            found.chunks.append(Chunk(offset, length, reader.u64(), _time(start_ns), _time(end_ns), channels))
+            found.chunks.append(Chunk(offset, length, reader.u64(), time_ns(start_ns), time_ns(end_ns), channels))
         elif opcode == _ATTACHMENT_INDEX:
             offset = reader.u64()
             reader.skip(8)
             log_ns, _, size = reader.u64(), reader.u64(), reader.u64()
             row = {"name": reader.text(), "media_type": reader.text(), "bytes": size}
-            found.attachments.append({**row, "log_time_ns": _time(log_ns), "offset": offset})
+            found.attachments.append({**row, "log_time_ns": time_ns(log_ns), "offset": offset})
         elif opcode == _METADATA_INDEX:
             offset = reader.u64()
             reader.skip(8)
@@ -266,34 +231,34 @@ class McapFile:
         return Topic(name, schema, encoding, {"metadata": metadata, "channel_id": number})
 
     def _metadata(self, at: int) -> dict[str, str]:
-        reader = _Fields(self._record_at(at, _METADATA, MAX_SHORT), self.path, at)
+        reader = Fields(self._record_at(at, _METADATA, MAX_SHORT), self.path, at)
         reader.text()
         return reader.texts()
 
     # -- messages ----------------------------------------------------------------------------------------------
 
-    def _places(self) -> dict[int, list[tuple[int, int, int]]]:
+    def _places(self) -> dict[int, Places]:
         """(receive_ns, block, offset) of every message per channel, from the indexes behind the chunks."""
         if self._table is None:
-            self._table = {}
+            found: dict[int, Places] = {}
             for block, chunk in enumerate(self.contents.chunks):
                 start = chunk.at + chunk.length
                 if not 0 <= start <= start + chunk.index_length <= self.size:
                     raise DamagedData(self.path, "a message index lies behind the file.", offset=chunk.at)
                 for opcode, at, length in self._records(start, start + chunk.index_length):
                     if opcode == _MESSAGE_INDEX:
-                        self._note_index(self._at(at + 9, length), at, block)
+                        self._note_index(found, self._at(at + 9, length), at, block)
+            self._table = found
         return self._table
 
-    def _note_index(self, data: bytes, at: int, block: int) -> None:
+    def _note_index(self, found: dict[int, Places], data: bytes, at: int, block: int) -> None:
         if len(data) < 6:
             raise DamagedData(self.path, "a message index is too short.", offset=at)
         channel, length = struct.unpack_from("<HI", data)
         if length != len(data) - 6 or length % 16:
             raise DamagedData(self.path, "a message index has a broken length.", offset=at)
         pairs = np.frombuffer(data, "<i8", offset=6).reshape(-1, 2)
-        assert self._table is not None
-        self._table.setdefault(channel, []).extend((t, block, o) for t, o in pairs.tolist())
+        found.setdefault(channel, Places()).add_block(pairs[:, 0], block, pairs[:, 1])
 
     def _message_record(self, block: int, at: int) -> bytes:
         if block < 0:
@@ -315,7 +280,7 @@ class McapFile:
     def _unpacked(self, at: int) -> bytes:
         """The records of one chunk, decompressed and verified."""
         record = self._record_at(at, _CHUNK, MAX_CHUNK)
-        reader = _Fields(record, self.path, at)
+        reader = Fields(record, self.path, at)
         reader.skip(16)
         size, crc, compression = reader.u64(), reader.u32(), reader.text()
         packed = reader.blob(reader.u64())
@@ -328,7 +293,7 @@ class McapFile:
 
     def _from_scan(self) -> Contents:
         """Everything that the data section holds, read from its start to its end or to the break."""
-        found, self._table = Contents(places={}), {}
+        found = Contents(places={})
         at = len(MAGIC)
         try:
             for opcode, at, length in self._records(len(MAGIC), self.size):
@@ -341,7 +306,7 @@ class McapFile:
                 elif opcode in (_SCHEMA, _CHANNEL):
                     self._note(found, opcode, self._record_at(at, opcode, MAX_SHORT), at)
                 elif opcode == _METADATA:
-                    name = _Fields(self._record_at(at, opcode, MAX_SHORT), self.path, at).text()
+                    name = Fields(self._record_at(at, opcode, MAX_SHORT), self.path, at).text()
                     found.metadata.append((at, name))
         except DamagedData as damage:
             if not self._declared or isinstance(damage, TooLarge):
@@ -373,55 +338,4 @@ class McapFile:
         if channel not in found.channels:
             raise DamagedData(self.path, f"a message names channel {channel}, which does not exist.", offset=at)
         assert found.places is not None
-        found.places.setdefault(channel, []).append((_time(log_ns), block, at))
-
-
-class _Fields:
-    """Reads the fields of one record in order. A class, because the offset moves along."""
-
-    def __init__(self, data: bytes, path: Path, offset: int) -> None:
-        self.data, self.path, self.offset, self.at = data, path, offset, 0
-
-    def need(self, count: int) -> bytes:
-        """The next bytes, without moving on."""
-        if count > len(self.data) - self.at:
-            raise DamagedData(self.path, "a record ends inside a field.", offset=self.offset)
-        return self.data[self.at : self.at + count]
-
-    def skip(self, count: int) -> None:
-        self.need(count)
-        self.at += count
-
-    def blob(self, count: int) -> bytes:
-        data = self.need(count)
-        self.at += count
-        return data
-
-    def u16(self) -> int:
-        return int.from_bytes(self.blob(2), "little")
-
-    def u32(self) -> int:
-        return int.from_bytes(self.blob(4), "little")
-
-    def u64(self) -> int:
-        return int.from_bytes(self.blob(8), "little")
-
-    def text(self) -> str:
-        try:
-            return self.blob(self.u32()).decode("utf-8")
-        except UnicodeDecodeError:
-            raise DamagedData(self.path, "a name is not UTF-8.", offset=self.offset) from None
-
-    def texts(self) -> dict[str, str]:
-        """A map of texts."""
-        inner = _Fields(self.blob(self.u32()), self.path, self.offset)
-        out = {}
-        while inner.at < len(inner.data):
-            key = inner.text()
-            out[key] = inner.text()
-        return out
-
-
-def _time(value: int) -> int:
-    """A time of the file as int64; those behind the year 2262 are no times, and are kept as the last one."""
-    return min(value, 2**63 - 1)
+        found.places.setdefault(channel, Places()).add(time_ns(log_ns), block, at)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge
 from robokata.core.require import require
 
 MAX_ROW_GROUP_BYTES = 4 * 2**30
 """Largest decoded row group: LeRobot aims at 100 MB per file, PNG images in a table reach ten times that."""
+BLOCK_BYTES = 4 * 2**20
+"""Row groups smaller than this are decoded with their neighbours: writers that make one per episode have thousands."""
+KEPT_BYTES = 128 * 2**20
+"""Decoded tables that are kept: one row group of LeRobot's 100 MB files, and the small columns of a second."""
 MAX_ROWS = 50_000_000
 """Most rows that one file may claim: nine days at 60 Hz. Every row costs memory in the clock before it is read."""
 
@@ -23,10 +27,12 @@ class ParquetRows:
     order decodes each row group once.
     """
 
-    def __init__(self, *, keep_files: int = 32, keep_groups: int = 2) -> None:
-        self._keep_files, self._keep_groups = keep_files, keep_groups
+    def __init__(self, *, keep_files: int = 32, keep_bytes: int = KEPT_BYTES) -> None:
+        self._keep_files, self._keep_bytes = keep_files, keep_bytes
         self._files: OrderedDict[Path, Any] = OrderedDict()
-        self._groups: OrderedDict[tuple[Path, int, tuple[str, ...]], Any] = OrderedDict()
+        self._blocks: dict[Path, list[_Block]] = {}
+        self._damaged: set[Path] = set()
+        self._tables: OrderedDict[tuple[Path, int, int, tuple[str, ...]], Any] = OrderedDict()
         self._last: tuple[tuple[Path, int, int, tuple[str, ...]], Any] | None = None
 
     def file(self, path: Path) -> Any:
@@ -47,13 +53,15 @@ class ParquetRows:
         guarded(path, lambda: _check_footer(path, opened.metadata))
         self._files[path] = opened
         while len(self._files) > self._keep_files:
-            self._files.popitem(last=False)[1].close()
+            oldest, opened_before = self._files.popitem(last=False)
+            opened_before.close()
+            self._blocks.pop(oldest, None)
         return opened
 
     def columns(self, path: Path) -> dict[str, Any]:
         """Arrow type of each column."""
-        schema = guarded(path, lambda: self.file(path).schema_arrow)
-        return {field.name: field.type for field in schema}
+        known: dict[str, Any] = guarded(path, lambda: {f.name: f.type for f in self.file(path).schema_arrow})
+        return known
 
     def count(self, path: Path) -> int:
         """Number of rows, from the footer."""
@@ -69,43 +77,75 @@ class ParquetRows:
         key = (path, first, count, columns)
         # The streams of an episode ask one by one: an episode of many row groups must not be decoded for each.
         if self._last is None or self._last[0] != key:
-            self._last = (key, self._read_rows(path, first, count, columns))
+            try:
+                table = self._read_rows(path, first, count, columns)
+            except DamagedData:
+                if path in self._damaged:
+                    raise
+                # Once more, row group by row group: damage in a neighbour must not cost these rows.
+                self._damaged.add(path)
+                self._blocks.pop(path, None)
+                table = self._read_rows(path, first, count, columns)
+            self._last = (key, table)
         return self._last[1]
 
     def _read_rows(self, path: Path, first: int, count: int, columns: tuple[str, ...]) -> Any:
-        metadata = self.file(path).metadata
-        pieces, start = [], 0
-        for group in range(metadata.num_row_groups):
-            size = metadata.row_group(group).num_rows
-            if start < first + count and start + size > first:
-                table = self._group(path, group, columns)
-                low, high = max(0, first - start), min(size, first + count - start)
-                pieces.append(table.slice(low, high - low))
-            start += size
+        pieces = []
+        for block in self._blocks_of(path):
+            if block.first_row < first + count and block.first_row + block.rows > first:
+                table = self._decoded(path, block, columns)
+                low = max(0, first - block.first_row)
+                pieces.append(table.slice(low, min(block.rows, first + count - block.first_row) - low))
         pyarrow = require("pyarrow", extra="tables")
         if not pieces:
             return guarded(path, lambda: self.file(path).schema_arrow.empty_table().select(list(columns)))
         return pieces[0] if len(pieces) == 1 else pyarrow.concat_tables(pieces)
 
-    def _group(self, path: Path, group: int, columns: tuple[str, ...]) -> Any:
-        key = (path, group, columns)
-        if key in self._groups:
-            self._groups.move_to_end(key)
-            return self._groups[key]
-        metadata = self.file(path).metadata.row_group(group)
-        if metadata.total_byte_size > MAX_ROW_GROUP_BYTES:
-            raise TooLarge(path, f"row group {group} claims to decode to {metadata.total_byte_size / 2**30:.1f} GiB.")
-        table = guarded(path, lambda: self.file(path).read_row_group(group, columns=list(columns)))
-        if len(table) != metadata.num_rows:
+    def _blocks_of(self, path: Path) -> list[_Block]:
+        """Neighbouring row groups that are decoded in one call: one call of pyarrow costs a millisecond."""
+        if path not in self._blocks:
+            metadata = self.file(path).metadata
+            blocks: list[_Block] = []
+            row, size = 0, 0
+            for group in range(metadata.num_row_groups):
+                facts = metadata.row_group(group)
+                if not blocks or path in self._damaged or size + facts.total_byte_size > BLOCK_BYTES:
+                    blocks.append(_Block(group, group, row, 0))
+                    size = 0
+                blocks[-1] = blocks[-1]._replace(last_group=group, rows=blocks[-1].rows + facts.num_rows)
+                row, size = row + facts.num_rows, size + facts.total_byte_size
+            self._blocks[path] = blocks
+        return self._blocks[path]
+
+    def _decoded(self, path: Path, block: _Block, columns: tuple[str, ...]) -> Any:
+        key = (path, block.first_group, block.last_group, columns)
+        if key in self._tables:
+            self._tables.move_to_end(key)
+            return self._tables[key]
+        groups = list(range(block.first_group, block.last_group + 1))
+        claimed = max(self.file(path).metadata.row_group(group).total_byte_size for group in groups)
+        if claimed > MAX_ROW_GROUP_BYTES:
+            raise TooLarge(path, f"row group {groups[0]} claims to decode to {claimed / 2**30:.1f} GiB.")
+        table = guarded(path, lambda: self.file(path).read_row_groups(groups, columns=list(columns)))
+        if len(table) != block.rows:
             raise DamagedData(
                 path,
-                f"row group {group} holds {len(table)} rows, and the footer promises {metadata.num_rows}.",
+                f"row group {groups[0]} holds {len(table)} rows, and the footer promises {block.rows}.",
                 next_move="Restore it from the original.",
             )
-        self._groups[key] = table
-        while len(self._groups) > self._keep_groups:
-            self._groups.popitem(last=False)
+        self._tables[key] = table
+        while len(self._tables) > 1 and sum(kept.nbytes for kept in self._tables.values()) > self._keep_bytes:
+            self._tables.popitem(last=False)
         return table
+
+
+class _Block(NamedTuple):
+    """Row groups first_group..last_group of a file, decoded together."""
+
+    first_group: int
+    last_group: int
+    first_row: int
+    rows: int
 
 
 def guarded(path: Path, read: Callable[[], Any], *, what: str = "Parquet") -> Any:

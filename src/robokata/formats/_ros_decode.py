@@ -56,7 +56,7 @@ def lay_out(message: Message, data: bytes | memoryview, *, encoding: str, where:
         Unsupported: an encapsulation of CDR that is not read (parameter lists, delimited).
     """
     walk = _Walk(data, encoding=encoding, where=where)
-    walk.fields(message.fields, message.parts, "")
+    walk.message(message.fields, message.parts, "")
     return Layout(walk.leaves, tuple(walk.words), walk.at)
 
 
@@ -116,69 +116,74 @@ class _Walk:
         self.words.append((0, 2))
         self.terminator = 1
 
-    def fields(self, fields: tuple[Field, ...], parts: Mapping[str, tuple[Field, ...]], path: str) -> None:
+    def message(self, fields: tuple[Field, ...], parts: Mapping[str, tuple[Field, ...]], path: str) -> None:
+        """Walk the fields of one message.
+
+        Raises:
+            Unsupported: a wide text.
+        """
         for field in fields:
             name = f"{path}.{field.name}" if path else field.name
             if field.type in NUMBERS:
-                self.number(field, name)
+                self._number(field, name)
             elif field.type == "string":
-                self.text(field, name)
+                self._text(field, name)
             elif field.type == "wstring":
                 raise Unsupported(f"{self.where}: field {name!r} is a wide string.")
             elif field.length is None:
-                self.messages(field, parts, name)
+                self._messages(field, parts, name)
             elif field.is_array:
                 for element in range(field.length):
-                    self.fields(parts[field.type], parts, f"{name}[{element}]")
+                    self.message(parts[field.type], parts, f"{name}[{element}]")
             else:
-                self.fields(parts[field.type], parts, name)
+                self.message(parts[field.type], parts, name)
 
-    def messages(self, field: Field, parts: Mapping[str, tuple[Field, ...]], name: str) -> None:
+    def _messages(self, field: Field, parts: Mapping[str, tuple[Field, ...]], name: str) -> None:
         """A list of messages: its fields are called `name{0}.x`, and differ from message to message."""
-        count = self.length()
+        count = self._length()
         # A message has one byte at least: a count that cannot fit is refused before the loop.
-        self.need(count)
+        self._need(count)
         for element in range(count):
             if len(self.leaves) > MAX_FIELDS:
                 raise Unsupported(f"{self.where}: field {name!r} is a list of {count} messages.")
-            self.fields(parts[field.type], parts, f"{name}{{{element}}}")
+            self.message(parts[field.type], parts, f"{name}{{{element}}}")
 
-    def length(self) -> int:
+    def _length(self) -> int:
         """The length word of a sequence or a text."""
-        self.pad(4)
-        self.need(4)
+        self._pad(4)
+        self._need(4)
         (value,) = struct.unpack_from(self.order + "I", self.data, self.at)
         self.words.append((self.at, 4))
         self.at += 4
         return int(value)
 
-    def number(self, field: Field, name: str) -> None:
-        count = self.length() if field.length is None else field.length
+    def _number(self, field: Field, name: str) -> None:
+        count = self._length() if field.length is None else field.length
         code = NUMBERS[field.type]
         size = int(code[1:])
         if count:
-            self.pad(size)
-        self.need(count * size)
+            self._pad(size)
+        self._need(count * size)
         self.leaves[name] = Leaf(code, self.at, count, field.is_array)
         self.at += count * size
 
-    def text(self, field: Field, name: str) -> None:
-        count = self.length() if field.length is None else field.length
+    def _text(self, field: Field, name: str) -> None:
+        count = self._length() if field.length is None else field.length
         # Each text has a length word of its own: a count that cannot fit is refused before the loop.
-        self.need(count * 4)
+        self._need(count * 4)
         texts = []
         for _ in range(count):
-            length = self.length()
-            self.need(length)
+            length = self._length()
+            self._need(length)
             texts.append((self.at, max(length - self.terminator, 0)))
             self.at += length
         self.leaves[name] = Leaf(None, self.at, count, field.is_array, tuple(texts))
 
-    def pad(self, size: int) -> None:
+    def _pad(self, size: int) -> None:
         step = min(size, self.align)
         self.at += -(self.at - self.origin) % step
 
-    def need(self, count: int) -> None:
+    def _need(self, count: int) -> None:
         if self.at + count > len(self.data):
             raise DamagedData(self.where, f"a message of {len(self.data)} bytes ends inside a field.")
 

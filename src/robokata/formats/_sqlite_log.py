@@ -115,7 +115,7 @@ class SqliteFile:
     def _query(self, sql: str, *values: int) -> list[Any]:
         try:
             return self._connection.execute(sql, values).fetchall()
-        except (sqlite3.Error, OverflowError, MemoryError) as error:
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
             raise DamagedData(self.path, f"SQLite cannot read it: {error}.", next_move=_NEXT_MOVE) from None
 
     def _refuse_programs(self) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from robokata.core.clock import Clock
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction, Origin
@@ -47,6 +46,7 @@ from robokata.formats._lerobot_facts import (
 )
 from robokata.formats._lerobot_write import write_dataset
 from robokata.formats._parquet import ParquetRows, guarded
+from robokata.geometry.runs import Run
 from robokata.media.video import VideoFrames
 
 LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v3.x"
@@ -98,8 +98,9 @@ class LeRobotV3:
         self._split_ranges = split_ranges(self.info.get("splits"))
         self._parquet = ParquetRows()
         # Statistics are far wider than everything else of the table: they have files and row groups of their own.
-        self._statistics_parquet = ParquetRows(keep_files=4, keep_groups=1)
-        self._row_owner: dict[Path, NDArray[np.int64]] = {}
+        self._statistics_parquet = ParquetRows(keep_files=4, keep_bytes=32 * 2**20)
+        self._runs: dict[Path, dict[int, list[Run]]] = {}
+        self._paths: dict[tuple[str | None, int, int], Path] = {}
         self._read_index()
 
     def _read_index(self) -> None:
@@ -187,15 +188,24 @@ class LeRobotV3:
     # -- where things lie -------------------------------------------------------------------------
 
     def _data_file(self, row: int) -> Path:
-        parts = {name: self._index[f"data/{name}"][row] for name in ("chunk_index", "file_index")}
-        return path_from(self.path, self.info, "data_path", _DATA_PATH, parts)
+        chunk, file = self._index["data/chunk_index"][row], self._index["data/file_index"][row]
+        return self._path("data_path", _DATA_PATH, None, chunk, file)
 
     def _video_file(self, camera: str, row: int) -> Path | None:
         pointers = [self._cell(f"videos/{camera}/{name}", row) for name in ("chunk_index", "file_index")]
         if not all(isinstance(pointer, int) for pointer in pointers):
             return None
-        parts = {"video_key": camera, "chunk_index": pointers[0], "file_index": pointers[1]}
-        return path_from(self.path, self.info, "video_path", _VIDEO_PATH, parts)
+        return self._path("video_path", _VIDEO_PATH, camera, *pointers)
+
+    def _path(self, field: str, default: str, camera: str | None, chunk: int, file: int) -> Path:
+        """A file by its numbers, made once: a thousand episodes share one."""
+        key = (camera, chunk, file)
+        if key not in self._paths:
+            parts: dict[str, str | int] = {"chunk_index": chunk, "file_index": file}
+            if camera is not None:
+                parts["video_key"] = camera
+            self._paths[key] = path_from(self.path, self.info, field, default, parts)
+        return self._paths[key]
 
     def _cell(self, column: str, row: int) -> Any:
         cells = self._index.get(column)
@@ -203,27 +213,36 @@ class LeRobotV3:
 
     def _rows_of(self, file: Path, number: int, row: int) -> tuple[int, int]:
         """First row and number of rows of an episode in its file: by the rows' own episode_index, not by counts."""
-        owner = self._row_owner.get(file)
-        if owner is None:
-            if "episode_index" not in self._parquet.columns(file):
-                raise DamagedData(file, "the table lacks the column episode_index.")
-            column = self._parquet.rows(file, 0, self._parquet.count(file), ("episode_index",)).column(0)
-            spec = column_spec(column.type, {})
-            owner = column_array(column, spec, where=f"{file}: episode_index").astype(np.int64)
-            self._row_owner = {**dict(list(self._row_owner.items())[-63:]), file: owner}
-        mine = np.flatnonzero(owner == number)
-        if not len(mine):
+        runs = self._runs_in(file)
+        mine = runs.get(number)
+        if mine is None:
             if self._index["length"][row] == 0:
                 return 0, 0
-            held = f"{owner.min()}..{owner.max()}" if len(owner) else "none"
+            held = f"{min(runs)}..{max(runs)}" if runs else "none"
             raise DamagedData(
                 file,
                 f"the index puts episode {number} into this file, and it holds rows of episodes {held} only.",
                 next_move="Rebuild the table of episodes, or drop the episode.",
             )
-        if mine[-1] - mine[0] + 1 != len(mine):
+        if len(mine) > 1:
             raise DamagedData(file, f"the rows of episode {number} are scattered among those of other episodes.")
-        return int(mine[0]), len(mine)
+        return mine[0].first, mine[0].length
+
+    def _runs_in(self, file: Path) -> dict[int, list[Run]]:
+        """Where each episode's rows lie in a file."""
+        if file not in self._runs:
+            if "episode_index" not in self._parquet.columns(file):
+                raise DamagedData(file, "the table lacks the column episode_index.")
+            column = self._parquet.rows(file, 0, self._parquet.count(file), ("episode_index",)).column(0)
+            spec = column_spec(column.type, {})
+            owner = column_array(column, spec, where=f"{file}: episode_index").astype(np.int64)
+            edges = np.flatnonzero(np.diff(owner)) + 1
+            starts = np.concatenate(([0], edges)) if len(owner) else edges
+            runs: dict[int, list[Run]] = {}
+            for first, end in zip(starts.tolist(), [*edges.tolist(), len(owner)], strict=False):
+                runs.setdefault(int(owner[first]), []).append(Run(first, end - 1))
+            self._runs[file] = runs
+        return self._runs[file]
 
     # -- one episode ------------------------------------------------------------------------------
 
@@ -285,10 +304,13 @@ class LeRobotV3:
             instructions=tuple(dict.fromkeys(self._texts(row))),
             split=split_of(self._split_ranges, number),
             robot=self.robot,
-            file=str(self._data_file(row).relative_to(self.path)),
+            file=self._relative(self._data_file(row)),
             first_row=first if isinstance(first, int) else None,
             end_row=end if isinstance(end, int) else None,
         )
+
+    def _relative(self, file: Path) -> str:
+        return file.as_posix().removeprefix(f"{self.path.as_posix()}/")
 
     # -- what the dataset says of itself ----------------------------------------------------------
 

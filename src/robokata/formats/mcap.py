@@ -10,7 +10,7 @@ from pathlib import Path
 
 from robokata.core.source import Source
 from robokata.formats._log import LogSource
-from robokata.formats._log_streams import episode_of, steps_of
+from robokata.formats._log_episode import episode_of, steps_of
 from robokata.formats._mcap_file import MAGIC, McapFile
 
 LOOKS_FOR = "a *.mcap file, or a folder of them (one episode per file) without metadata.yaml"

@@ -188,10 +188,8 @@ class RobomimicSource:
         if place.demo is None:
             list(_demos(place.box))
             raise DamagedData(place.box.path, "has become readable since the dataset was opened.")
-        file, attributes = self._file(place.box), place.box.attributes(place.demo)
+        file, (attributes, found) = self._file(place.box), place.box.glimpse(place.demo, member=b"actions")
         declared = count_of(attributes.get("num_samples"))
-        actions = place.demo + b"/actions"
-        found = place.box.length(actions) if place.box.has(actions) else None
         steps = declared if found is None else found
         row = EpisodeRow(
             key,

@@ -14,7 +14,7 @@ from robokata.core.errors import DamagedData, MediaMissing, Unsupported
 from robokata.core.require import require
 from robokata.core.source import Declaration, Source
 from robokata.formats._log import Log, LogSource, Message, Topic, TopicIndex
-from robokata.formats._log_streams import episode_of, steps_of
+from robokata.formats._log_episode import episode_of, steps_of
 from robokata.formats._mcap_file import McapFile
 from robokata.formats._sqlite_log import HEADER, SqliteFile
 

@@ -155,9 +155,10 @@ def _take_of_pictures(episode: Episode) -> Fingerprint:
 def kin_among(prints: Sequence[Fingerprint], *, near_below_share: float, near_below_typical_share: float) -> list[Kin]:
     """Groups of episodes that are one recording, linked transitively, in order of their first member.
 
-    Exact copies share every bit. Near copies differ, root mean square over moments and channels, by less
-    than `near_below_share` of their own motion and by less than `near_below_typical_share` of the typical
-    distance between episodes of this dataset. Channels are scaled by their spread over all episodes.
+    Exact copies share every bit. Near copies go the same way at any speed: at equal shares of it they differ,
+    root mean square over places and channels, by less than `near_below_share` of their own motion and by less
+    than `near_below_typical_share` of the typical distance between episodes of this dataset. Channels are
+    scaled by their spread over all episodes.
     """
     links: list[tuple[int, int, float]] = []
     first_of: dict[bytes, int] = {}
@@ -187,7 +188,8 @@ def _near_pairs(
     moving = spread > 1e-9 * np.maximum(1e-30, np.abs(centre))
     if len(paths) < 2 or not moving.any():
         return []
-    scaled = ((paths[..., moving] - centre[moving]) / spread[moving]).astype(np.float32)
+    # Along the way, not along the time: a copy that was replayed at another or a changing speed goes the same way.
+    scaled = _by_travel(((paths[..., moving] - centre[moving]) / spread[moving]).astype(np.float32))
     motion = np.sqrt(np.square(scaled - scaled.mean(axis=1, keepdims=True)).mean(axis=(1, 2)))
     flat = scaled.reshape(len(scaled), -1)
     coarse = scaled.reshape(len(scaled), COARSE, POINTS // COARSE, -1).mean(axis=2).reshape(len(scaled), -1)
@@ -196,6 +198,25 @@ def _near_pairs(
     if len(flat) > 3:
         reach = np.minimum(reach, below_typical_share * _typical_distances(flat))
     return _links(flat, coarse, reach, motion)
+
+
+def _by_travel(paths: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same paths (N, POINTS, D) at equal steps of travelled length instead of time."""
+    out = np.empty_like(paths)
+    wanted = np.linspace(0, 1, POINTS)
+    for start in range(0, len(paths), 4096):
+        block = paths[start : start + 4096]
+        legs = np.sqrt(np.square(np.diff(block, axis=1)).sum(axis=2, dtype=np.float64))
+        way = np.concatenate([np.zeros((len(block), 1)), np.cumsum(legs, axis=1)], axis=1)
+        way /= np.maximum(way[:, -1:], 1e-30)
+        low = np.minimum((way[:, np.newaxis, :] <= wanted[:, np.newaxis]).sum(axis=2) - 1, POINTS - 2)
+        begin = np.take_along_axis(way, low, axis=1)
+        leg = np.take_along_axis(way, low + 1, axis=1) - begin
+        share = np.clip((wanted - begin) / np.where(leg > 0, leg, 1), 0, 1).astype(np.float32)[..., np.newaxis]
+        first = np.take_along_axis(block, low[..., np.newaxis], axis=1)
+        second = np.take_along_axis(block, low[..., np.newaxis] + 1, axis=1)
+        out[start : start + 4096] = first + share * (second - first)
+    return out
 
 
 def _links(

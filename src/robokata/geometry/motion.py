@@ -81,14 +81,15 @@ def mover_of(episode: Episode, clock: Clock) -> Stream | None:
         moving = [
             s
             for s in episode.numeric(role)
-            if len(s) > 2 and _share_a_clock(s.clock, clock) and motion_of(s).travel.any()
+            if len(s) > 2 and share_a_clock(s.clock, clock) and motion_of(s).travel.any()
         ]
         if moving:
             return max(moving, key=lambda s: len(s) * int(s.table.shape[1]))
     return None
 
 
-def _share_a_clock(one: Clock, other: Clock) -> bool:
+def share_a_clock(one: Clock, other: Clock) -> bool:
+    """True where samples of the two can be laid beside each other: both have times, or as many samples."""
     return ClockQuality.UNKNOWN not in (one.quality, other.quality) or len(one) == len(other)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.errors import DamagedData, MissingPart, TooLarge, Unsupported
+from robokata.core.errors import DamagedData, MediaMissing, MissingPart, TooLarge, Unsupported
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, Values, ordinals
 from robokata.media.video import MAX_PIXELS
@@ -166,7 +166,8 @@ class EncodedImages:
         try:
             codec = self._facts.codec if self._facts else None
         except (DamagedData, Unsupported) as damage:
-            return Media(self.where, None, self.count, self.count, problem=str(damage))
+            is_absent = isinstance(damage, MediaMissing)
+            return Media(self.where, None, self.count, self.count, problem=str(damage), is_absent=is_absent)
         return Media(self.where, codec, self.count, self.count)
 
     def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:

@@ -279,6 +279,15 @@ def _decoder(path: Path) -> _Decoder:
     return decoder
 
 
+def forget() -> None:
+    """Close the open decoders and drop the indexes in memory: files may then be moved or deleted."""
+    with _decoders_lock:
+        for decoder in _decoders.values():
+            decoder.close()
+        _decoders.clear()
+    _index_memory.clear()
+
+
 def _luma_grid(frame: Any, points: int) -> NDArray[np.uint8]:
     """Samples of a frame's brightness plane, at most `points` x `points`, without converting the frame."""
     name = frame.format.name

@@ -172,7 +172,7 @@ def _explanation(check: str) -> str:
 
 def _silences(report: Report) -> str:
     rows = "".join(
-        f'<tr><td>{escape(s.check)}</td><td class="number">{s.count}</td><td>{escape(s.reason)}</td></tr>'
+        f'<tr><td>{escape(s.check)}</td><td class="number">{s.times}</td><td>{escape(s.reason)}</td></tr>'
         for s in text.silences(report.abstentions)[:_LISTED_PER_GROUP]
     )
     if not rows:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robokata.checkup import Report
+from robokata.core.finding import Finding
 from robokata.view import text
 
 _SHOWN = 50
@@ -38,7 +39,7 @@ def _suite(report: Report) -> ElementTree.Element:
         if mine:
             ElementTree.SubElement(case, "system-out").text = _lines(mine)
         reasons = text.silences([a for a in report.abstentions if a.check == name])
-        abstained = sum(reason.count for reason in reasons)
+        abstained = sum(reason.times for reason in reasons)
         if not mine and reasons and abstained >= report.episodes_checked:
             skipped += 1
             ElementTree.SubElement(case, "skipped", message=_clean(reasons[0].reason))
@@ -47,7 +48,7 @@ def _suite(report: Report) -> ElementTree.Element:
     return suite
 
 
-def _lines(findings: Sequence[text.Finding]) -> str:
+def _lines(findings: Sequence[Finding]) -> str:
     lines = [f"{f.level.value}: {text.place(f)}: {f.message}" for f in findings[:_SHOWN]]
     if len(findings) > _SHOWN:
         lines.append(f"and {len(findings) - _SHOWN} more")

@@ -210,6 +210,6 @@ def _show_silences(out: Console, report: Report) -> None:
         return
     out.print(f"[dim]{len({s.check for s in grouped})} checks could not decide everywhere:[/]")
     for silence in grouped[:10]:
-        out.print(f"[dim]  {silence.check} ({silence.count}x): {escape(silence.reason)}[/]", soft_wrap=True)
+        out.print(f"[dim]  {silence.check} ({silence.times}x): {escape(silence.reason)}[/]", soft_wrap=True)
     if len(grouped) > 10:
         out.print(f"[dim]  and {len(grouped) - 10} more reasons (--json has all)[/]")

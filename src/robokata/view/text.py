@@ -114,7 +114,7 @@ class Silence(NamedTuple):
 
     check: str
     reason: str
-    count: int
+    times: int
 
 
 def silences(abstentions: Sequence[Abstention]) -> list[Silence]:

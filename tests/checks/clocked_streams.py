@@ -75,8 +75,8 @@ class ToldPictures(RawImages):
         return self.told
 
 
-def camera(count: int, rate_hz: int = 30, **facts: Any) -> Stream:
+def camera(count: int, declared_hz: int = 30, **facts: Any) -> Stream:
     """A camera of `count` rows whose media says `facts`."""
     media = replace(Media("videos/file-000.mp4", "h264", frames_expected=count, frames_in_span=count), **facts)
-    clock = grid(count, rate_hz)
+    clock = grid(count, declared_hz)
     return Stream("cam", Kind.VIDEO, Role.CAMERA, clock, ToldPictures(count, media))

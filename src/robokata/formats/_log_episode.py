@@ -1,0 +1,154 @@
+"""A robot log as an episode: which stamp leads, who speaks, what was asked for."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import NS_PER_S, Clock, ClockQuality, Reading
+from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction
+from robokata.core.errors import DamagedData, Unsupported
+from robokata.core.stream import Evidence, Fact, Role, Stream
+from robokata.formats._log import Log, Message, OpenLog, stamps_ns
+from robokata.formats._log_streams import View, is_text, role_of, streams_of
+from robokata.formats._ros_decode import Columns
+
+_SAME_EPOCH_NS = 3600 * NS_PER_S
+"""Header and receive stamps further apart than an hour do not count from the same zero (librealsense stamps
+messages from the start of the recording, and headers with the wall clock): the streams of an episode must share one,
+so the receive stamp leads. Computers without a common clock are seconds apart, and stay as they are."""
+_MAX_INSTRUCTIONS = 100
+"""Texts read at open from a language topic: more is a chat, not an instruction."""
+
+
+def episode_of(log: OpenLog, ref: EpisodeRef) -> Episode:
+    """The episode that a log holds.
+
+    Raises:
+        DamagedData: its index or the first message of a topic cannot be read.
+    """
+    firsts = log.firsts()
+    views = [_view(log, number, firsts.get(number)) for number in range(len(log.log.topics))]
+    streams: dict[str, Stream] = {}
+    for view in views:
+        for stream in streams_of(view):
+            # Two publishers may share a topic (two MCAP channels, two ROS 1 connections): both are kept.
+            name, again = stream.name, 2
+            while name in streams:
+                name, again = f"{stream.name}#{again}", again + 1
+            streams[name] = stream if again == 2 else replace(stream, name=name)
+    return Episode(
+        id=ref.key,
+        streams=streams,
+        embodiment=_embodiment(views),
+        instructions=tuple(_instructions(views)),
+        extra={**log.log.extra, "topics": {v.topic.name: v.topic.schema.name for v in views}},
+        ref=ref,
+    )
+
+
+def steps_of(log: Log) -> int | None:
+    """Samples of the fullest topic of state or commands (else of the fullest topic), from the index."""
+    counts = list(zip(log.topics, log.counts(), strict=True))
+    acting = [n for t, n in counts if n and role_of(t) in (Role.STATE, Role.ACTION) and not is_text(t)]
+    return max(acting or [n for _, n in counts], default=None)
+
+
+def _view(log: OpenLog, number: int, first: Message | None) -> View:
+    """Decide from the first message of a topic what its columns and its clock are."""
+    topic, decoder = log.log.topics[number], log.decoders[number]
+    extra: dict[str, Any] = {**topic.extra, "schema": topic.schema.name, "schema_encoding": topic.schema.encoding}
+    reason = log.undecoded[number] or (decoder.opaque_because if decoder else None)
+    columns: Columns = {}
+    if decoder is not None and first is not None:
+        try:
+            columns = decoder.head([first.data], log.where(number))
+            if reason is None:
+                table = decoder.table([first.data], log.where(number))
+                blob = next((n for n, c in table.items() if isinstance(c[0], bytes)), None)
+                log.is_table[number] = blob is None
+                reason, columns = (f"field {blob!r} is a blob", columns) if blob is not None else (None, table)
+        except (DamagedData, Unsupported) as damage:
+            # The first message does not fit its definition: the topic stays bytes, and says why.
+            reason, columns, log.decoders[number] = str(damage), {}, None
+    if reason is not None:
+        extra["kept_as_bytes"] = reason
+    stamp = stamps_ns(columns)
+    has_stamps = (
+        stamp is not None
+        and first is not None
+        and int(stamp[0]) != 0
+        and abs(int(stamp[0]) - first.receive_ns) < _SAME_EPOCH_NS
+    )
+    clocks = _clocks(log, number, len(log.index(number).places), stamp is not None)
+    if first is None or first.publish_ns is None:
+        clocks.pop("publish", None)
+    main = "header" if has_stamps else "receive"
+    if reason is None and decoder is not None and first is not None and "layout.data_offset" in columns:
+        parts = decoder.parts(first.data, log.where(number))
+        extra["layout"] = {name: value for name, value in parts.items() if name.startswith("layout.")}
+        columns = {name: column for name, column in columns.items() if not name.startswith("layout.")}
+    frame = next((str(columns[n][0]) for n in ("header.frame_id", "frame_id") if n in columns), "")
+    return View(
+        log,
+        number,
+        topic,
+        len(log.index(number).places),
+        clocks.pop(main),
+        clocks,
+        {**extra, "clock": main},
+        Fact(frame, Evidence.FILE) if frame else None,
+        columns,
+    )
+
+
+def _clocks(log: OpenLog, number: int, count: int, has_header: bool) -> dict[str, Clock]:
+    def clock(times: Callable[[], NDArray[np.int64] | None], name: str) -> Clock:
+        def load() -> Reading:
+            read = times()
+            damage = log.data(number).damage
+            if read is None or len(read) != count:
+                raise damage or DamagedData(log.where(number), f"some of its messages have no {name} stamp.")
+            return Reading(read, ClockQuality.MEASURED)
+
+        return Clock(count, load)
+
+    clocks = {
+        "receive": clock(lambda: log.data(number).receive_ns, "receive"),
+        "publish": clock(lambda: log.data(number).publish_ns, "publish"),
+    }
+    if has_header:
+        clocks["header"] = clock(lambda: log.data(number).header_ns, "header")
+    return clocks
+
+
+def _embodiment(views: list[View]) -> Embodiment | None:
+    for view in views:
+        if is_text(view.topic) and view.topic.name.endswith("robot_description") and "data" in view.first:
+            model = str(view.first["data"][0])
+            named = re.search(r"<robot\b[^>]{0,2000}?\bname\s*=\s*[\"']([^\"']{1,200})", model)
+            return Embodiment(named.group(1) if named else "unnamed", model=model)
+    return None
+
+
+def _instructions(views: list[View]) -> Iterator[Instruction]:
+    """Texts of the language topics; each holds from its message until the next."""
+    starts = [int(v.log.index(v.number).receive_ns[0]) for v in views if v.samples]
+    for view in views:
+        if role_of(view.topic) is not Role.LANGUAGE or "data" not in view.first:
+            continue
+        said = [(i, str(view.parts(i)["data"])) for i in range(min(view.samples, _MAX_INSTRUCTIONS))]
+        changes = [said[0], *(b for a, b in itertools.pairwise(said) if a[1] != b[1])]
+        if len(changes) == 1:
+            yield Instruction(changes[0][1], source=view.topic.name)
+            continue
+        times = view.log.index(view.number).receive_ns
+        at_s = [(int(times[i]) - min(starts)) / NS_PER_S for i, _ in changes]
+        for (_, text), start_s, end_s in zip(changes, at_s, [*at_s[1:], None], strict=True):
+            yield Instruction(text, start_s=start_s, end_s=end_s, source=view.topic.name)
