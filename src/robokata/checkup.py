@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from robokata.core.clock import ClockQuality
 from robokata.core.contracts import Gathered, unmet_need
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, Unsupported
@@ -75,6 +76,8 @@ class Examined(NamedTuple):
 
     verdicts: list[Verdict]
     rows: dict[str, Any]
+    timeless: frozenset[str]
+    """Streams whose format keeps no times: seconds on them are sample numbers."""
 
 
 def check_dataset(
@@ -105,6 +108,7 @@ def check_dataset(
         workers = worker_count(source, len(chosen), size_bytes=size)
     verdicts: list[Verdict] = []
     rows: dict[str, list[Gathered]] = {name: [] for name in suite.checks}
+    timeless: dict[str, frozenset[str]] = {}
     for key, examined, error in map_episodes(
         source, partial(examine, suite=suite), keys=chosen, workers=workers, advance=advance
     ):
@@ -112,9 +116,12 @@ def check_dataset(
             verdicts.append(_unreadable(key, error))
             continue
         verdicts += examined.verdicts
+        if examined.timeless:
+            timeless[key] = examined.timeless
         for name, row in examined.rows.items():
             rows[name].append(Gathered(key, row))
     verdicts += _judge_all(rows, suite, facts)
+    verdicts = [_on_its_clock(verdict, timeless) for verdict in verdicts]
     return _report(overview, verdicts, suite, len(chosen), today or datetime.date.today(), source)
 
 
@@ -142,7 +149,24 @@ def examine(episode: Episode, *, suite: Suite) -> Examined:
             verdicts.append(Abstention(name, f"cannot be read: {damage}", episode.id))
         except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
             verdicts.append(_failed(name, failure, episode.id))
-    return Examined(verdicts, rows)
+    return Examined(verdicts, rows, _timeless(episode))
+
+
+def _timeless(episode: Episode) -> frozenset[str]:
+    try:
+        return frozenset(
+            name for name, stream in episode.streams.items() if stream.clock.quality is ClockQuality.UNKNOWN
+        )
+    except (DamagedData, Unsupported):
+        # Times that cannot be read are unreadable_data's finding.
+        return frozenset()
+
+
+def _on_its_clock(verdict: Verdict, timeless: Mapping[str, frozenset[str]]) -> Verdict:
+    if not isinstance(verdict, Finding) or verdict.episode is None or verdict.episode not in timeless:
+        return verdict
+    streams = timeless[verdict.episode]
+    return replace(verdict, is_timed=verdict.stream is not None and verdict.stream not in streams)
 
 
 def _judge_all(rows: dict[str, list[Gathered]], suite: Suite, facts: Facts) -> Iterator[Verdict]:

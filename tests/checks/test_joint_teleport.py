@@ -72,3 +72,9 @@ def test_sound_robots_are_silent() -> None:
 
 def test_a_few_samples_abstain() -> None:
     assert reasons(joint_teleport, robot(swing(5))) == ["fewer than 8 samples of state"]
+
+
+def test_a_reading_that_catches_up_after_it_was_stuck_is_left_to_stuck_encoder() -> None:
+    state = swing()
+    state[100:160, 1] = state[100, 1]
+    assert findings(joint_teleport, robot(state, names=NAMES)) == []

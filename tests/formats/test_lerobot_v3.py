@@ -24,6 +24,7 @@ from robokata.core.errors import DamagedData, MediaMissing, Unsupported, WriteRe
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats import lerobot_v3
+from robokata.media.images import RawImages
 from robokata.testing import Barcode, barcode_picture, read_barcode, tiny_episode
 
 INDEX = "meta/episodes/chunk-000/file-000.parquet"
@@ -412,8 +413,6 @@ def test_written_pictures_are_those_of_their_row(tmp_path: Path) -> None:
 
 
 def barcode_episode(number: int, steps: int) -> Episode:
-    from robokata.media.images import RawImages
-
     clock = grid_clock(steps, Fraction(30))
     action = np.random.default_rng(number).normal(size=(steps, 3)).astype(np.float32)
     pictures = np.stack([barcode_picture(number, frame) for frame in range(steps)])
@@ -450,6 +449,66 @@ def test_an_episode_that_lacks_a_stream_is_refused_and_nothing_appears(tmp_path:
         "episode 1 has no stream observation.images.front, and the first episode had. LeRobot v3.0 holds one set of "
         "streams per dataset: write the episodes to two datasets."
     )
+    assert list(tmp_path.iterdir()) == []
+
+
+def with_pictures(episode: Episode, pictures: np.ndarray) -> Episode:
+    camera = episode.stream("observation.images.front")
+    return episode.with_stream(camera.with_values(RawImages(ArrayValues(pictures), where="test")))
+
+
+def test_a_name_that_is_a_path_is_refused_and_no_file_appears_elsewhere(tmp_path: Path) -> None:
+    episode = barcode_episode(0, 5)
+    camera = replace(episode.stream("observation.images.front"), name=f"{tmp_path}/elsewhere")
+    with pytest.raises(WriteRefused) as caught:
+        lerobot_v3.write(tmp_path / "out", [episode.with_stream(camera)], codec="libx264")
+    assert str(caught.value) == (
+        f"stream '{tmp_path}/elsewhere': LeRobot makes folders of names and allows no '/' in them. Rename it first, "
+        f"for example to '{str(tmp_path).strip('/').replace('/', '.')}.elsewhere'."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        (
+            np.zeros((5, 64, 64, 1), np.uint16),
+            "stream observation.images.front holds uint16[64, 64, 1] pictures: LeRobot v3.0 videos hold 8-bit colour. "
+            "Leave the stream out, or write depth to another format.",
+        ),
+        (
+            np.zeros((5, 63, 64, 3), np.uint8),
+            "stream observation.images.front is 64 x 63: the encoders of LeRobot v3.0 take even sizes only.",
+        ),
+    ],
+)
+def test_pictures_that_no_encoder_takes_are_refused(tmp_path: Path, pictures: np.ndarray, message: str) -> None:
+    with pytest.raises(WriteRefused) as caught:
+        lerobot_v3.write(tmp_path / "out", [with_pictures(barcode_episode(0, 5), pictures)], codec="libx264")
+    assert str(caught.value) == message
+
+
+def test_episodes_that_differ_in_streams_types_or_rate_are_refused_before_anything_is_lost(tmp_path: Path) -> None:
+    first, other = barcode_episode(0, 5), barcode_episode(1, 5)
+    action = other.stream("action")
+    doubles = action.with_values(ArrayValues(np.zeros((5, 3))))
+    cases = {
+        "episode 1 has the stream force, and the first episode had not. LeRobot v3.0 holds one set of streams per "
+        "dataset: write the episodes to two datasets.": other.with_stream(replace(doubles, name="force")),
+        "stream action of episode 1 holds float64[3], and in the first episode float32[3]. LeRobot v3.0 holds one "
+        "shape and type per dataset.": other.with_stream(doubles),
+        "episode 1 has the rate 10 Hz, and the first 30 Hz. LeRobot v3.0 holds one rate per dataset: write the "
+        "episodes to two datasets.": replace(other, declared_rate_hz=Fraction(10)),
+        "stream observation.images.front of episode 1 holds uint8[32, 32, 3], and in the first episode "
+        "uint8[64, 64, 3]. LeRobot v3.0 holds one shape and type per dataset.": with_pictures(
+            other, np.zeros((5, 32, 32, 3), np.uint8)
+        ),
+    }
+    for message, second in cases.items():
+        with pytest.raises(WriteRefused) as caught:
+            lerobot_v3.write(tmp_path / "out", [first, second], codec="libx264")
+        assert str(caught.value) == message
     assert list(tmp_path.iterdir()) == []
 
 

@@ -61,7 +61,7 @@ def test_joints_commands_and_instruction_have_their_roles(tmp_path: Path) -> Non
     assert [s.name for s in episode.of_role(Role.ACTION)] == ["/joint_command.position"]
     assert episode.stream("/joint_states.position").channels[:2] == ("shoulder_pan", "shoulder_lift")
     assert [(i.text, i.source) for i in episode.instructions] == [("put block 0 into the bowl", "/task_instruction")]
-    assert pickle.loads(pickle.dumps(episode)).id == episode.id  # noqa: S301 - our own bytes, from the line itself
+    assert pickle.loads(pickle.dumps(episode)).id == episode.id
 
 
 def test_attachments_and_metadata_records_are_kept(tmp_path: Path) -> None:
@@ -241,6 +241,44 @@ def test_raw_images_respect_row_padding_colour_order_and_endianness(tmp_path: Pa
         assert np.array_equal(episode.stream(name).values[0], depth)
     assert episode.stream("/bayer").kind is Kind.MESSAGE
     assert episode.stream("/bayer").encoding == "raw:bayer_rggb8"
+
+
+def test_numbers_behind_texts_of_every_length_agree_with_the_serializer(tmp_path: Path) -> None:
+    types = get_typestore(Stores.ROS2_HUMBLE).types
+    vector, quaternion = types["geometry_msgs/msg/Vector3"], types["geometry_msgs/msg/Quaternion"]
+    rng, said, truth = np.random.default_rng(0), [], []
+    for length in rng.permutation(np.repeat(np.arange(20), 3)):
+        numbers = rng.normal(size=37)
+        head = _header()
+        head.frame_id = "f" * int(length)
+        turn, spin, push = quaternion(*numbers[:4]), vector(*numbers[4:7]), vector(*numbers[7:10])
+        covariances = numbers[10:].reshape(3, 9)
+        kind = types["sensor_msgs/msg/Imu"]
+        said.append(kind(head, turn, covariances[0], spin, covariances[1], push, covariances[2]))
+        truth.append(numbers)
+    episode = one(_ros_file(tmp_path / "imu.mcap", [("/imu", "sensor_msgs/msg/Imu", m) for m in said]))
+    expected = np.stack(truth)
+    assert np.array_equal(episode.stream("/imu.orientation").table, expected[:, :4])
+    assert np.array_equal(episode.stream("/imu.angular_velocity").table, expected[:, 4:7])
+    assert np.array_equal(episode.stream("/imu.linear_acceleration_covariance").table, expected[:, 28:])
+
+
+def test_a_command_array_is_one_action_stream(tmp_path: Path) -> None:
+    types = get_typestore(Stores.ROS2_HUMBLE).types
+    layout = types["std_msgs/msg/MultiArrayLayout"]([types["std_msgs/msg/MultiArrayDimension"]("joint", 7, 7)], 0)
+    kind = "std_msgs/msg/Float64MultiArray"
+    said = [("/arm_command", kind, types[kind](layout, np.arange(7.0) + i)) for i in range(3)]
+    stream = one(_ros_file(tmp_path / "a.mcap", said)).stream("/arm_command")
+    assert (stream.role, stream.table.tolist()[2]) == (Role.ACTION, [2, 3, 4, 5, 6, 7, 8])
+    assert stream.extra["layout"]["layout.dim{0}.label"] == "joint"
+
+
+def test_the_robot_description_is_the_model_of_the_embodiment(tmp_path: Path) -> None:
+    kind = get_typestore(Stores.ROS2_HUMBLE).types["std_msgs/msg/String"]
+    text = '<?xml version="1.0"?><robot name="xarm7"></robot>'
+    episode = one(_ros_file(tmp_path / "r.mcap", [("/robot_description", "std_msgs/msg/String", kind(text))]))
+    assert episode.embodiment is not None
+    assert (episode.embodiment.name, episode.embodiment.model) == ("xarm7", text)
 
 
 def test_every_sensor_message_of_a_real_ros2_recording_is_read(shared_data: Path) -> None:

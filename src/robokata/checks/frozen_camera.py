@@ -27,41 +27,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.checks._camera_motion import BLANK_BELOW_LEVELS, EXACT_LEVELS, Watched, same_pictures, watch
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import IndexedValues
-from robokata.geometry.motion import motion_of, mover_of
+from robokata.geometry.motion import motion_of
 from robokata.geometry.runs import Run, runs_of, samples_in, span_of
-from robokata.media.glance import Glance, glance
 from robokata.media.images import RawImages
-from robokata.media.video import VideoFrames, packet_index
 
 NEEDS: Sequence[Need] = (Need.PICTURES, Need.NUMBERS)
-
-_EXACT_LEVELS = 0.02
-"""Mean change of brightness that counts as none: 1 of 50 grid points by one level, what P-skipped blocks leave."""
-
-
-class Watched(NamedTuple):
-    """What one camera showed and what the robot did, from each picture to the next."""
-
-    change: NDArray[np.float32]
-    """(T - 1,) change of the picture, in levels of brightness."""
-    travel: NDArray[np.float64]
-    """(T - 1,) travel of the robot."""
-    usual_travel: float
-    """Median travel from picture to picture while the robot moves."""
-    change_per_travel: float
-    """Change of the picture per travel, over all motion of the episode."""
-    is_key: NDArray[np.bool_]
-    """(T - 1,) True where the later picture is a key frame of a video."""
 
 
 def check(
@@ -85,30 +65,16 @@ def check(
     for stream in episode.pictures():
         if len(stream) <= at_least_pictures_count or stream.values.dtype == np.uint16:
             continue
-        mover = mover_of(episode, stream.clock)
-        if mover is None:
-            reason = "no state and no action on the camera's clock ever changes"
-            yield Abstention("frozen_camera", reason, episode.id, stream.name)
+        watched = watch(episode, stream)
+        if isinstance(watched, str):
+            yield Abstention("frozen_camera", watched, episode.id, stream.name)
             continue
-        look = glance(stream.pictures)
-        if len(look.change) < at_least_pictures_count:
-            reason = f"fewer than {at_least_pictures_count + 1} pictures of {stream.name} can be decoded"
-            yield Abstention("frozen_camera", reason, episode.id, stream.name)
-            continue
-        watched = _watch(stream, look, mover)
-        if watched is None:
-            yield Abstention("frozen_camera", "the robot does not move while it is filmed", episode.id, stream.name)
-            continue
-        if watched.change.max() <= _EXACT_LEVELS:
+        if float(watched.change.max()) <= EXACT_LEVELS:
             # A blank picture is blank_camera's: here, a real view that never changes.
-            if float(np.median(look.spread)) > 1.5:
+            if float(np.median(watched.spread)) > BLANK_BELOW_LEVELS:
                 yield _one_picture(episode, stream, watched)
             continue
-        if not _follows(watched):
-            reason = f"the pictures of {stream.name} do not follow the motion of {mover.name}"
-            yield Abstention("frozen_camera", reason, episode.id, stream.name)
-            continue
-        same = _same(watched, below_change_share)
+        same = same_pictures(watched, below_change_share)
         needed = max(at_least_pictures_count, samples_in(stream.clock, at_least_s))
         freezes = [
             run
@@ -116,71 +82,8 @@ def check(
             if watched.travel[run.first : run.last + 1].mean() > moving_above_share * watched.usual_travel
         ]
         proven = [r for r in freezes if _catches_up(watched, r, catches_up_share) or _is_too_quiet(watched, freezes, r)]
-        if proven:
-            yield _frozen(episode, stream, watched, proven, error_above_s)
+        yield from _frozen(episode, stream, watched, proven, error_above_s)
         yield from _rhythm(episode, stream, watched, same, proven, moving_above_share, rhythm_above_share)
-
-
-def _watch(stream: Stream, look: Glance, mover: Stream) -> Watched | None:
-    count = len(look.change)
-    motion = motion_of(mover)
-    gone = np.concatenate(([0.0], np.cumsum(motion.travel, dtype=np.float64)))
-    times_ns = stream.clock.times_ns[: count + 1].astype(np.float64)
-    travel = np.diff(np.interp(times_ns, mover.clock.times_ns.astype(np.float64), gone))
-    noise = motion.still_below * np.median(np.diff(times_ns)) / max(1.0, _period_ns(mover))
-    moves = travel > noise
-    if moves.sum() < 3:
-        return None
-    is_key = _key_steps(stream, count)
-    change = _without_refresh(look.change, is_key)
-    per_travel = float(change[moves].sum() / travel[moves].sum())
-    return Watched(change, travel, float(np.median(travel[moves])), per_travel, is_key)
-
-
-def _key_steps(stream: Stream, count: int) -> NDArray[np.bool_]:
-    if not isinstance(stream.values, VideoFrames):
-        return np.zeros(count, bool)
-    first = stream.values.first + 1
-    # A glance that decoded `count` + 1 pictures has found their packets in the index.
-    is_key = packet_index(stream.values.path).is_key[first : first + count]
-    # In a video of key frames only, every step holds the same share of redrawing, and there is nothing to tell apart.
-    return is_key if is_key.mean() <= 0.6 else np.zeros(count, bool)
-
-
-def _without_refresh(change: NDArray[np.float32], is_key: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Change without what a video's key frames add: each draws the whole picture anew, moved or not."""
-    if is_key.sum() < 4:
-        return change
-    # What key frames change beyond the steps around them, where that is least: more would be motion. 1.2, because
-    # redrawing varies by a fifth with what is in view.
-    around = np.convolve(np.pad(change, 1, mode="edge"), [0.5, 0.0, 0.5], mode="valid")
-    beyond = np.maximum(0, change[is_key] - around[is_key])
-    refresh = 1.2 * np.float32(np.quantile(beyond, 0.1))
-    return np.asarray(np.where(is_key, np.maximum(0, change - refresh), change), dtype=np.float32)
-
-
-def _period_ns(mover: Stream) -> float:
-    return float(np.median(np.diff(mover.clock.times_ns)))
-
-
-def _follows(watched: Watched) -> bool:
-    """True where the picture changes in most of the motion: the camera sees what moves."""
-    moving = watched.travel > 0.33 * watched.usual_travel
-    expected = watched.change_per_travel * watched.travel
-    # A third: half of the pictures of a camera at half rate repeat, and so do those of a long freeze.
-    if watched.change_per_travel * watched.usual_travel <= 2 * _EXACT_LEVELS:
-        return False
-    return bool(moving.any()) and float(np.mean(watched.change[moving] > 0.2 * expected[moving])) > 1 / 3
-
-
-def _same(watched: Watched, below_change_share: float) -> NDArray[np.bool_]:
-    """(T - 1,) True where a picture repeats the one before although the robot moved."""
-    expected = watched.change_per_travel * np.minimum(watched.travel, watched.usual_travel)
-    same = watched.change <= np.maximum(_EXACT_LEVELS, below_change_share * expected)
-    # A key frame between two repeats is a repeat drawn anew. Not where every second picture is one.
-    if watched.is_key.mean() < 0.3:
-        same[1:-1] |= watched.is_key[1:-1] & same[:-2] & same[2:]
-    return np.asarray(same)
 
 
 def _catches_up(watched: Watched, run: Run, share: float) -> bool:
@@ -203,17 +106,21 @@ def _is_too_quiet(watched: Watched, freezes: list[Run], run: Run) -> bool:
     # 5 times: a camera's noise hardly varies, so a stretch at a fifth of its quietest 5 % is no quiet scene. Simulated
     # cameras have no noise, video keeps little of it: they prove nothing here.
     quiet = float(np.quantile(watched.change[others], 0.05)) if others.any() else 0.0
-    return quiet > 5 * max(_EXACT_LEVELS, float(watched.change[run.first : run.last + 1].max()))
+    return quiet > 5 * max(EXACT_LEVELS, float(watched.change[run.first : run.last + 1].max()))
 
 
-def _frozen(episode: Episode, stream: Stream, watched: Watched, runs: list[Run], error_above_s: float) -> Finding:
+def _frozen(
+    episode: Episode, stream: Stream, watched: Watched, runs: list[Run], error_above_s: float
+) -> Iterator[Verdict]:
+    if not runs:
+        return
     longest = max(runs, key=lambda run: run.length)
     span = span_of(episode, stream.clock, longest.first, longest.last + 1)
     frozen_s = longest.length / samples_in(stream.clock, 1.0) if span.unit == "samples" else span.length
     usual = watched.change_per_travel * watched.travel[longest.first : longest.last + 1].mean()
     change = float(watched.change[longest.first : longest.last + 1].max())
     stretches = f"; {len(runs)} such stretches" if len(runs) > 1 else ""
-    return Finding(
+    yield Finding(
         check="frozen_camera",
         level=Level.ERROR if frozen_s >= error_above_s else Level.WARNING,
         message=(
@@ -296,7 +203,7 @@ def _alternates(watched: Watched, repeats: NDArray[np.int64]) -> bool:
     if watched.is_key[repeats + 1].any() and high - low < 0.25 * middle:
         return False
     # Half of what is due: the change of a picture levels off as the motion grows.
-    return float(np.median(caught_up / np.maximum(due, _EXACT_LEVELS))) > 0.5
+    return float(np.median(caught_up / np.maximum(due, EXACT_LEVELS))) > 0.5
 
 
 def _ordinal(number: int) -> str:

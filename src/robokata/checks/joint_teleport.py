@@ -38,7 +38,7 @@ from robokata.core.source import EpisodeList, Facts
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import has_few_values, is_gripper, listed
-from robokata.geometry.motion import motion_of, speed_of, wrap_period
+from robokata.geometry.motion import Motion, motion_of, speed_of, wrap_period
 
 NEEDS: Sequence[Need] = (Need.STATE,)
 
@@ -101,13 +101,26 @@ def _joints(episode: Episode, stream: Stream, longer_than: float, above_range_sh
         is_wrap = wrap_period(
             float(column[at]), float(column[at + 1]), low=low, high=high, sustained=float(speed.sustained[channel])
         )
-        if is_wrap or is_gripper(stream, int(channel)) or has_few_values(column):
+        if (
+            is_wrap
+            or is_gripper(stream, int(channel))
+            or has_few_values(column)
+            or _was_stuck(motion, int(channel), at)
+        ):
             continue
         size = float(speed.largest[channel])
         start_s, end_s = (episode.seconds(int(times_ns[i])) for i in (at, at + 1))
         jumps.append(Jump(int(channel), size, size / (high - low), start_s, end_s))
     names = tuple(stream.channel_name(c) for c in range(len(reach)))
     return Joints(stream.name, names, speed.sustained.astype(np.float64), tuple(jumps))
+
+
+def _was_stuck(motion: Motion, channel: int, at: int) -> bool:
+    """True where the channel stood exactly still before its jump while others moved: stuck_encoder's to tell."""
+    changes = np.flatnonzero(motion.steps[:at, channel])
+    held_from = int(changes[-1]) + 1 if len(changes) else 0
+    # 5 steps: an encoder with noise does not repeat a value five times; a whole robot at rest in a simulation does.
+    return at - held_from >= 5 and bool((motion.travel[held_from:at] > motion.still_below).any())
 
 
 def judge(

@@ -13,7 +13,7 @@ def demo(
 ) -> None:
     """Write a small LeRobot dataset with known defects, look at it, check it, and name the report to open."""
     from robokata.checkup import check_dataset
-    from robokata.cli.console import progress_bar
+    from robokata.cli.progress import progress_bar
     from robokata.core.source import open_source
     from robokata.survey import survey
     from robokata.testing.sample import write_sample

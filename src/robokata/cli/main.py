@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
@@ -32,22 +34,36 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
         raise typer.Exit
 
 
-def run() -> None:
-    """Entry point: errors of ours are one message and exit code 2; Ctrl-C leaves nothing behind and is code 130."""
+def run(words: Sequence[str] | None = None) -> None:
+    """Entry point: what goes wrong is one message and exit code 2; Ctrl-C leaves nothing behind and is code 130."""
     from robokata.core.errors import RobokataError
 
+    terminal = sys.stdout
     try:
-        app()
+        app(words, prog_name="kata")
     except RobokataError as error:
-        typer.echo(f"kata: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("\nkata: interrupted. Nothing was changed.", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone (`kata look ... | head`): not an error, and not a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _end(f"kata: {error}", code=2)
+    except OSError as error:
+        _end(f"kata: {error.filename or 'file'}: {error.strerror or error}", code=2)
+    except SystemExit as end:
+        if end.code == 130:
+            _end("\nkata: interrupted. Nothing was changed.", code=130)
+        # Typer puts another object in the place of an output whose reader has gone (`kata look ... | head`). Neither
+        # "sound" nor "findings" would be true then: the shell's own code for it (128 + SIGPIPE) is.
+        sys.exit(141 if sys.stdout is not terminal else end.code)
+    except Exception as error:  # noqa: BLE001 - the last boundary: a defect of ours is one line, not a traceback
+        if os.environ.get("ROBOKATA_TRACEBACK"):
+            raise
+        _end(
+            f"kata: this is a defect of Robokata, not of your data: {type(error).__name__}: {error}. "
+            "Please report it, with what it prints when ROBOKATA_TRACEBACK=1 is set.",
+            code=2,
+        )
+
+
+def _end(message: str, *, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

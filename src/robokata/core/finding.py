@@ -38,6 +38,8 @@ class Finding:
     start_s: float | None = None
     end_s: float | None = None
     """Seconds from the episode's start; None at both ends: the whole episode."""
+    is_timed: bool = True
+    """False where the format keeps no times for the stream: `start_s` and `end_s` then are sample numbers."""
     measured: float | int | str | None = None
     expected: float | int | str | None = None
     unit: str | None = None

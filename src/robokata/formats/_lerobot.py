@@ -276,7 +276,11 @@ def _feature_extra(feature: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def picture_loader(load: Callable[[], Any], *, root: Path, where: str) -> Callable[[int], bytes]:
-    """Bytes of picture i of a column of pictures: bytes in the cell, or the path of a file of the dataset."""
+    """Bytes of picture i of a column of pictures: bytes in the cell, or the path of a file of the dataset.
+
+    Raises:
+        DamagedData: by the loader, where a cell holds neither.
+    """
     kept: list[Any] = []
 
     def picture(index: int) -> bytes:

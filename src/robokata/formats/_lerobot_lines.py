@@ -83,7 +83,11 @@ class StatisticsLines:
 
     @cached_property
     def places(self) -> Mapping[int, int]:
-        """Byte at which each episode's line starts; empty where there is no file."""
+        """Byte at which each episode's line starts; empty where there is no file.
+
+        Raises:
+            DamagedData: the system cannot read the file.
+        """
         places: dict[int, int] = {}
         try:
             with self.path.open("rb") as file:

@@ -32,6 +32,8 @@ class _Moments:
     """Count, mean, squared deviations and range of each channel, mergeable (Chan et al. 1979, formula 1.5)."""
 
     count: int = 0
+    """Rows that entered: those without NaN or infinity."""
+    rows: int = 0
     mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     deviation: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     low: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
@@ -39,6 +41,7 @@ class _Moments:
 
     def add(self, table: NDArray[Any]) -> None:
         numbers = table.astype(np.float64)
+        self.rows += len(numbers)
         # Rows with NaN or infinity would make the whole statistic NaN, and NaN is no JSON.
         numbers = numbers[np.isfinite(numbers).all(axis=1)]
         if not len(numbers):
@@ -59,7 +62,7 @@ class _Moments:
     def as_json(self, shape: tuple[int, ...]) -> dict[str, Any]:
         spread = np.sqrt(self.deviation / max(1, self.count))
         parts = {"min": self.low, "max": self.high, "mean": self.mean, "std": spread}
-        return {**{name: value.reshape(shape).tolist() for name, value in parts.items()}, "count": [self.count]}
+        return {**{name: value.reshape(shape).tolist() for name, value in parts.items()}, "count": [self.rows]}
 
 
 @dataclass
@@ -81,6 +84,10 @@ class _Writer:
         self.columns = {s.name: s for s in first.numeric() if _is_own_column(s)}
         self.cameras = {s.name: _Camera(root / "videos" / s.name) for s in first.pictures()}
         self.picture_shapes = {s.name: s.values.shape[1:] for s in first.pictures()}
+        written = [first.streams[name] for name in (*self.columns, *self.cameras)]
+        self.expected = {s.name: (list(s.shape), s.values.dtype.name) for s in written}
+        for stream in written:
+            _refuse_unfit(stream)
         self.features = self._features()
         self.tasks: dict[str, int] = {}
         self.rows: list[dict[str, Any]] = []
@@ -93,12 +100,7 @@ class _Writer:
     def add(self, episode: Episode) -> None:
         anchor = _anchor(episode)
         count = len(anchor)
-        missing = [name for name in (*self.columns, *self.cameras) if name not in episode.streams]
-        if missing:
-            raise WriteRefused(
-                f"episode {episode.id} has no stream {', '.join(missing)}, and the first episode had. LeRobot v3.0 "
-                f"holds one set of streams per dataset: write the episodes to two datasets."
-            )
+        self._refuse_misfit(episode, count)
         number = len(self.rows)
         texts = tuple(dict.fromkeys(i.text for i in episode.instructions)) or ("",)
         task = self.tasks.setdefault(texts[0], len(self.tasks))
@@ -128,6 +130,36 @@ class _Writer:
         self.rows.append(row)
         self.splits.append(episode.origin.split)
         self.total += count
+
+    def _refuse_misfit(self, episode: Episode, count: int) -> None:
+        """Everything in which an episode may differ from the first, before anything of it is written."""
+        had = (*self.columns, *self.cameras)
+        has = {s.name for s in (*episode.numeric(), *episode.pictures()) if _is_own_column(s)}
+        missing, added = [n for n in had if n not in has], sorted(has.difference(had))
+        if missing or added:
+            what = (
+                f"has no stream {', '.join(missing)}, and the first episode had"
+                if missing
+                else (f"has the stream {', '.join(added)}, and the first episode had not")
+            )
+            raise WriteRefused(
+                f"episode {episode.id} {what}. LeRobot v3.0 holds one set of streams per dataset: write the episodes "
+                "to two datasets."
+            )
+        if _rate_of(episode) != self.rate_hz:
+            raise WriteRefused(
+                f"episode {episode.id} has the rate {_rate_of(episode)} Hz, and the first {self.rate_hz} Hz. LeRobot "
+                "v3.0 holds one rate per dataset: write the episodes to two datasets."
+            )
+        for stream in (episode.streams[name] for name in had):
+            found = (list(stream.shape), stream.values.dtype.name)
+            if found != self.expected[stream.name]:
+                raise WriteRefused(
+                    f"stream {stream.name} of episode {episode.id} holds {_said(found)}, and in the first episode "
+                    f"{_said(self.expected[stream.name])}. LeRobot v3.0 holds one shape and type per dataset."
+                )
+            if count and not len(stream):
+                raise WriteRefused(f"stream {stream.name} of episode {episode.id} is empty: its rows need values.")
 
     def finish(self) -> None:
         for camera in self.cameras.values():
@@ -165,12 +197,6 @@ class _Writer:
         return features
 
     def _on_rows(self, stream: Stream, anchor: Stream) -> NDArray[Any]:
-        expected = list(self.columns[stream.name].shape)
-        if list(stream.shape) != expected:
-            raise WriteRefused(
-                f"stream {stream.name} has shape {list(stream.shape)}, and in the first episode {expected}. LeRobot "
-                f"v3.0 holds one shape per dataset."
-            )
         return np.asarray(stream.values[_latest_at(stream, anchor)])
 
     def _add_pictures(self, name: str, camera: _Camera, stream: Stream, anchor: Stream) -> dict[str, Any]:
@@ -287,6 +313,31 @@ def _anchor(episode: Episode) -> Stream:
         for stream in episode.numeric(role):
             return stream
     raise WriteRefused(f"episode {episode.id} has neither action nor state: LeRobot v3.0 has nothing to make rows of.")
+
+
+def _said(found: tuple[list[int], str]) -> str:
+    return f"{found[1]}{found[0]}"
+
+
+def _refuse_unfit(stream: Stream) -> None:
+    """What no LeRobot dataset can hold: names that are paths, and pictures that its encoders do not take."""
+    if "/" in stream.name or stream.name in ("", ".", ".."):
+        raise WriteRefused(
+            f"stream {stream.name!r}: LeRobot makes folders of names and allows no '/' in them. Rename it first, for "
+            f"example to {stream.name.strip('/.').replace('/', '.') or 'camera'!r}."
+        )
+    if not stream.is_picture:
+        return
+    height, width, depth = stream.shape if len(stream.shape) == 3 else (*stream.shape, 0, 0, 0)[:3]
+    if stream.values.dtype != np.uint8 or depth not in (1, 3):
+        raise WriteRefused(
+            f"stream {stream.name} holds {_said((list(stream.shape), stream.values.dtype.name))} pictures: LeRobot "
+            "v3.0 videos hold 8-bit colour. Leave the stream out, or write depth to another format."
+        )
+    if height % 2 or width % 2:
+        raise WriteRefused(
+            f"stream {stream.name} is {width} x {height}: the encoders of LeRobot v3.0 take even sizes only."
+        )
 
 
 def _is_own_column(stream: Stream) -> bool:

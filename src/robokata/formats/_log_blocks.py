@@ -61,6 +61,13 @@ class BlockCache:
         return self._kept[block]
 
 
+def _refuse_bomb(packed: int, size: int, compression: str, *, path: Path, at: int) -> None:
+    if size > MAX_CHUNK:
+        raise TooLarge(path, f"a chunk claims {size} bytes.", offset=at)
+    if compression in ("zstd", "lz4") and size > MAX_RATIO * packed + 1024:
+        raise TooLarge(path, f"a chunk of {packed} bytes claims to hold {size}.", offset=at)
+
+
 def decompressed(packed: bytes, size: int, compression: str, *, path: Path, at: int) -> bytes:
     """A chunk's bytes; `size` is what its header promises, and is vetted before anything is allocated.
 
@@ -69,10 +76,7 @@ def decompressed(packed: bytes, size: int, compression: str, *, path: Path, at: 
         DamagedData: the bytes do not decompress, or to another size.
         Unsupported: a compression that we do not know.
     """
-    if size > MAX_CHUNK:
-        raise TooLarge(path, f"a chunk claims {size} bytes.", offset=at)
-    if compression in ("zstd", "lz4") and size > MAX_RATIO * len(packed) + 1024:
-        raise TooLarge(path, f"a chunk of {len(packed)} bytes claims to hold {size}.", offset=at)
+    _refuse_bomb(len(packed), size, compression, path=path, at=at)
     if compression in ("", "none"):
         data = packed
     elif compression == "bz2":

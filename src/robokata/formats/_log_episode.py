@@ -80,12 +80,7 @@ def _view(log: OpenLog, number: int, first: Message | None) -> View:
     if reason is not None:
         extra["kept_as_bytes"] = reason
     stamp = stamps_ns(columns)
-    has_stamps = (
-        stamp is not None
-        and first is not None
-        and int(stamp[0]) != 0
-        and abs(int(stamp[0]) - first.receive_ns) < _SAME_EPOCH_NS
-    )
+    has_stamps = first is not None and _can_lead(stamp, first.receive_ns)
     clocks = _clocks(log, number, len(log.index(number).places), stamp is not None)
     if first is None or first.publish_ns is None:
         clocks.pop("publish", None)
@@ -106,6 +101,11 @@ def _view(log: OpenLog, number: int, first: Message | None) -> View:
         Fact(frame, Evidence.FILE) if frame else None,
         columns,
     )
+
+
+def _can_lead(stamp: NDArray[np.int64] | None, receive_ns: int) -> bool:
+    """True where header stamps are filled in, and count from the same zero as the log."""
+    return stamp is not None and int(stamp[0]) != 0 and abs(int(stamp[0]) - receive_ns) < _SAME_EPOCH_NS
 
 
 def _clocks(log: OpenLog, number: int, count: int, has_header: bool) -> dict[str, Clock]:

@@ -54,6 +54,8 @@ LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v3.x"
 LOSES: Sequence[str] = (
     "native clocks: every row gets frame_index / fps",
     "streams at another rate than the rows",
+    "streams of text, messages and point clouds",
+    "when in the episode an instruction holds",
     "units, frames and conventions of the numbers",
     "outcome, operator, session",
     "calibration and robot model",
@@ -128,9 +130,9 @@ class LeRobotV3:
         self._position: dict[str, int] = {}
         for row, number in enumerate(self._index["episode_index"]):
             self._position.setdefault(str(number), row)
-        for row in range(min(1, len(self._places))):
+        if self._places:
             # A template that leads out of the dataset spoils every episode: told when the dataset is opened.
-            self._data_file(row)
+            self._data_file(0)
             path_from(self.path, self.info, "video_path", _VIDEO_PATH, _VIDEO_PARTS)
 
     def keys(self) -> Sequence[str]:
@@ -265,9 +267,8 @@ class LeRobotV3:
         return (float(start), float(end)) if np.isfinite([start, end]).all() else None
 
     def _texts(self, row: int) -> list[str]:
-        texts = self._cell("tasks", row)
-        texts = texts if isinstance(texts, list) else [texts]
-        return [str(text) for text in texts if text is not None]
+        cell = self._cell("tasks", row)
+        return [str(text) for text in (cell if isinstance(cell, list) else [cell]) if text is not None]
 
     def _instructions(self, row: int, rows: EpisodeRows, clock: Clock) -> tuple[Instruction, ...]:
         """The texts that the index lists; the column task_index decides where it lists several, or none."""
@@ -371,8 +372,7 @@ class LeRobotV3:
         cells: dict[str, Any] = guarded(file, lambda: table.to_pylist()[0])
         nested: dict[str, dict[str, Any]] = {}
         for name, cell in cells.items():
-            _, _, rest = name.partition("/")
-            feature, _, quantity = rest.rpartition("/")
+            feature, _, quantity = name.removeprefix("stats/").rpartition("/")
             nested.setdefault(feature, {})[quantity] = cell
         return statistics_from(nested)
 

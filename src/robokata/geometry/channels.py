@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from robokata.core.stream import Stream
 
-_GRIPPER = re.compile(r"grip|finger|thumb|index|middle|ring|pinky|little|claw|jaw|hand_?(?!e)|aperture|suction", re.I)
+_GRIPPER = re.compile(
+    # Whole words where a part would match `steering` or `frame_index`; `hand` but not `handle`.
+    r"grip|finger|thumb|pinky|claw|jaw|hand(?!l)|aperture|suction|(?:^|[._/ ])(?:index|middle|ring|little)(?:$|[._/ ])",
+    re.I,
+)
 _ORIENTATION = re.compile(
     r"roll|pitch|yaw|euler|orient|rot(?!or)|(?:^|[._/ ])(?:r[xyz]|w[xyz]|q[xyzw])(?:$|[._/ ])", re.I
 )

@@ -118,8 +118,13 @@ def wrap_period(before: float, after: float, *, low: float, high: float, sustain
     for period in WRAP_PERIODS:
         rest = abs(jump - period)
         # 0.2 % of a turn: half a tick of a 9-bit encoder, for channels that hardly move elsewhere.
-        if rest <= max(3 * sustained, 0.002 * period) and rest < 0.1 * period and high - low <= 1.02 * period:
-            return period
+        if rest > max(3 * sustained, 0.002 * period) or rest > 0.1 * period or high - low > 1.02 * period:
+            continue
+        # 2 and 200 are no turns of nature: the jump must go from one end of the normalised range to the other.
+        is_normalised = period in (2.0, 200.0)
+        if is_normalised and not all(0.4 * period < abs(end) < 0.51 * period for end in (before, after)):
+            continue
+        return period
     return None
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.errors import DamagedData
+from robokata.core.errors import DamagedData, Unsupported
 from robokata.core.values import Pictures
 
 GRID = 48
@@ -54,7 +54,7 @@ def _look(pictures: Pictures) -> Glance:
                 damage = f"picture {len(grids)} differs in size from the first"
                 break
             grids.append(grid)
-    except DamagedData as error:
+    except (DamagedData, Unsupported) as error:
         damage = str(error)
     if not grids:
         empty = np.empty(0, np.float32)

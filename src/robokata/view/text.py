@@ -57,12 +57,13 @@ def shape(stream: StreamSummary) -> str:
 
 
 def span(finding: Finding) -> str:
-    """Where in the episode: 3.2-4.1 s, or nothing for the whole."""
+    """Where in the episode: 3.20-4.10 s, or samples 384-405 where the format keeps no times; nothing for the whole."""
     if finding.start_s is None:
         return ""
-    if finding.end_s is None or finding.end_s - finding.start_s < 0.005:
-        return f"{finding.start_s:.2f} s"
-    return f"{finding.start_s:.2f}–{finding.end_s:.2f} s"
+    is_point = finding.end_s is None or finding.end_s - finding.start_s < 0.005
+    if not finding.is_timed:
+        return f"sample {finding.start_s:.0f}" if is_point else f"samples {finding.start_s:.0f}–{finding.end_s:.0f}"
+    return f"{finding.start_s:.2f} s" if is_point else f"{finding.start_s:.2f}–{finding.end_s:.2f} s"
 
 
 def place(finding: Finding) -> str:
