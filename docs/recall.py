@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ SEEDS = range(100, 120)
 """Not 0..7, on which `tests/contracts/test_checks.py` demands that every check fires."""
 EPISODES, VICTIM = 6, "2"
 RECORDINGS = ("lerobot-v2.1-g1-real", "foreign-writers/lerobot-v3.0-av1", "foreign-writers/lerobot-v3.0-h264")
+Row = TypeVar("Row")
 CLOCKS = {True: "measured", False: "synthesized"}
 
 
@@ -192,7 +193,7 @@ def measure(*, say: Callable[[str], None]) -> Measured:
     return Measured(recall, alarm, real)
 
 
-def _told[T](results: Iterable[T], names: Sequence[str], what: str, say: Callable[[str], None]) -> Iterator[T]:
+def _told(results: Iterable[Row], names: Sequence[str], what: str, say: Callable[[str], None]) -> Iterator[Row]:
     for number, (name, result) in enumerate(zip(names, results, strict=True), 1):
         say(f"recall: {name} {what} ({number} of {len(names)})")
         yield result

@@ -43,6 +43,8 @@ class Report:
     expired: tuple[Waiver, ...] = ()
     """Waivers whose date has passed: they accept nothing any more."""
     fail_on: Level = Level.ERROR
+    keys: tuple[str, ...] = ()
+    """Episodes that were checked, in the dataset's order."""
     source: Source | None = field(default=None, repr=False, compare=False)
     """The dataset itself, for pictures of the evidence."""
 
@@ -122,7 +124,7 @@ def check_dataset(
             rows[name].append(Gathered(key, row))
     verdicts += _judge_all(rows, suite, facts)
     verdicts = [_on_its_clock(verdict, timeless) for verdict in verdicts]
-    return _report(overview, verdicts, suite, len(chosen), today or datetime.date.today(), source)
+    return _report(overview, verdicts, suite, chosen, today or datetime.date.today(), source)
 
 
 def examine(episode: Episode, *, suite: Suite) -> Examined:
@@ -197,7 +199,7 @@ def _unreadable(key: str, error: RobokataError | None) -> Finding:
 
 
 def _report(
-    overview: Survey, verdicts: list[Verdict], suite: Suite, count: int, today: datetime.date, source: Source
+    overview: Survey, verdicts: list[Verdict], suite: Suite, keys: list[str], today: datetime.date, source: Source
 ) -> Report:
     findings, waived = [], []
     for verdict in verdicts:
@@ -211,12 +213,13 @@ def _report(
     findings.sort(key=lambda finding: (finding.level.rank, finding.check))
     return Report(
         dataset=overview,
-        episodes_checked=count,
+        episodes_checked=len(keys),
         findings=tuple(findings),
         abstentions=tuple(v for v in verdicts if isinstance(v, Abstention)),
         checks=suite.checks,
         waived=tuple(waived),
         expired=tuple(w for w in suite.waivers if today > w.expires),
         fail_on=suite.fail_on,
+        keys=tuple(keys),
         source=source,
     )

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -57,7 +57,7 @@ def map_episodes(
     A damaged episode costs itself: its error comes instead of a value. The same holds for an episode that
     kills its worker. At most a few results per worker wait in memory.
     """
-    if workers <= 1:
+    if workers <= 1 or isinstance(source, EpisodeList):  # episodes in memory cannot be opened elsewhere
         for key in keys:
             yield _apply(source, function, key)
             advance(1)
@@ -84,38 +84,54 @@ def _map_in_pool(
     size = max(1, min(64, len(keys) // (workers * 8)))
     chunks = deque([list(keys[at : at + size]) for at in range(0, len(keys), size)])
     running: deque[tuple[list[str], Future[list[Mapped[Result]]]]] = deque()
-    pool = _pool(workers)
+    pool = _Pool(workers)
     try:
         while chunks or running:
-            while chunks and len(running) < 3 * workers:
-                chunk = chunks.popleft()
-                running.append((chunk, pool.submit(_work, str(source.path), source.format, function, chunk)))
-            chunk, future = running.popleft()
             try:
-                results = future.result()
+                while chunks and len(running) < 3 * workers:
+                    running.append((chunks[0], pool.submit(source, function, chunks[0])))
+                    chunks.popleft()
+                results = running[0][1].result()
             except BrokenProcessPool:
-                # One of the chunks in flight killed its worker: each is done again, episode by episode.
-                suspects = [chunk, *(c for c, _ in running)]
+                # One of the chunks in flight killed its worker: those without an answer are done episode by episode.
+                pool.kill()
+                yield from _again(source, function, running, advance)
                 running.clear()
-                pool.shutdown(wait=False, cancel_futures=True)
-                for suspect in suspects:
-                    for result in _one_by_one(source, function, suspect):
-                        yield result
-                        advance(1)
-                pool = _pool(workers)
+                pool = _Pool(workers)
                 continue
+            running.popleft()
             yield from results
             advance(len(results))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.kill()
+
+
+def _again(
+    source: Source,
+    function: Callable[[Episode], Result],
+    running: Iterable[tuple[list[str], Future[list[Mapped[Result]]]]],
+    advance: Callable[[int], None],
+) -> Iterator[Mapped[Result]]:
+    for chunk, future in running:
+        if future.done() and not future.cancelled() and future.exception() is None:
+            yield from future.result()
+            advance(len(chunk))
+            continue
+        for result in _one_by_one(source, function, chunk):
+            yield result
+            advance(1)
 
 
 def _one_by_one(source: Source, function: Callable[[Episode], Result], keys: list[str]) -> Iterator[Mapped[Result]]:
-    for key in keys:
-        with _pool(1) as pool:
+    # One worker with one episode: whoever kills it is known. It is started anew only after a death.
+    pool = _Pool(1)
+    try:
+        for key in keys:
             try:
-                yield from pool.submit(_work, str(source.path), source.format, function, [key]).result()
+                yield from pool.submit(source, function, [key]).result()
             except BrokenProcessPool:
+                pool.kill()
+                pool = _Pool(1)
                 yield Mapped(
                     key,
                     None,
@@ -124,17 +140,38 @@ def _one_by_one(source: Source, function: Callable[[Episode], Result], keys: lis
                         f"crash or need more memory than there is: restore them, or drop the episode."
                     ),
                 )
+    finally:
+        pool.kill()
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # Spawned, not forked: the parent has used Arrow's threads, and a fork of their locks deadlocks.
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
-    )
+class _Pool:
+    """Worker processes. A class, because they must be ended when nobody waits for their answers any more."""
+
+    def __init__(self, workers: int) -> None:
+        # Spawned, not forked: the parent has used Arrow's threads, and a fork of their locks deadlocks.
+        context = multiprocessing.get_context("spawn")
+        self._executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+
+    def submit(
+        self, source: Source, function: Callable[[Episode], Result], keys: list[str]
+    ) -> Future[list[Mapped[Result]]]:
+        # A worker inherits the mask: Ctrl-C reaches only the parent, even before the worker's first line runs.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._executor.submit(_work, str(source.path), source.format, function, keys)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def kill(self) -> None:
+        """End the workers now: an interrupted run must not wait until they have finished what they read."""
+        # The executor has no public way to this before Python 3.14 (kill_workers).
+        processes = list((getattr(self._executor, "_processes", None) or {}).values())
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _start_worker() -> None:
     # One process per core: libraries must not start a thread pool of their own in each.
     with suppress(MissingPart):
         pyarrow = require("pyarrow", extra="tables")

@@ -19,10 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(name="look")(look.look)
-app.command(name="check")(check.check)
-app.command(name="explain")(explain.explain)
-app.command(name="demo")(demo.demo)
+app.command(name="look", short_help="Say what is in a dataset.")(look.look)
+app.command(name="check", short_help="Say what is wrong with a dataset.")(check.check)
+app.command(name="explain", short_help="Say what a check finds, and why it matters.")(explain.explain)
+app.command(name="demo", short_help="Take the tour on a small sample dataset.")(demo.demo)
 
 
 @app.callback(invoke_without_command=True)
@@ -51,7 +51,8 @@ def run(words: Sequence[str] | None = None) -> None:
         # Typer puts another object in the place of an output whose reader has gone (`kata look ... | head`). Neither
         # "sound" nor "findings" would be true then: the shell's own code for it (128 + SIGPIPE) is.
         sys.exit(141 if sys.stdout is not terminal else end.code)
-    except Exception as error:  # noqa: BLE001 - the last boundary: a defect of ours is one line, not a traceback
+    except Exception as error:
+        # The last boundary: a defect of ours is one line, not a traceback.
         if os.environ.get("ROBOKATA_TRACEBACK"):
             raise
         _end(

@@ -117,22 +117,26 @@ def grid_ns(count: int, rate_hz: Fraction) -> NDArray[np.int64]:
     """Times sample number / rate, (count,) int64 nanoseconds, each rounded once from the exact fraction."""
     ordinal = np.arange(count, dtype=np.int64)
     numerator, denominator = rate_hz.denominator * NS_PER_S, rate_hz.numerator
-    # ordinal * numerator stays below 2**63 for 10**7 samples of every rate >= 0.002 Hz with a small denominator.
-    if count and int(ordinal[-1]) * numerator * 2 >= 2**63:
-        return np.asarray([round(Fraction(int(i) * numerator, denominator)) for i in ordinal], dtype=np.int64)
+    # int64 holds 10**7 samples of every rate >= 0.002 Hz with a small denominator; Python's integers hold the rest.
+    if count * numerator * 2 + denominator * 2 >= 2**63:
+        exact = [(i * numerator * 2 + denominator) // (2 * denominator) for i in range(count)]
+        return np.asarray(exact, dtype=np.int64)
     return (ordinal * numerator * 2 + denominator) // (2 * denominator)
 
 
 def rate_fraction(rate_hz: float | int | str) -> Fraction | None:
     """A declared rate as an exact fraction (29.97 becomes 30000/1001), or None when it is no rate."""
+    text = str(rate_hz)
     try:
-        exact = Fraction(str(rate_hz))
+        # The float first: the fraction of a hostile 1e999999999 would have a billion digits.
+        exact = Fraction(text) if "/" in text or 0 < float(text) < 1_000_000 else Fraction(0)
     except (ValueError, ZeroDivisionError):
         return None
     if not 0 < exact < 1_000_000:
         return None
     ntsc = Fraction(round(exact) * 1000, 1001)
-    # NTSC rates are written with two to five decimals; 5e-4 relative separates them from their integer neighbours.
+    # NTSC rates are written with three to five decimals; 5e-5 relative separates them from their integer neighbours.
     if exact.denominator != 1 and abs(exact - ntsc) < ntsc * Fraction(1, 20000):
         return ntsc
-    return exact.limit_denominator(100_000)
+    # Slower than one sample in a day is no rate of a robot, and has no fraction of a small denominator.
+    return exact.limit_denominator(100_000) or None

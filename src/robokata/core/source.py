@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -164,6 +165,15 @@ def row_of(episode: Episode) -> EpisodeRow:
     )
 
 
+FILE_SCORE = 0.5
+"""Confidence that a file below the path needs: its name or its first bytes, not merely that it could be one."""
+MISSES_PER_SUFFIX = 3
+"""Files of one ending that are opened in vain before the others of that ending are left alone: one foreign file may
+lie before the datasets, a folder of 10,000 pictures may not cost 10,000 openings."""
+MISSES_PER_FOLDER = 32
+"""Files of one folder that are opened in vain before the rest is left alone: endings may be numbers."""
+
+
 class Found(NamedTuple):
     """A dataset that was recognised."""
 
@@ -179,8 +189,7 @@ def detect(path: str | os.PathLike[str]) -> str:
         AmbiguousFormat: two formats claim it; `--format` decides.
     """
     where = Path(path)
-    if not where.exists():
-        raise NotADataset(f"{where}: no such file or directory. Check the path.")
+    _must_exist(where)
     claims = _claims(where)
     if not claims:
         looked = "\n".join(f"  {name}: {shelf('formats')[name].LOOKS_FOR}" for name in shelf("formats").names())
@@ -194,22 +203,26 @@ def detect(path: str | os.PathLike[str]) -> str:
 
 
 def find_datasets(path: str | os.PathLike[str], *, depth: int = 3) -> list[Found]:
-    """Datasets at `path`, or else in the folders below it, in sorted order.
+    """Datasets at `path`, or else below it, in sorted order: folders, and single files such as `dataset.zarr.zip`.
 
-    A folder that is a dataset is not searched further. Three levels below hold every published layout
+    A folder that is a dataset is not searched further, and links that lead back are not followed. Three levels below hold every published layout
     seen (`name/version`, `dataset/`, `split/robot/date`); more would walk whole disks.
 
     Raises:
-        NotADataset: neither the path nor a folder below it is one.
+        NotADataset: neither the path nor anything below it is one; folders that may not be listed are named.
         AmbiguousFormat: two formats claim one of them.
     """
     where = Path(path)
     try:
         return [Found(where, detect(where))]
     except NotADataset as nothing_here:
-        found = list(_below(where, depth)) if where.is_dir() else []
+        if not where.is_dir():
+            raise
+        search = _Search()
+        found = list(search.below(where, depth))
         if not found:
-            raise nothing_here from None
+            closed = "".join(f"\nNot searched: {place}" for place in search.closed)
+            raise NotADataset(f"{nothing_here}{closed}") from None
         return found
 
 
@@ -230,26 +243,65 @@ def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> S
     """
     where = Path(path)
     name = format or detect(where)
-    if not where.exists():
-        raise NotADataset(f"{where}: no such file or directory. Check the path.")
+    _must_exist(where)
     return _opened(str(where), name, where.stat().st_mtime_ns)
 
 
-def _claims(path: Path) -> list[str]:
-    """Formats that recognise `path`, of highest confidence only."""
+def _claims(path: Path, *, at_least_score: float = 0.0) -> list[str]:
+    """Formats that recognise `path`, of highest confidence only; none below `at_least_score`."""
     scores = {name: float(shelf("formats")[name].sniff(path)) for name in shelf("formats").names()}
     best = max(scores.values(), default=0.0)
-    return [name for name, score in scores.items() if score == best and score > 0]
+    return [name for name, score in scores.items() if score == best and score > 0 and score >= at_least_score]
 
 
-def _below(folder: Path, depth: int) -> Iterator[Found]:
-    for child in sorted(folder.iterdir()):
-        if child.name.startswith(".") or not (child.is_dir() or child.is_file()):
-            continue
-        claims = _claims(child) if child.is_dir() else []
-        if len(claims) > 1:
-            raise AmbiguousFormat(f"{child}: could be {' or '.join(claims)}. Say which with --format.")
-        if claims:
-            yield Found(child, claims[0])
-        elif child.is_dir() and depth > 1:
-            yield from _below(child, depth - 1)
+class _Search:
+    """One walk below a folder. A class, because it remembers where it has been and where it could not go."""
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+        """Folders that the system does not let us list, each with its reason."""
+        self._seen: set[str] = set()
+
+    def below(self, folder: Path, depth: int) -> Iterator[Found]:
+        self._seen.add(os.path.realpath(folder))
+        try:
+            children = sorted(folder.iterdir())
+        except OSError as error:
+            self.closed.append(f"{folder}: {error.strerror}.")
+            return
+        misses: Counter[str] = Counter()
+        for child in children:
+            if child.name.startswith("."):
+                continue
+            if os.path.isdir(child):
+                yield from self._folder(child, depth)
+            elif misses[child.suffix] < MISSES_PER_SUFFIX and misses.total() < MISSES_PER_FOLDER:
+                found = _one(child, at_least_score=FILE_SCORE)
+                misses[child.suffix] += found is None
+                yield from [found] if found else []
+
+    def _folder(self, folder: Path, depth: int) -> Iterator[Found]:
+        if os.path.realpath(folder) in self._seen:
+            return
+        found = _one(folder)
+        if found:
+            self._seen.add(os.path.realpath(folder))
+            yield found
+        elif depth > 1:
+            yield from self.below(folder, depth - 1)
+
+
+def _one(path: Path, *, at_least_score: float = 0.0) -> Found | None:
+    claims = _claims(path, at_least_score=at_least_score)
+    if len(claims) > 1:
+        raise AmbiguousFormat(f"{path}: could be {' or '.join(claims)}. Say which with --format.")
+    return Found(path, claims[0]) if claims else None
+
+
+def _must_exist(path: Path) -> None:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise NotADataset(f"{path}: no such file or directory. Check the path.") from None
+    except OSError as error:
+        raise NotADataset(f"{path}: cannot be opened: {error.strerror}.") from None

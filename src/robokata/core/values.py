@@ -174,12 +174,14 @@ def ordinals(index: Index, count: int) -> NDArray[np.int64]:
     """Sample numbers that an index means in a sequence of `count`, (n,) int64, never negative.
 
     Raises:
-        IndexError: a sample number lies outside the sequence.
+        IndexError: a sample number lies outside the sequence, or a mask has another length.
     """
     if isinstance(index, slice):
         return np.arange(*index.indices(count), dtype=np.int64)
     asked = np.atleast_1d(np.asarray(index))
     if asked.dtype == np.bool_:
+        if len(asked) != count:
+            raise IndexError(f"a mask of {len(asked)} samples asked of {count} samples")
         asked = np.flatnonzero(asked)
     wanted = np.where(asked < 0, asked + count, asked).astype(np.int64)
     outside = wanted[(wanted < 0) | (wanted >= count)]

@@ -87,7 +87,8 @@ def decode(data: bytes, *, where: str) -> NDArray[Any]:
     facts = probe(data, where=where)
     if facts.codec == "jpeg":
         return _decode_jpeg(data, facts, where)
-    wanted = ("gray16le" if facts.bits == 16 else "gray") if facts.channels in (1, 2) else "rgb24"
+    eight, sixteen = ("gray", "gray16le") if facts.channels in (1, 2) else ("rgb24", "rgb48le")
+    wanted = sixteen if facts.bits == 16 else eight
     array = _decode_with_av("png", data, wanted, where)
     return array[..., np.newaxis] if array.ndim == 2 else array
 
@@ -139,7 +140,8 @@ class EncodedImages:
     @property
     def shape(self) -> tuple[int, ...]:
         facts = self._facts
-        return (self.count, facts.height, facts.width, facts.channels) if facts else (0, 0, 0, 3)
+        # Transparency is not decoded: grey stays grey, everything else is RGB.
+        return (self.count, facts.height, facts.width, 1 if facts.channels < 3 else 3) if facts else (0, 0, 0, 3)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -159,8 +161,9 @@ class EncodedImages:
         return np.stack(pictures)
 
     def encoded(self, index: int) -> EncodedPicture | None:
-        data = self._load(int(ordinals(index, self.count)[0]))
-        return EncodedPicture(data, probe(data, where=self._place(index)).codec)
+        ordinal = int(ordinals(index, self.count)[0])
+        data = self._load(ordinal)
+        return EncodedPicture(data, probe(data, where=self._place(ordinal)).codec)
 
     def media(self) -> Media:
         try:
@@ -210,7 +213,7 @@ class RawImages:
 
     def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:
         height, width = self.shape[1:3]
-        step_y, step_x = -(-height // points), -(-width // points)
+        step_y, step_x = max(1, -(-height // points)), max(1, -(-width // points))
         # A hundred pictures at a time: one read per chunk of the file, and a bounded piece of memory.
         for start in range(0, len(self), 100):
             block = self.values[start : start + 100]
@@ -221,7 +224,7 @@ class RawImages:
 def luma_of(picture: NDArray[Any], *, scale: float = 1.0) -> NDArray[np.uint8]:
     """Brightness of a picture, (H, W) uint8: ITU-R BT.601 weights for colour, the high byte of 16-bit depth."""
     if picture.dtype == np.uint16:
-        return (picture.reshape(picture.shape[:2]) >> 8).astype(np.uint8)
+        picture = (picture >> 8).astype(np.uint8)
     numbers = picture.astype(np.float32)
     if picture.ndim == 3 and picture.shape[-1] >= 3:
         numbers = numbers[..., :3] @ np.asarray([0.299, 0.587, 0.114], np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,6 @@ def _encode_with_av(picture: NDArray[np.uint8]) -> bytes:
     av = require("av", extra="video")
     context = av.CodecContext.create("mjpeg", "w")
     context.width, context.height, context.pix_fmt = picture.shape[1], picture.shape[0], "yuvj420p"
-    context.time_base = "1/30"
+    context.time_base = Fraction(1, 30)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(format="yuvj420p")
     return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,7 +69,9 @@ class PacketIndex(NamedTuple):
         return right if stamps[right] - time_s < time_s - stamps[right - 1] else right - 1
 
 
-_index_memory: OrderedDict[tuple[str, int, int], PacketIndex] = OrderedDict()
+_Key = tuple[str, int, int]
+"""A state of a file: path, size, time of change. A replaced file is another one."""
+_index_memory: OrderedDict[_Key, PacketIndex] = OrderedDict()
 
 
 def packet_index(path: Path) -> PacketIndex:
@@ -79,11 +82,15 @@ def packet_index(path: Path) -> PacketIndex:
         DamagedData: it is no video, or its packets carry no usable stamps.
         TooLarge: it claims pictures or a number of packets beyond all reason.
     """
+    return _keyed_index(path)[1]
+
+
+def _keyed_index(path: Path) -> tuple[_Key, PacketIndex]:
     try:
         stat = path.stat()
     except FileNotFoundError:
         raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None
-    if path.is_dir():
+    if S_ISDIR(stat.st_mode):
         raise MediaMissing(path, "a folder, where a video file is expected.", next_move="Restore it from the original.")
     key = (str(path), stat.st_size, stat.st_mtime_ns)
     known = _index_memory.get(key)
@@ -92,7 +99,7 @@ def packet_index(path: Path) -> PacketIndex:
         _index_memory[key] = known
         while len(_index_memory) > 64:
             _index_memory.popitem(last=False)
-    return known
+    return key, known
 
 
 class VideoFrames:
@@ -114,15 +121,21 @@ class VideoFrames:
         self.span_s = span_s
         """Seconds of the file that the dataset's index gives to the episode; None: the whole file is its own."""
         self._declared_shape = shape
+        self._known_first: tuple[PacketIndex, int] | None = None
 
     def __repr__(self) -> str:
         span = "" if self.span_s is None else f" from {self.span_s[0]:.3f} s"
         return f"VideoFrames({self.path.name}, {self.count} frames{span})"
 
-    @cached_property
+    @property
     def first(self) -> int:
-        """Ordinal in the file of the first frame: the float start is turned into an ordinal once, here."""
-        return 0 if self.span_s is None else packet_index(self.path).ordinal_at(self.span_s[0])
+        """Ordinal in the file of the first frame: the float start is turned into an ordinal here, once per file state."""
+        if self.span_s is None:
+            return 0
+        index = packet_index(self.path)
+        if self._known_first is None or self._known_first[0] is not index:
+            self._known_first = (index, index.ordinal_at(self.span_s[0]))
+        return self._known_first[1]
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -184,9 +197,11 @@ class VideoFrames:
 
     def _frames(self, wanted: NDArray[np.int64]) -> Iterator[Any]:
         decoder = _decoder(self.path)
-        with decoder.lock:
-            for ordinal in wanted:
-                yield decoder.frame(int(ordinal))
+        for ordinal in wanted:
+            # Between two frames the caller may open more files than decoders are kept: then ours was closed.
+            while (frame := decoder.frame(int(ordinal))) is None:
+                decoder = _decoder(self.path)
+            yield frame
 
 
 class _Decoder:
@@ -194,7 +209,8 @@ class _Decoder:
 
     def __init__(self, path: Path, index: PacketIndex) -> None:
         self.path, self.index = path, index
-        self.lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._is_closed = False
         av = require("av", extra="video")
         self._errors = av.error.FFmpegError
         self._container = av.open(str(path))
@@ -208,9 +224,16 @@ class _Decoder:
         self._last: tuple[int, Any] | None = None
 
     def close(self) -> None:
-        self._container.close()
+        with self._lock:
+            self._is_closed = True
+            self._container.close()
 
-    def frame(self, ordinal: int) -> Any:
+    def frame(self, ordinal: int) -> Any | None:
+        """One frame, or None where the decoder was closed meanwhile."""
+        with self._lock:
+            return None if self._is_closed else self._frame(ordinal)
+
+    def _frame(self, ordinal: int) -> Any:
         if self._last is not None and self._last[0] == ordinal:
             return self._last[1]
         if not 0 <= ordinal < len(self.index.pts):
@@ -252,24 +275,25 @@ class _Decoder:
                 if pts > target:
                     return None
                 if frame.is_corrupt:
+                    self._next = None
                     raise DamagedData(self.path, f"frame {ordinal} is corrupt.", next_move="Restore the file.")
                 self._next = ordinal + 1
                 return frame
         except self._errors as error:
+            # The decoder ended with the error: whoever asks next must seek.
+            self._next = None
             raise DamagedData(
                 self.path, f"frame {ordinal} cannot be decoded: {error}.", next_move="Restore the file."
             ) from None
         return None
 
 
-_decoders: OrderedDict[tuple[str, int, int], _Decoder] = OrderedDict()
+_decoders: OrderedDict[_Key, _Decoder] = OrderedDict()
 _decoders_lock = threading.Lock()
 
 
 def _decoder(path: Path) -> _Decoder:
-    index = packet_index(path)
-    stat = path.stat()
-    key = (str(path), stat.st_size, stat.st_mtime_ns)
+    key, index = _keyed_index(path)
     with _decoders_lock:
         decoder = _decoders.pop(key, None) or _Decoder(path, index)
         _decoders[key] = decoder

@@ -13,6 +13,7 @@ from robokata.core.finding import Finding
 from robokata.core.shelf import shelf
 from robokata.survey import Survey
 from robokata.view import text
+from robokata.view.episode_map import episode_map
 from robokata.view.evidence import evidence_html
 
 _EVIDENCE_PER_GROUP = 3
@@ -53,6 +54,7 @@ def _dataset(report: Report, number: int) -> str:
         f"{len(report.checks)} checks</p>"
         + _overview(report.dataset)
         + _summary(groups, number)
+        + episode_map(report.findings, report.keys, anchor=f"d{number}-")
         + "".join(_group(report, group, number) for group in groups)
         + _silences(report)
         + _waived(report)
@@ -136,7 +138,8 @@ def _group(report: Report, group: text.Group, number: int) -> str:
     shown = "".join(_finding(report, finding) for finding in group.findings[:_EVIDENCE_PER_GROUP])
     rest = group.findings[_EVIDENCE_PER_GROUP:]
     listed = "".join(
-        f"<li>{escape(text.place(finding))}: {escape(finding.message)}</li>" for finding in rest[:_LISTED_PER_GROUP]
+        f"<li>{escape(text.place(finding))}: {escape(_said(report, finding))}</li>"
+        for finding in rest[:_LISTED_PER_GROUP]
     )
     if len(rest) > _LISTED_PER_GROUP:
         listed += f"<li>and {len(rest) - _LISTED_PER_GROUP} more: kata check --json has all</li>"
@@ -158,9 +161,13 @@ def _finding(report: Report, finding: Finding) -> str:
         facts.append(f"repair: {escape(finding.repair)}")
     evidence = evidence_html(report.source, finding) if report.source is not None else ""
     return (
-        f"<article><h3>{escape(text.place(finding))}</h3><p>{escape(finding.message)}</p>"
+        f"<article><h3>{escape(text.place(finding))}</h3><p>{escape(_said(report, finding))}</p>"
         f'<p class="note">{" · ".join(facts)}</p>{evidence}</article>'
     )
+
+
+def _said(report: Report, finding: Finding) -> str:
+    return text.said(finding.message, report.dataset.path)
 
 
 def _explanation(check: str) -> str:
@@ -172,7 +179,8 @@ def _explanation(check: str) -> str:
 
 def _silences(report: Report) -> str:
     rows = "".join(
-        f'<tr><td>{escape(s.check)}</td><td class="number">{s.times}</td><td>{escape(s.reason)}</td></tr>'
+        f'<tr><td>{escape(s.check)}</td><td class="number">{s.times}</td>'
+        f"<td>{escape(text.said(s.reason, report.dataset.path))}</td></tr>"
         for s in text.silences(report.abstentions)[:_LISTED_PER_GROUP]
     )
     if not rows:

@@ -22,6 +22,7 @@ class Line(NamedTuple):
     label: str
     times_s: NDArray[np.float64]
     values: NDArray[np.float64]
+    is_dashed: bool = False
 
 
 def line_plot(lines: Sequence[Line], *, y_label: str, shaded_s: tuple[float, float] | None = None) -> str:
@@ -51,20 +52,37 @@ def line_plot(lines: Sequence[Line], *, y_label: str, shaded_s: tuple[float, flo
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y_px(tick):.1f}" y2="{y_px(tick):.1f}"/>'
         )
-        parts.append(f'<text x="{_LEFT - 6}" y="{y_px(tick) + 4:.1f}" text-anchor="end">{tick:.4g}</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y_px(tick) + 4:.1f}" text-anchor="end">{tick:.5g}</text>')
     for tick in _ticks(x_low, x_high):
-        parts.append(f'<text x="{x_px(tick):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{tick:.4g}</text>')
-    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 1}" text-anchor="end">seconds</text>')
+        parts.append(f'<text x="{x_px(tick):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{tick:.6g} s</text>')
     parts.append(f'<text x="4" y="13" class="unit">{escape(y_label)}</text>')
     for number, line in enumerate(lines):
-        colour = COLOURS[number % len(COLOURS)]
+        style = f'stroke="{COLOURS[number % len(COLOURS)]}"' + (' stroke-dasharray="5 4"' if line.is_dashed else "")
         for points in _segments(line):
+            if len(points) == 1:
+                # A line of one point has no length and is not drawn: a sample between two NaN would be invisible.
+                dot = f'cx="{x_px(points[0][0]):.1f}" cy="{y_px(points[0][1]):.1f}"'
+                parts.append(f'<circle {dot} r="1.6" fill="{COLOURS[number % len(COLOURS)]}"/>')
+                continue
             path = " ".join(f"{x_px(x):.1f},{y_px(y):.1f}" for x, y in points)
-            parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.4" points="{path}"/>')
-        if len(lines) > 1:
-            legend = f'<tspan fill="{colour}">■</tspan> {escape(line.label[:28])}'
-            parts.append(f'<text x="{_LEFT + 8 + number * 118}" y="28">{legend}</text>')
-    return "".join([*parts, "</svg>"])
+            parts.append(f'<polyline fill="none" {style} stroke-width="1.4" points="{path}"/>')
+    return "".join([*parts, *_legend(lines), "</svg>"])
+
+
+def _legend(lines: Sequence[Line]) -> list[str]:
+    """One label per curve, in equal shares of the width, each as long as fits there."""
+    if len(lines) < 2:
+        return []
+    share_px = min(240.0, (_WIDTH - _LEFT - _RIGHT) / len(lines))
+    # 6.2 px: mean width of a character at 11 px in the page's font; 16 px for the square before it.
+    most = int((share_px - 16) / 6.2)
+    shown = []
+    for number, line in enumerate(lines):
+        label = line.label if len(line.label) <= most else f"{line.label[: most - 1]}…"
+        square = f'<tspan fill="{COLOURS[number % len(COLOURS)]}">■</tspan>'
+        title = f"<title>{escape(line.label)}</title>"
+        shown.append(f'<text x="{_LEFT + number * share_px:.0f}" y="28">{title}{square} {escape(label)}</text>')
+    return shown
 
 
 def _segments(line: Line) -> list[list[tuple[float, float]]]:
@@ -72,12 +90,18 @@ def _segments(line: Line) -> list[list[tuple[float, float]]]:
     times, values = line.times_s, line.values
     stride = -(-len(times) // (_POINTS // 2))
     if stride > 1:
-        whole = len(times) // stride * stride
-        blocks = values[:whole].reshape(-1, stride)
-        safe = np.where(np.isfinite(blocks), blocks, 0)
+        # The last block is shorter: NaN fills it up, and is no NaN of the data.
+        count, fill = len(values), -len(values) % stride
+        times, values = np.append(times, np.full(fill, times[-1])), np.append(values, np.full(fill, np.nan))
+        blocks = values.reshape(-1, stride)
         start = np.arange(len(blocks)) * stride
-        # Lowest and highest of each block, in their order in time.
-        picked = np.sort(np.stack([start + safe.argmin(1), start + safe.argmax(1)], axis=1), axis=1).reshape(-1)
+        is_finite = np.isfinite(blocks)
+        # Lowest and highest of each block, and its first NaN (which breaks the line), in their order in time.
+        lowest = start + np.where(is_finite, blocks, np.inf).argmin(1)
+        highest = start + np.where(is_finite, blocks, -np.inf).argmax(1)
+        first_lost = start + (~is_finite).argmax(1)
+        is_broken = ~np.isfinite(values[first_lost]) & (first_lost < count)
+        picked = np.unique(np.concatenate([lowest, highest, first_lost[is_broken]]))
         times, values = times[picked], values[picked]
     pieces: list[list[tuple[float, float]]] = [[]]
     for time, value in zip(times.tolist(), values.tolist(), strict=True):
@@ -100,4 +124,7 @@ def _ticks(low: float, high: float) -> list[float]:
     power = 10.0 ** np.floor(np.log10(raw))
     step = float(min((s for s in (1, 2, 5, 10) if s * power >= raw), default=10) * power)
     first = np.ceil(low / step) * step
-    return [float(tick) for tick in np.arange(first, high + step * 1e-6, step)]
+    # Minus zero would be printed as such.
+    return [
+        float(tick) + 0.0 if abs(tick) > step * 1e-6 else 0.0 for tick in np.arange(first, high + step * 1e-6, step)
+    ]

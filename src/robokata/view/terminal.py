@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from robokata.checkup import Report
@@ -18,11 +20,25 @@ from robokata.view import text
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 _SHOWN_TEXTS = 8
 """Instructions printed before "and n more": one screen."""
+_COLUMNS = ("stream", "role", "kind", "shape", "type", "unit", "rate", "clock", "encoding", "last")
+_INDENT = 9
+"""Columns before an example: it starts below the name of its check."""
+_NARROW = 120
+"""Columns below which a stream's row leaves out what others say as well, so that its name stays on one line."""
+
+
+class _Output(Console):
+    """Standard output. A class, because rich asks it what to do when the reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        """End as a shell command does (128 + SIGPIPE): `kata check ... | head` has neither passed nor failed."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141)
 
 
 def _console() -> Console:
     # A pipe or a file has no width: 150 columns keep a stream's row on one line.
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=150, no_color=True)
+    return _Output(highlight=False) if sys.stdout.isatty() else _Output(highlight=False, width=150, no_color=True)
 
 
 def show_survey(view: Survey) -> None:
@@ -44,7 +60,7 @@ def show_survey(view: Survey) -> None:
     }
     _show_pairs(out, rows)
     _show_instructions(out, view)
-    out.print(_stream_table(view.streams, with_samples=False))
+    out.print(_stream_table(view.streams, with_samples=False, columns=out.width))
     for key, problem in view.unreadable.items():
         out.print(f"[bold red]episode {escape(key)} cannot be opened:[/] {escape(problem)}")
     for stream in view.streams:
@@ -76,7 +92,7 @@ def show_episode(view: EpisodeSurvey) -> None:
         "instructions": " | ".join(repr(i) for i in view.instructions) or "none (the format has no place for them)",
     }
     _show_pairs(out, rows)
-    out.print(_stream_table(view.streams, with_samples=True))
+    out.print(_stream_table(view.streams, with_samples=True, columns=out.width))
     for stream in view.streams:
         if stream.channels:
             out.print(f"  {escape(stream.name)}: {escape(', '.join(stream.channels))}", soft_wrap=True)
@@ -98,24 +114,8 @@ def show_report(report: Report) -> None:
         f"[bold]{escape(view.path)}[/]  {view.format}, {report.episodes_checked} of {view.episodes} episodes checked, "
         f"{len(report.checks)} checks"
     )
-    grouped = text.groups(report.findings)
-    if grouped:
-        table = Table(box=None, pad_edge=False, show_edge=False, expand=False)
-        for name in ("level", "check"):
-            table.add_column(name, no_wrap=True)
-        table.add_column("findings", justify="right")
-        table.add_column("episodes", justify="right")
-        table.add_column("first example", overflow="fold")
-        for group in grouped:
-            first = group.findings[0]
-            table.add_row(
-                f"[{_COLOURS[group.level]}]{group.level}[/]",
-                group.check,
-                str(len(group.findings)),
-                str(group.episodes) if group.episodes else "–",
-                escape(f"{text.place(first)}: {first.message}"),
-            )
-        out.print(table)
+    for group in text.groups(report.findings):
+        _show_group(out, group, view.path)
     _show_silences(out, report)
     for waived in report.waived[:3]:
         out.print(f"[dim]waived: {waived.finding.check} ({escape(waived.waiver.reason)})[/]")
@@ -156,6 +156,17 @@ def show_check(name: str, leaf: ModuleType) -> None:
             out.print(f"    {threshold} = {escape(shown)}")
 
 
+def _show_group(out: Console, group: text.Group, root: str) -> None:
+    """Two lines: what and how often, then the first example, folded below itself."""
+    findings = f"{len(group.findings)} finding{'s' if len(group.findings) != 1 else ''}"
+    episodes = f" in {group.episodes} episode{'s' if group.episodes != 1 else ''}" if group.episodes else ""
+    colour = _COLOURS[group.level]
+    out.print(f"[{colour}]{group.level:<8}[/] [bold]{group.check:<28}[/] {findings}{episodes}")
+    first = group.findings[0]
+    example = f"[dim]{escape(text.place(first))}:[/] {escape(text.said(first.message, root))}"
+    out.print(Padding(example, (0, 0, 0, _INDENT)))
+
+
 def _show_pairs(out: Console, rows: dict[str, str]) -> None:
     for name, value in rows.items():
         shown = f"[dim]{value}[/]" if value == text.UNKNOWN else escape(value)
@@ -174,30 +185,44 @@ def _show_instructions(out: Console, view: Survey) -> None:
         out.print(f"  {'':>15}  [dim]and {total - _SHOWN_TEXTS} more[/]")
 
 
-def _stream_table(streams: tuple[StreamSummary, ...], *, with_samples: bool) -> Table:
+def _stream_table(streams: tuple[StreamSummary, ...], *, with_samples: bool, columns: int) -> Table:
+    cells = {name: [row[name] for row in (_cells(s, with_samples=with_samples) for s in streams)] for name in _COLUMNS}
+    cells["samples" if with_samples else "on disk"] = cells.pop("last")
+    if columns < _NARROW:
+        # Shape and encoding tell what kind it is.
+        del cells["kind"]
+        if all(text.UNKNOWN in unit or not unit for unit in cells["unit"]):
+            del cells["unit"]
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column("stream", overflow="fold")
-    names = ["role", "kind", "shape", "type", "unit", "rate", "clock", "encoding"]
-    for name in [*names, "samples" if with_samples else "on disk"]:
-        table.add_column(name, no_wrap=name not in ("clock", "encoding"), overflow="fold")
-    for stream in streams:
-        clock = stream.clock if not stream.other_clocks else f"{stream.clock} (+{', '.join(stream.other_clocks)})"
-        estimate = "~" if stream.is_size_estimate else ""
-        last = str(stream.samples) if with_samples else f"{estimate}{text.size(stream.size_bytes)}"
-        unit = text.unit(stream)
-        table.add_row(
-            escape(stream.name),
-            stream.role,
-            stream.kind,
-            text.shape(stream),
-            stream.dtype or text.UNKNOWN,
-            _dim(unit),
-            _dim(text.rate(stream.rate_hz)),
-            clock,
-            escape(stream.encoding or text.UNKNOWN),
-            _dim(last),
+    for name in cells:
+        is_number = name in ("rate", "samples", "on disk")
+        table.add_column(
+            name,
+            no_wrap=name not in ("stream", "clock", "encoding"),
+            overflow="fold",
+            justify="right" if is_number else "left",
         )
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*row)
     return table
+
+
+def _cells(stream: StreamSummary, *, with_samples: bool) -> dict[str, str]:
+    estimate = "~" if stream.is_size_estimate else ""
+    others = f" (+{', '.join(stream.other_clocks)})" if stream.other_clocks else ""
+    values = (
+        escape(stream.name),
+        stream.role,
+        stream.kind,
+        text.shape(stream),
+        stream.dtype or text.UNKNOWN,
+        _dim(text.unit(stream)),
+        _dim(text.rate(stream.rate_hz)),
+        escape(f"{stream.clock}{others}"),
+        escape(stream.encoding or text.UNKNOWN),
+        _dim(str(stream.samples) if with_samples else f"{estimate}{text.size(stream.size_bytes)}"),
+    )
+    return dict(zip(_COLUMNS, values, strict=True))
 
 
 def _dim(value: str) -> str:
@@ -205,11 +230,15 @@ def _dim(value: str) -> str:
 
 
 def _show_silences(out: Console, report: Report) -> None:
+    view = report.dataset
     grouped = text.silences(report.abstentions)
     if not grouped:
         return
     out.print(f"[dim]{len({s.check for s in grouped})} checks could not decide everywhere:[/]")
     for silence in grouped[:10]:
-        out.print(f"[dim]  {silence.check} ({silence.times}x): {escape(silence.reason)}[/]", soft_wrap=True)
+        out.print(
+            f"[dim]  {silence.check} ({silence.times}x): {escape(text.said(silence.reason, view.path))}[/]",
+            soft_wrap=True,
+        )
     if len(grouped) > 10:
         out.print(f"[dim]  and {len(grouped) - 10} more reasons (--json has all)[/]")

@@ -80,6 +80,11 @@ def place(finding: Finding) -> str:
     return " ".join(part for part in parts if part) or "dataset"
 
 
+def said(message: str, root: str) -> str:
+    """A message whose files are named from the dataset on: the path of the dataset itself stands above it."""
+    return message.replace(f"{root.rstrip('/')}/", "") if len(root) > 1 else message
+
+
 def value(finding: Finding, number: float | int | str | None) -> str:
     """A measured or expected value with its unit."""
     if number is None:
