@@ -60,6 +60,10 @@ def check(
     _write(reports, html, junit, is_quiet=json)
     if not all(report.is_sound for report in reports):
         raise typer.Exit(1)
+    if not any(report.episodes_checked for report in reports):
+        # Sound would be a lie: a gate that looked at nothing must not open.
+        typer.echo("kata: no episode was checked: the dataset is empty, or no episode meets --where.", err=True)
+        raise typer.Exit(2)
 
 
 def _write(reports: list[Report], html: Path | None, junit: Path | None, *, is_quiet: bool) -> None:

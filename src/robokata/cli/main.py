@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,10 @@ def run(words: Sequence[str] | None = None) -> None:
     from robokata.core.errors import RobokataError
 
     terminal = sys.stdout
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name in the data that the terminal cannot show is escaped: it must not end the run.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(words, prog_name="kata")
     except RobokataError as error:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 NS_PER_S = 1_000_000_000
+_NTSC_NOMINAL_HZ = (15, 24, 30, 48, 60, 120, 240)
+"""Rates that cameras divide by 1.001 (SMPTE ST 170 and its multiples); 99.9 Hz is only 99.9 Hz."""
 
 
 class ClockQuality(enum.StrEnum):
@@ -118,7 +120,7 @@ def grid_ns(count: int, rate_hz: Fraction) -> NDArray[np.int64]:
     ordinal = np.arange(count, dtype=np.int64)
     numerator, denominator = rate_hz.denominator * NS_PER_S, rate_hz.numerator
     # int64 holds 10**7 samples of every rate >= 0.002 Hz with a small denominator; Python's integers hold the rest.
-    if count * numerator * 2 + denominator * 2 >= 2**63:
+    if max(1, count) * numerator * 2 + denominator * 2 >= 2**63:
         exact = [(i * numerator * 2 + denominator) // (2 * denominator) for i in range(count)]
         return np.asarray(exact, dtype=np.int64)
     return (ordinal * numerator * 2 + denominator) // (2 * denominator)
@@ -136,7 +138,7 @@ def rate_fraction(rate_hz: float | int | str) -> Fraction | None:
         return None
     ntsc = Fraction(round(exact) * 1000, 1001)
     # NTSC rates are written with three to five decimals; 5e-5 relative separates them from their integer neighbours.
-    if exact.denominator != 1 and abs(exact - ntsc) < ntsc * Fraction(1, 20000):
+    if round(exact) in _NTSC_NOMINAL_HZ and exact.denominator != 1 and abs(exact - ntsc) < ntsc * Fraction(1, 20000):
         return ntsc
     # Slower than one sample in a day is no rate of a robot, and has no fraction of a small denominator.
     return exact.limit_denominator(100_000) or None

@@ -205,8 +205,9 @@ def detect(path: str | os.PathLike[str]) -> str:
 def find_datasets(path: str | os.PathLike[str], *, depth: int = 3) -> list[Found]:
     """Datasets at `path`, or else below it, in sorted order: folders, and single files such as `dataset.zarr.zip`.
 
-    A folder that is a dataset is not searched further, and links that lead back are not followed. Three levels below hold every published layout
-    seen (`name/version`, `dataset/`, `split/robot/date`); more would walk whole disks.
+    A folder that is a dataset is not searched further, and links that lead back are not followed. Three levels
+    below hold every published layout seen (`name/version`, `dataset/`, `split/robot/date`); more would walk whole
+    disks.
 
     Raises:
         NotADataset: neither the path nor anything below it is one; folders that may not be listed are named.

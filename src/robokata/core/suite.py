@@ -6,6 +6,7 @@ import datetime
 import fnmatch
 import functools
 import inspect
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -117,7 +118,9 @@ def read_suite(path: Path) -> Suite:
 def _checks(path: Path, raw: Any) -> tuple[dict[str, dict[str, Any]], set[str]]:
     thresholds: dict[str, dict[str, Any]] = {}
     off: set[str] = set()
-    for name, chosen in (raw if isinstance(raw, dict) else {}).items():
+    if not isinstance(raw, dict):
+        raise SuiteRefused(f"{path}: checks must be tables: [checks.clock_gap].")
+    for name, chosen in raw.items():
         try:
             known = thresholds_of(shelf("checks")[name])
         except UnknownName as error:
@@ -125,21 +128,31 @@ def _checks(path: Path, raw: Any) -> tuple[dict[str, dict[str, Any]], set[str]]:
         if not isinstance(chosen, dict):
             raise SuiteRefused(f"{path}: [checks.{name}] must be a table of thresholds.")
         chosen = dict(chosen)
-        if chosen.pop("off", False) is True:
+        is_off = chosen.pop("off", False)
+        if not isinstance(is_off, bool):
+            raise SuiteRefused(f"{path}: {name}.off is {is_off!r}, and true or false is needed.")
+        if is_off:
             off.add(name)
         for threshold, value in chosen.items():
             if threshold not in known:
                 names = ", ".join(sorted(known)) or "none"
                 raise SuiteRefused(f"{path}: {name} has no threshold {threshold!r}. It has: {names}.")
-            if isinstance(value, bool) != isinstance(known[threshold], bool) or not isinstance(
-                value, (int, float) if isinstance(known[threshold], (int, float)) else type(known[threshold])
-            ):
+            if not _fits(value, known[threshold]):
                 raise SuiteRefused(
                     f"{path}: {name}.{threshold} is {value!r}, and a {type(known[threshold]).__name__} is needed "
                     f"(default {known[threshold]!r})."
                 )
         thresholds[name] = chosen
     return thresholds, off
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, (int, float)):
+        # Nothing is above NaN: such a threshold would silently turn its check off. Infinity says that it is meant.
+        return isinstance(value, (int, float)) and not math.isnan(value)
+    return isinstance(value, type(default))
 
 
 def _waiver(path: Path, number: int, raw: Any) -> Waiver:

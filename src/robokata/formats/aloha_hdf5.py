@@ -1,4 +1,10 @@
-"""ACT / ALOHA HDF5: one file per attempt, with observations/qpos, observations/images/<camera> and action."""
+"""ACT / ALOHA HDF5: one file per attempt, with observations/qpos, observations/images/<camera> and action.
+
+Layout: `episode_<n>.hdf5` with `observations/qpos`, `qvel`, `effort`, `observations/images/<camera>` and `action`. The
+file keeps neither times nor a rate (ACT's own code assumes 50 Hz), so clocks are unknown. Language and success are read
+where descendants of the format write them as attributes. Padded JPEG rows pass through as they lie; whether their red
+and blue are swapped no file says. Datasets without a time axis go to `Episode.extra`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""LeRobot v1 (2024): an Arrow table of rows that point into one video per camera and episode; no language."""
+"""LeRobot v1 (2024): an Arrow table of rows that point into one video per camera and episode; no language.
+
+Rows carry `timestamp`; where it equals row / rate, the clock is synthesized. Cameras are columns of pointers
+{path, timestamp} into a video; the stamps of the pointers stay beside the pictures as a stream of their own. The index
+of episodes only says what is expected: the rows decide which episode they belong to.
+"""
 
 from __future__ import annotations
 

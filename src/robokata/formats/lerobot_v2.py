@@ -1,4 +1,10 @@
-"""LeRobot v2.0 and v2.1: one Parquet file per episode, one video per camera and episode; also in GR00T's dialect."""
+"""LeRobot v2.0 and v2.1: one Parquet file per episode, one video per camera and episode; also in GR00T's dialect.
+
+Rows carry `timestamp`; where it equals row / rate, the clock is synthesized, else it is measured. Instructions are
+what the rows' `task_index` points to, with their seconds where it changes in the episode. An episode that the index
+lists and that has no table is no episode, and a declaration that does not hold. GR00T's `meta/modality.json` names
+groups of channels; each stream keeps them in its `extra`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""RLDS: episodes as TFDS keeps them, one record of a TFRecord file each, read without TensorFlow."""
+"""RLDS: episodes as TFDS keeps them, one record of a TFRecord file each, read without TensorFlow.
+
+RLDS keeps neither times nor a rate: clocks are unknown, and one step counts as one second. Names of features beyond
+RLDS's own flags are each dataset's choice: roles are read from the names. Every distinct text of a language feature is
+an instruction. The split is the shard's. Pictures stay encoded until somebody looks; every record's crc is verified.
+"""
 
 from __future__ import annotations
 

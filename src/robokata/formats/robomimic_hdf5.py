@@ -1,4 +1,9 @@
-"""robomimic HDF5 and its relatives (LIBERO, robosuite, MimicGen, RoboCasa, Isaac Lab): data/demo_0, data/demo_1, ..."""
+"""robomimic HDF5 and its relatives (LIBERO, robosuite, MimicGen, RoboCasa, Isaac Lab): data/demo_0, data/demo_1, ...
+
+The rate is `control_freq` of the environment's arguments where the file has them: declared, never measured. The robot
+comes from there too, the split from the masks, the sentence from `problem_info` (LIBERO) or `ep_meta` (RoboCasa).
+`next_obs/*` repeats `obs/*` one step later and says so in its `extra`. Whatever is no stream goes to `Episode.extra`.
+"""
 
 from __future__ import annotations
 

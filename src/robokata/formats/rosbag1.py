@@ -1,4 +1,9 @@
-"""ROS 1 bags: one recording per file, every topic on its own clocks."""
+"""ROS 1 bags: one recording per file, every topic on its own clocks.
+
+The header stamp of the messages is a topic's clock where it is filled in and counts from the same zero as the bag; the
+receive stamp stays beside it, and leads where there is no header. Topics of text that are named for language give the
+instructions. Messages that cannot be taken apart stay bytes, and their stream says why.
+"""
 
 from __future__ import annotations
 

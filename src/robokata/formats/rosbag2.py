@@ -1,4 +1,8 @@
-"""ROS 2 bags: a folder with metadata.yaml and one or more SQLite or MCAP files is one recording."""
+"""ROS 2 bags: a folder with metadata.yaml and one or more SQLite or MCAP files is one recording.
+
+Clocks, instructions and messages that stay bytes: as in `rosbag1`. The files of one bag are one recording, in the
+order of metadata.yaml; where that is absent, all files of the folder in the order of their numbers.
+"""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class VideoFrames:
 
     @property
     def first(self) -> int:
-        """Ordinal in the file of the first frame: the float start is turned into an ordinal here, once per file state."""
+        """Ordinal in the file of the first frame: a float start becomes an ordinal here, once per file state."""
         if self.span_s is None:
             return 0
         index = packet_index(self.path)

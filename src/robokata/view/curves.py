@@ -24,18 +24,25 @@ class Stretch(NamedTuple):
     low_s: float
     high_s: float
     marked_s: tuple[float, float] | None
+    is_timed: bool = True
+    """False where the source has no times: the seconds are sample numbers then."""
+
+    @property
+    def x_unit(self) -> str:
+        """What stands behind the numbers of the time axis."""
+        return "s" if self.is_timed else ""
 
 
 def stretch_of(episode: Episode, finding: Finding) -> Stretch:
     """The seconds of a finding with what is usual around them: as much as the finding is long, at least a second."""
     if finding.start_s is None:
-        return Stretch(0.0, episode.duration_s, None)
+        return Stretch(0.0, episode.duration_s, None, finding.is_timed)
     end_s = finding.end_s if finding.end_s is not None else finding.start_s
     margin_s = max(1.0, end_s - finding.start_s)
     low_s, high_s = max(0.0, finding.start_s - margin_s), min(episode.duration_s, end_s + margin_s)
     # A finding about all of it marks none of it.
     is_all = finding.start_s <= 0 and end_s >= 0.99 * episode.duration_s
-    return Stretch(low_s, high_s, None if is_all else (finding.start_s, end_s))
+    return Stretch(low_s, high_s, None if is_all else (finding.start_s, end_s), finding.is_timed)
 
 
 def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None) -> str:
@@ -52,7 +59,7 @@ def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None)
     if stream is None or not len(stream.clock):
         return ""
     if twin is not None:
-        return _two_takes(episode, twin, stream)
+        return _two_takes(episode, twin, stream, stretch.x_unit)
     if finding.check.startswith(_CLOCK_CHECKS):
         return _intervals(episode, stream, stretch)
     if finding.check == "stamp_lag" and stream.other_clocks:
@@ -62,6 +69,10 @@ def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None)
     if stream.is_picture:
         return _changes(episode, stream, stretch)
     return _numbers(episode, stream, finding, stretch) if stream.is_numeric else ""
+
+
+def _plot(lines: list[Line], label: str, stretch: Stretch) -> str:
+    return line_plot(lines, y_label=label, shaded_s=stretch.marked_s, x_unit=stretch.x_unit)
 
 
 def _times_s(episode: Episode, stream: Stream) -> NDArray[np.float64]:
@@ -79,7 +90,9 @@ def _cut(line: Line, stretch: Stretch) -> Line:
 def _intervals(episode: Episode, stream: Stream, stretch: Stretch) -> str:
     times_s = _times_s(episode, stream)
     line = _cut(Line("interval", times_s[:-1], np.diff(times_s) * 1000), stretch)
-    return line_plot([line], y_label=f"{stream.name}: time to the next sample (ms)", shaded_s=stretch.marked_s)
+    return line_plot(
+        [line], y_label=f"{stream.name}: time to the next sample (ms)", shaded_s=stretch.marked_s, x_unit=stretch.x_unit
+    )
 
 
 def _lags(episode: Episode, stream: Stream, stretch: Stretch) -> str:
@@ -89,13 +102,15 @@ def _lags(episode: Episode, stream: Stream, stretch: Stretch) -> str:
         for name, clock in stream.other_clocks.items()
         if len(clock) == len(stream.clock)
     ]
-    return line_plot(lines, y_label=f"{stream.name}: lag between its clocks (ms)", shaded_s=stretch.marked_s)
+    return line_plot(
+        lines, y_label=f"{stream.name}: lag between its clocks (ms)", shaded_s=stretch.marked_s, x_unit=stretch.x_unit
+    )
 
 
 def _travel(episode: Episode, stream: Stream, stretch: Stretch) -> str:
     line = _cut(Line("travel", _times_s(episode, stream)[1:], motion_of(stream).travel.astype(np.float64)), stretch)
     label = f"{stream.name}: travel from sample to sample (sum of shares of each channel's range)"
-    return line_plot([line], y_label=label, shaded_s=stretch.marked_s)
+    return _plot([line], label, stretch)
 
 
 def _changes(episode: Episode, stream: Stream, stretch: Stretch) -> str:
@@ -104,18 +119,20 @@ def _changes(episode: Episode, stream: Stream, stretch: Stretch) -> str:
         _cut(Line("change to the picture before", times_s[1:], seen.change.astype(np.float64)), stretch),
         _cut(Line("brightness / 10", times_s, seen.mean.astype(np.float64) / 10), stretch),
     ]
-    return line_plot(lines, y_label=f"{stream.name}: grey levels", shaded_s=stretch.marked_s)
+    return _plot(lines, f"{stream.name}: grey levels", stretch)
 
 
 def _numbers(episode: Episode, stream: Stream, finding: Finding, stretch: Stretch) -> str:
     times_s, table = _times_s(episode, stream), stream.table
     chosen = _channels(stream, finding, table)
     lines = [_cut(Line(stream.channel_name(c), times_s, table[:, c]), stretch) for c in chosen]
-    left_out = f", {len(chosen)} of {table.shape[1]} channels" if len(chosen) < table.shape[1] else ""
-    return line_plot(lines, y_label=f"{stream.name}{_unit(stream)}{left_out}", shaded_s=stretch.marked_s)
+    left_out = f", {len(chosen)} of {table.shape[1]} channels" if len(chosen) == len(COLOURS) < table.shape[1] else ""
+    return line_plot(
+        lines, y_label=f"{stream.name}{_unit(stream)}{left_out}", shaded_s=stretch.marked_s, x_unit=stretch.x_unit
+    )
 
 
-def _two_takes(episode: Episode, twin: Episode, stream: Stream) -> str:
+def _two_takes(episode: Episode, twin: Episode, stream: Stream, x_unit: str) -> str:
     """The channel that moves most, of both episodes over each other; the second is dashed: it would hide the first."""
     other = twin.streams.get(stream.name)
     if other is None or not stream.is_numeric or not other.is_numeric or not len(other):
@@ -127,7 +144,7 @@ def _two_takes(episode: Episode, twin: Episode, stream: Stream) -> str:
         Line(f"episode {one.id}", _times_s(one, its)[: len(its)], its.table[:, channel].astype(np.float64), is_dashed)
         for one, its, is_dashed in ((episode, stream, False), (twin, other, True))
     ]
-    return line_plot(lines, y_label=f"{stream.name}, {stream.channel_name(channel)}{_unit(stream)}")
+    return line_plot(lines, y_label=f"{stream.name}, {stream.channel_name(channel)}{_unit(stream)}", x_unit=x_unit)
 
 
 def _unit(stream: Stream) -> str:

@@ -26,10 +26,14 @@ _TWIN_CHECKS = ("duplicate_episode", "split_leak")
 def evidence_html(source: Source, finding: Finding) -> str:
     """Filmstrip and plot of a finding as HTML, empty where there is nothing to show."""
     keys = source.keys()
-    if finding.episode is None or finding.episode not in set(keys):
+    key = finding.episode
+    if key is None and finding.stream is not None:
+        # What holds for a stream in all episodes shows in any of them.
+        key = next(iter(keys), None)
+    if key is None or key not in set(keys):
         return ""
     try:
-        episode = source.episode(finding.episode)
+        episode = source.episode(key)
         twin_key = twin_of(finding, keys)
         twin = source.episode(twin_key) if twin_key is not None else None
         stretch = stretch_of(episode, finding)
@@ -37,14 +41,19 @@ def evidence_html(source: Source, finding: Finding) -> str:
     except RobokataError as damage:
         # The finding itself says that something is damaged; here it only costs the picture of it.
         return _lost(damage)
-    parts = []
+    if finding.episode is None and stream is None:
+        return ""
+    parts = [f'<p class="note">for example episode {escape(key)}</p>'] if finding.episode is None else []
     try:
         parts.append(curve_of(episode, finding, twin=twin))
     except RobokataError as damage:
         parts.append(_lost(damage))
-    for one in [episode] if twin is None else [episode, twin]:
+    shown = [] if finding.episode is None else [episode] if twin is None else [episode, twin]
+    for one in shown:
         try:
-            strip = filmstrip(one, stream, stretch if one is episode else Stretch(0.0, one.duration_s, None))
+            strip = filmstrip(
+                one, stream, stretch if one is episode else Stretch(0.0, one.duration_s, None, finding.is_timed)
+            )
         except RobokataError as damage:
             strip = _lost(damage)
         if strip and twin is not None:
@@ -86,19 +95,20 @@ def filmstrip(episode: Episode, stream: Stream | None, stretch: Stretch) -> str:
     if not len(inside):
         return ""
     chosen = np.unique(inside[np.linspace(0, len(inside) - 1, min(_FRAMES, len(inside))).round().astype(int)])
-    figures = "".join(_figure(camera, int(n), float(times_s[n]), stretch.marked_s) for n in chosen)
+    figures = "".join(_figure(camera, int(n), float(times_s[n]), stretch) for n in chosen)
     return f'<div class="strip" title="{escape(camera.name)}">{figures}</div>'
 
 
-def _figure(camera: Stream, ordinal: int, time_s: float, marked_s: tuple[float, float] | None) -> str:
+def _figure(camera: Stream, ordinal: int, time_s: float, stretch: Stretch) -> str:
     try:
         picture = camera.pictures[ordinal]
     except DamagedData as damage:
         return f'<figure class="lost" title="{escape(str(damage))}">no picture<br>frame {ordinal}</figure>'
     scale = camera.values.scale if isinstance(camera.values, RawImages) else 1.0
     data = base64.b64encode(thumbnail_jpeg(picture, scale=scale)).decode()
+    marked_s, when = stretch.marked_s, f"{time_s:.2f} s" if stretch.is_timed else f"sample {ordinal}"
     is_marked = marked_s is not None and marked_s[0] - 1e-6 <= time_s <= marked_s[1] + 1e-6
     return (
         f'<figure{" class=marked" if is_marked else ""}><img alt="frame {ordinal} of {escape(camera.name)}" '
-        f'src="data:image/jpeg;base64,{data}"><figcaption>{time_s:.2f} s</figcaption></figure>'
+        f'src="data:image/jpeg;base64,{data}"><figcaption>{when}</figcaption></figure>'
     )

@@ -33,7 +33,8 @@ def write_html(reports: Sequence[Report], path: Path) -> None:
         f"<style>{_stylesheet()}</style></head><body><main>{body}<footer>Robokata, {escape(made)}. Nothing was copied, "
         f"nothing was changed.</footer></main></body></html>"
     )
-    path.write_text(page, encoding="utf-8")
+    # Names of files may hold bytes that are no text; they become question marks.
+    path.write_text(page, encoding="utf-8", errors="replace")
 
 
 def _stylesheet() -> str:

@@ -56,5 +56,9 @@ def _lines(findings: Sequence[Finding]) -> str:
 
 
 def _clean(line: str) -> str:
-    """Without the control characters that XML 1.0 forbids."""
-    return "".join(c for c in line if c in "\n\t" or ord(c) >= 32)
+    """Without the characters that XML 1.0 forbids: control characters, halves of pairs, two that are none."""
+    return "".join(
+        c
+        for c in line
+        if c in "\n\t" or (ord(c) >= 32 and not 0xD800 <= ord(c) < 0xE000 and ord(c) not in (0xFFFE, 0xFFFF))
+    )

@@ -25,8 +25,10 @@ class Line(NamedTuple):
     is_dashed: bool = False
 
 
-def line_plot(lines: Sequence[Line], *, y_label: str, shaded_s: tuple[float, float] | None = None) -> str:
-    """An SVG of some curves over seconds; `shaded_s` marks the stretch of a finding."""
+def line_plot(
+    lines: Sequence[Line], *, y_label: str, shaded_s: tuple[float, float] | None = None, x_unit: str = "s"
+) -> str:
+    """An SVG of some curves over seconds (or what `x_unit` says); `shaded_s` marks the stretch of a finding."""
     finite = [line.values[np.isfinite(line.values)] for line in lines]
     drawn = np.concatenate(finite) if finite else np.empty(0)
     times = np.concatenate([line.times_s for line in lines]) if lines else np.empty(0)
@@ -42,7 +44,7 @@ def line_plot(lines: Sequence[Line], *, y_label: str, shaded_s: tuple[float, flo
         return _HEIGHT - _BOTTOM - (value - y_low) / (y_high - y_low) * (_HEIGHT - _TOP - _BOTTOM)
 
     parts = [f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_label)}">']
-    if shaded_s is not None:
+    if shaded_s is not None and shaded_s[0] <= x_high and shaded_s[1] >= x_low:
         left, right = x_px(max(x_low, shaded_s[0])), x_px(min(x_high, shaded_s[1]))
         parts.append(
             f'<rect class="shade" x="{left:.1f}" y="{_TOP}" width="{max(2.0, right - left):.1f}" '
@@ -54,7 +56,9 @@ def line_plot(lines: Sequence[Line], *, y_label: str, shaded_s: tuple[float, flo
         )
         parts.append(f'<text x="{_LEFT - 6}" y="{y_px(tick) + 4:.1f}" text-anchor="end">{tick:.5g}</text>')
     for tick in _ticks(x_low, x_high):
-        parts.append(f'<text x="{x_px(tick):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{tick:.6g} s</text>')
+        parts.append(
+            f'<text x="{x_px(tick):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{tick:.6g} {escape(x_unit)}</text>'
+        )
     parts.append(f'<text x="4" y="13" class="unit">{escape(y_label)}</text>')
     for number, line in enumerate(lines):
         style = f'stroke="{COLOURS[number % len(COLOURS)]}"' + (' stroke-dasharray="5 4"' if line.is_dashed else "")

@@ -1,0 +1,176 @@
+"""The pages: the generated ones are current, and what they tell a reader to do works."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from contracts import test_checks as check_contract
+from contracts import test_formats as format_contract
+from robokata.checkup import check_dataset
+from robokata.core.finding import Level
+from robokata.core.shelf import shelf
+from robokata.core.source import detect, open_source
+from robokata.core.suite import Suite, read_suite
+from robokata.survey import survey
+
+DOCS = Path(__file__).parents[2] / "docs"
+CHECK, FORMAT = "gripper_chatter", "npz_folder"
+
+
+def block(page: str, title: str) -> str:
+    """The code block of a page that carries this title."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = re.findall(rf"^```\w+ title={re.escape(title)}\n(.*?)^```$", text, flags=re.M | re.S)
+    assert len(found) == 1, f"{page} holds {len(found)} blocks titled {title}"
+    return str(found[0])
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["checks", "formats"])
+def test_the_generated_page_is_current(page: str) -> None:
+    written = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    assert written == getattr(script("make"), f"{page}_page")(), "run `make docs` (or `python docs/make.py --fast`)"
+
+
+def test_the_page_of_recall_has_a_row_for_every_check() -> None:
+    synthetic = (DOCS / "recall.md").read_text(encoding="utf-8").partition("## Checks that fire together")[0]
+    rows = re.findall(r"^\| \[(\w+)\]", synthetic, flags=re.M)
+    assert rows == list(script("make").own_leaves("checks")), "run `make docs`"
+
+
+def test_wilsons_interval_agrees_with_published_values() -> None:
+    recall = script("recall")
+    # R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+    for hits, trials, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)):
+        assert recall.wilson(recall.Tally(hits, trials)) == pytest.approx((low, high), abs=5e-5)
+    assert recall.wilson(recall.Tally(29, 29)) == pytest.approx((0.8830, 1.0), abs=5e-5)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target, anchor in re.findall(r"\]\(([\w./-]*\.md)?(?:#([\w-]+))?\)", text):
+        other = page.parent / target if target else page
+        assert other.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), flags=re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The leaves of adding.md, installed the way `pip install our-lab-kata` would: a package and its entry points."""
+    project = tomllib.loads(block("adding.md", "pyproject.toml"))["project"]
+    site = tmp_path / "site"
+    package, facts = site / "our_lab_kata", site / "our_lab_kata-0.1.dist-info"
+    for folder in (package, facts, site / "makers"):
+        folder.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / f"{CHECK}.py").write_text(block("adding.md", f"src/robokata/checks/{CHECK}.py"))
+    (package / f"{FORMAT}.py").write_text(block("adding.md", f"src/robokata/formats/{FORMAT}.py"))
+    (site / "makers" / f"{FORMAT}.py").write_text(block("adding.md", f"tests/makers/{FORMAT}.py"))
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    groups = project["entry-points"].items()
+    lines = [f"[{group}]\n" + "".join(f"{n} = {v}\n" for n, v in points.items()) for group, points in groups]
+    (facts / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(str(site))
+    shelf.cache_clear()
+    yield site
+    shelf.cache_clear()
+    for name in [n for n in sys.modules if n.startswith("our_lab_kata") or n == f"makers.{FORMAT}"]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_check_of_the_page_meets_the_contract_of_checks() -> None:
+    assert CHECK in Suite().checks
+    check_contract.test_the_docstring_has_a_first_line_and_the_five_sections_in_order(CHECK)
+    check_contract.test_the_leaf_defines_what_the_contract_asks_for(CHECK)
+    check_contract.test_every_threshold_is_keyword_only_with_a_plain_default(CHECK)
+    check_contract.test_the_check_fires_on_its_own_counterexample(CHECK)
+    check_contract.test_the_finding_names_the_planted_episode_and_seconds_inside_it(CHECK)
+    check_contract.test_planting_is_deterministic_and_leaves_the_sound_episode_alone(CHECK)
+    check_contract.test_unmet_needs_are_an_abstention_with_a_reason_and_never_a_pass(CHECK)
+    check_contract.test_episodes_without_samples_or_with_one_break_nothing(CHECK)
+    for is_measured in (True, False):
+        check_contract.test_the_check_is_silent_on_sound_data(CHECK, is_measured)
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_test_of_the_page_passes() -> None:
+    namespace: dict[str, object] = {}
+    exec(compile(block("adding.md", "test_gripper_chatter.py"), "adding.md", "exec"), namespace)
+    test = namespace["test_it_finds_its_own_plant_and_nothing_else"]
+    assert callable(test)
+    test()
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_format_of_the_page_meets_the_contract_of_formats(tmp_path: Path) -> None:
+    maker = importlib.import_module(f"makers.{FORMAT}")
+    made = (FORMAT, maker.make(tmp_path, episodes=format_contract.EPISODES, steps=format_contract.STEPS))
+    format_contract.test_the_format_is_recognised_and_no_other_claims_it(made)
+    format_contract.test_a_sound_dataset_keeps_every_declaration(made)
+    format_contract.test_every_stream_has_as_many_times_as_values(made)
+    format_contract.test_opening_an_episode_reads_no_pictures_and_is_small_to_send(made)
+    format_contract.test_an_unknown_episode_lists_those_that_exist(made)
+    format_contract.test_slices_arrays_and_single_samples_agree(made)
+    assert format_contract.wrong_frames(made[1], 200) == 0
+    for variant in range(20):
+        for cut in (True, False):
+            format_contract.damage_and_read(made, tmp_path / f"{variant}-{cut}", variant, cut=cut)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    format_contract.test_an_empty_file_and_a_text_file_in_its_place_are_one_clear_error(made, broken)
+
+
+@pytest.mark.usefixtures("installed")
+def test_look_and_check_know_the_format_of_the_page(tmp_path: Path) -> None:
+    path = importlib.import_module(f"makers.{FORMAT}").make(tmp_path, episodes=3, steps=40)
+    assert detect(path) == FORMAT
+    view = survey(open_source(path))
+    assert (view.format, view.episodes, [stream.name for stream in view.streams]) == (
+        FORMAT,
+        3,
+        ["state", "action", "image"],
+    )
+    report = check_dataset(open_source(path), workers=1)
+    assert [a for a in report.abstentions if "failed" in a.reason] == []
+
+
+def test_the_suite_of_the_page_is_obeyed(tmp_path: Path) -> None:
+    file = tmp_path / "suite.toml"
+    file.write_text(block("suite.md", "suite.toml"))
+    suite = read_suite(file)
+    assert suite.fail_on is Level.ERROR
+    assert suite.thresholds["clock_gap"] == {"longer_than_periods": 2.5, "error_above_s": 0.2}
+    assert "idle_stretch" not in suite.checks
+    assert [waiver.check for waiver in suite.waivers] == ["blank_instruction", "frozen_camera"]
+
+
+def test_the_ci_job_of_the_page_uses_options_that_exist() -> None:
+    import inspect
+
+    from robokata.cli.check import check
+
+    job = block("suite.md", ".github/workflows/data.yml")
+    (command,) = re.findall(r"kata check data (.+)", job)
+    assert set(re.findall(r"--(\w+)", command)) <= set(inspect.signature(check).parameters)
