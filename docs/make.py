@@ -124,13 +124,23 @@ def threshold_reasons(leaf: ModuleType) -> dict[str, str]:
     lines, tree, found = source.splitlines(), ast.parse(source), dict[str, str]()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in ("check", "gather", "judge"):
+            above = ""
             for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
                 comment = _comment_at(lines, argument.lineno - 1)
                 if not comment and isinstance(default, ast.Name):
                     comment = _constant_reason(tree, default.id)
-                # One comment often stands for two limits that belong together.
-                found[argument.arg] = comment or (AS_ABOVE if found else "")
+                if not comment and _are_a_pair(above, argument.arg):
+                    comment = AS_ABOVE
+                # `judge` may repeat a threshold of `gather`, and its reason stands there.
+                found.setdefault(argument.arg, comment)
+                above = argument.arg
     return found
+
+
+def _are_a_pair(first: str, second: str) -> bool:
+    """True for two limits on one thing, `warn_above_s` and `warn_above_share`: one comment speaks for both."""
+    one, other = first.split("_"), second.split("_")
+    return one[0] == other[0] or one[-2:] == other[-2:]
 
 
 def _comment_at(lines: Sequence[str], at: int) -> str:

@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 from robokata.core.episode import Episode
 from robokata.core.errors import MissingPart, RobokataError
 from robokata.core.require import require
-from robokata.core.source import EpisodeList, Source, open_source
+from robokata.core.source import EpisodeList, Source, reopen
 
 Result = TypeVar("Result")
 
@@ -180,5 +180,5 @@ def _start_worker() -> None:
 
 
 def _work(path: str, format_name: str, function: Callable[[Episode], Result], keys: list[str]) -> list[Mapped[Result]]:
-    source = open_source(path, format=format_name)
+    source = reopen(path, format_name)
     return [_apply(source, function, key) for key in keys]

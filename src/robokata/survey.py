@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,8 +146,9 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         hours=None if any(d is None for d in durations) else sum(d or 0.0 for d in durations) / 3600,
         instructions=dict(texts.most_common()),
         streams=_merge([_streams(episode, facts) for episode in samples]),
-        splits=facts.splits if where is None else dict(Counter(r.split for r in rows if r.split)),
-        licence=facts.licence,
+        # A plain dict: `asdict` makes a Counter into a count of pairs.
+        splits=dict(facts.splits if where is None else Counter(r.split for r in rows if r.split)),
+        licence=facts.licence or licence_of_card(source.path),
         declared_rate_hz=None if facts.declared_rate_hz is None else float(facts.declared_rate_hz),
         total_bytes=facts.total_size.bytes if facts.total_size else None,
         contradictions=tuple(
@@ -237,6 +239,24 @@ def rows_where(rows: Sequence[EpisodeRow], where: str) -> list[EpisodeRow]:
     finally:
         connection.close()
     return [rows[number] for (number,) in wanted]
+
+
+def licence_of_card(path: Path) -> str | None:
+    """The licence that a dataset card declares: `license:` in the front matter of README.md, as hubs write it."""
+    try:
+        with (path / "README.md").open(encoding="utf-8") as file:
+            head = file.read(1 << 16)
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not head.startswith("---"):
+        return None
+    for line in head.splitlines()[1:]:
+        if line.startswith("---"):
+            return None
+        name, colon, value = line.partition(":")
+        if colon and name.strip() in ("license", "licence"):
+            return value.strip().strip("'\"") or None
+    return None
 
 
 def _sample(source: Source, rows: Sequence[EpisodeRow]) -> tuple[list[Episode], dict[str, str]]:

@@ -22,7 +22,7 @@ from robokata.testing import tiny_episode, tiny_source
 
 def judged(source: EpisodeList) -> list[Verdict]:
     rows = [Gathered(key, gather(source.episode(key))) for key in list(source.keys())]
-    travelled = pickle.loads(pickle.dumps(rows))  # noqa: S301 - bytes that this test made itself
+    travelled = pickle.loads(pickle.dumps(rows))
     return list(judge(travelled, source.facts()))
 
 

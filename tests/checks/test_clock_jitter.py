@@ -51,11 +51,42 @@ def test_a_clock_in_milliseconds_cannot_tell_about_a_kilohertz() -> None:
     assert abstention.reason == "the clock of imu ticks in steps of 1 ms, too coarse for a period of 2 ms"
 
 
-def test_events_abstain() -> None:
-    times = np.cumsum(np.random.default_rng(0).exponential(100, 200))
-    verdicts = list(check(episode(stream("events", at_ms(*times)))))
-    assert abstentions(verdicts)
+@pytest.mark.parametrize("seed", range(20))
+def test_events_abstain(seed: int) -> None:
+    times = np.cumsum(np.random.default_rng(seed).exponential(100, 200))
+    (abstention,) = abstentions(verdicts := list(check(episode(stream("events", at_ms(*times))))))
+    assert abstention.reason == "stream events has no usual interval to compare with"
     assert not findings(verdicts)
+
+
+@pytest.mark.parametrize("declared_hz", [None, 50])
+@pytest.mark.parametrize("share", [0.7, 1.0, 1.4, 2.8])
+def test_worse_jitter_is_not_taken_for_events(share: float, declared_hz: int | None) -> None:
+    jittered = stream("state", at_ms(*_jittered(share)))
+    (finding,) = findings(check(episode(jittered, declared_hz=declared_hz)))
+    assert float(finding.measured or 0) > 0.3
+    assert "Hz" in finding.message
+
+
+def test_heavy_jitter_with_a_long_pause_is_still_told() -> None:
+    times = _jittered(0.8)
+    times[200:] += 5000
+    assert findings(check(episode(stream("state", at_ms(*times)))))
+
+
+def test_a_declared_rate_tells_a_short_stream_from_events() -> None:
+    times = np.sort(np.arange(20) * 20.0 + np.random.default_rng(1).uniform(-20, 20, 20))
+    assert abstentions(check(episode(stream("state", at_ms(*times)))))
+    assert findings(check(episode(stream("state", at_ms(*times, declared_hz=50)))))
+
+
+def test_events_in_an_episode_that_declares_another_rate_abstain() -> None:
+    times = np.cumsum(np.random.default_rng(0).exponential(100, 200))
+    assert abstentions(check(episode(stream("events", at_ms(*times)), declared_hz=50)))
+
+
+def test_messages_that_come_in_pairs_of_one_stamp_abstain() -> None:
+    assert abstentions(check(episode(stream("pairs", at_ms(*np.repeat(np.arange(50) * 2.0, 2))))))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 8])

@@ -22,7 +22,7 @@ from robokata.testing import tiny_episode, tiny_source
 def judged(source: EpisodeList) -> list[Verdict]:
     gathered = [Gathered(key, gather(source.episode(key))) for key in list(source.keys())]
     rows = [row for row in gathered if isinstance(row.value, Copyable)]
-    travelled = pickle.loads(pickle.dumps(rows))  # noqa: S301 - bytes that this test made itself
+    travelled = pickle.loads(pickle.dumps(rows))
     return list(judge(travelled, source.facts()))
 
 
@@ -48,6 +48,7 @@ def test_an_exact_copy_names_the_episode_that_it_repeats() -> None:
         episode="3",
         start_s=0.0,
         end_s=tiny_episode(1, duration_s=2).duration_s,
+        twin="1",
         measured=0.0,
         unit="share",
         repair="drop this episode and keep 1",

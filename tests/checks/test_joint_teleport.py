@@ -9,6 +9,8 @@ import pytest
 
 from checks.robots_of_numbers import findings, reasons, robot, swing
 from robokata.checks import joint_teleport
+from robokata.core.clock import measured_clock
+from robokata.core.episode import Episode
 from robokata.core.finding import Level
 from robokata.testing import tiny_source
 
@@ -64,6 +66,32 @@ def test_a_speed_that_the_robot_shows_in_other_episodes_is_no_jump() -> None:
     fast = [robot(swing(seed=n) * np.float32(8), names=NAMES, name=str(n)) for n in (1, 2)]
     assert findings(joint_teleport, robot(slow, names=NAMES), *fast) == []
     assert len(findings(joint_teleport, robot(slow, names=NAMES))) == 1
+
+
+def _with_times(episode: Episode, times_ns: np.ndarray) -> Episode:
+    state = episode.streams["state"]
+    return episode.with_stream(state.with_values(state.values, clock=measured_clock(times_ns)))
+
+
+def test_the_way_that_a_joint_went_in_a_gap_of_the_clock_is_no_jump() -> None:
+    whole, kept = swing(800, noise=1e-5), np.delete(np.arange(800), slice(300, 400))
+    times_ns = kept * 20_000_000
+    assert findings(joint_teleport, _with_times(robot(whole[kept], names=NAMES), times_ns)) == []
+    # Without times nobody knows of the gap.
+    assert findings(joint_teleport, robot(whole[kept], names=NAMES))
+
+
+def test_a_jump_beside_a_gap_is_found_where_it_is() -> None:
+    whole, kept = swing(800, noise=1e-5), np.delete(np.arange(800), slice(300, 400))
+    state = whole[kept]
+    state[500:, 1] += 1.5
+    (found,) = findings(joint_teleport, _with_times(robot(state, names=NAMES), kept * 20_000_000))
+    assert (found.channel, found.start_s) == ("lift", pytest.approx(599 * 0.02))
+
+
+def test_stamps_that_stand_still_or_bunch_up_make_no_jump() -> None:
+    for times_ns in (np.zeros(400, np.int64), np.repeat(np.arange(200), 2) * 40_000_000):
+        assert findings(joint_teleport, _with_times(robot(swing(), names=NAMES), times_ns)) == []
 
 
 def test_sound_robots_are_silent() -> None:

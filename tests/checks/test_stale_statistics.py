@@ -24,7 +24,7 @@ from robokata.testing import tiny_episode, tiny_source
 
 def judged(source: Source, *, keys: list[str] | None = None) -> list[Verdict]:
     rows = [Gathered(key, gather(source.episode(key))) for key in keys or source.keys()]
-    travelled = pickle.loads(pickle.dumps(rows))  # noqa: S301 - bytes that this test made itself
+    travelled = pickle.loads(pickle.dumps(rows))
     return list(judge(travelled, source.facts()))
 
 

@@ -92,8 +92,18 @@ def test_ctrl_c_is_code_130_and_leaves_nothing(kata: Kata, monkeypatch: pytest.M
 
 
 def test_ctrl_c_in_the_middle_of_a_real_run_leaves_no_half_written_dataset(tmp_path: Path) -> None:
+    # A shell starts its background jobs with Ctrl-C ignored, and so would everything below this test.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listening}; from robokata.cli.main import run; run()"
     process = subprocess.Popen(
-        [*COMMAND, "demo", "--out", str(tmp_path / "demo")],
+        [
+            sys.executable,
+            "-c",
+            code,
+            "demo",
+            "--out",
+            str(tmp_path / "demo"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

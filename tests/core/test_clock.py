@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robokata.core.clock import ClockQuality, Reading, grid_clock, grid_ns, measured_clock, rate_fraction
-from robokata.core.clock import Clock as RealClock
+from robokata.core.clock import Clock, ClockQuality, Reading, grid_clock, grid_ns, measured_clock, rate_fraction
 
 HALF = Fraction(1, 2)
 
@@ -36,7 +35,9 @@ def test_a_grid_of_a_week_at_an_ntsc_rate_has_not_drifted() -> None:
     assert int(grid_ns(count, Fraction(30000, 1001))[-1]) == round(Fraction((count - 1) * 1001 * 10**9, 30000))
 
 
-@pytest.mark.parametrize(("written", "nominal"), [(29.97, 30), (59.94, 60), (23.976, 24), ("119.88", 120), (29.97003, 30)])
+@pytest.mark.parametrize(
+    ("written", "nominal"), [(29.97, 30), (59.94, 60), (23.976, 24), ("119.88", 120), (29.97003, 30)]
+)
 def test_ntsc_rates_become_their_exact_fraction(written: float | str, nominal: int) -> None:
     assert rate_fraction(written) == Fraction(nominal * 1000, 1001)
 
@@ -79,7 +80,7 @@ def test_a_clock_reads_once_and_only_when_it_is_asked() -> None:
         reads.append(1)
         return Reading(np.arange(3, dtype=np.int64), ClockQuality.MEASURED)
 
-    clock = RealClock(3, load)
+    clock = Clock(3, load)
     assert (len(clock), repr(clock), reads) == (3, "Clock(3 samples, declared_rate_hz=None)", [])
     assert (clock.times_ns.tolist(), clock.quality, clock.is_measured) == ([0, 1, 2], "measured", True)
     assert reads == [1]

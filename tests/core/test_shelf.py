@@ -40,7 +40,10 @@ def test_a_shared_part_is_no_leaf() -> None:
 def test_an_unknown_leaf_lists_those_that_exist() -> None:
     with pytest.raises(UnknownName) as caught:
         shelf("formats")["rldz"]
-    assert str(caught.value) == f"No format is called 'rldz'. Did you mean 'rlds'? Known: {', '.join(shelf('formats').names())}."
+    assert (
+        str(caught.value)
+        == f"No format is called 'rldz'. Did you mean 'rlds'? Known: {', '.join(shelf('formats').names())}."
+    )
 
 
 def test_third_parties_add_leaves_but_cannot_replace_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

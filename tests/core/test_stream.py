@@ -37,7 +37,9 @@ def test_only_numbers_of_one_shape_have_a_table() -> None:
     assert str(caught.value) == "stream 'task' holds text of object, not numbers"
 
 
-@pytest.mark.parametrize(("dtype", "is_numeric"), [("f2", True), ("u1", True), ("?", True), ("S3", False), ("c8", False)])
+@pytest.mark.parametrize(
+    ("dtype", "is_numeric"), [("f2", True), ("u1", True), ("?", True), ("S3", False), ("c8", False)]
+)
 def test_numbers_are_reals_integers_and_flags(dtype: str, is_numeric: bool) -> None:
     assert numbers((3,), dtype).is_numeric is is_numeric
 

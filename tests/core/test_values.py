@@ -53,7 +53,9 @@ def every_kind() -> list[Values]:
 
 
 @pytest.mark.parametrize("values", every_kind(), ids=repr)
-@pytest.mark.parametrize("index", [0, -1, slice(None), slice(5, 1, -2), slice(3, 3), np.asarray([6, 0, 6]), np.int64(2)])
+@pytest.mark.parametrize(
+    "index", [0, -1, slice(None), slice(5, 1, -2), slice(3, 3), np.asarray([6, 0, 6]), np.int64(2)]
+)
 def test_all_kinds_of_values_agree_with_numpy(values: Values, index: Any) -> None:
     assert (values.shape, values.dtype, len(values)) == (NUMBERS.shape, NUMBERS.dtype, 7)
     np.testing.assert_array_equal(values[index], NUMBERS[index])

@@ -151,7 +151,7 @@ def test_a_fingerprint_is_small_and_travels() -> None:
     taken = fingerprint_of(tiny_episode(0))
     data = pickle.dumps(taken)
     assert len(data) < 2000
-    travelled = pickle.loads(data)  # noqa: S301 - bytes that this test made itself
+    travelled = pickle.loads(data)
     assert np.array_equal(travelled.path, taken.path)
 
 

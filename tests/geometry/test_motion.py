@@ -58,12 +58,16 @@ def test_numbers_that_are_not_finite_move_nothing() -> None:
 
 @given(st.sampled_from([2 * math.pi, 360.0, 4096.0]), st.floats(0.001, 0.02), st.booleans())
 def test_a_turn_explains_a_jump_of_a_turn(period: float, step_turns: float, is_upward: bool) -> None:
-    before, after = (0.0, period * (1 - step_turns)) if is_upward else (period * (1 - step_turns), 0.0)
-    assert wrap_period(before, after, low=0.0, high=period, sustained=period * step_turns) == period
+    turned = np.arange(round(1 / step_turns) + 20) * step_turns * period % period
+    column = turned if is_upward else turned[::-1].copy()
+    stream = robot(column[:, np.newaxis]).streams["state"]
+    at = int(np.argmax(np.abs(np.diff(column))))
+    assert wrap_period(stream, channel=0, step=at) == period
 
 
 def test_half_a_turn_is_no_turn() -> None:
-    assert wrap_period(0.0, math.pi, low=0.0, high=2 * math.pi, sustained=0.05) is None
+    column = np.concatenate([np.arange(40) * 0.05, np.arange(40) * 0.05 + math.pi])
+    assert wrap_period(robot(column[:, np.newaxis]).streams["state"], channel=0, step=39) is None
 
 
 def test_oddities_do_not_raise() -> None:

@@ -11,7 +11,8 @@ from robokata.core.episode import Episode
 from robokata.core.stream import Stream
 from robokata.geometry.motion import motion_of, mover_of
 from robokata.media.glance import glance
-from robokata.media.video import VideoFrames, packet_index
+from robokata.media.packet_index import packet_index
+from robokata.media.video import VideoFrames
 
 BLANK_BELOW_LEVELS = 1.5
 """Spread of brightness below which a picture shows nothing, of 255."""

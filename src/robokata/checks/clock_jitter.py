@@ -13,9 +13,10 @@ Example:
     stamps the intervals run from 0 to 36 ms.
 
 Limits:
-    Abstains for times that nobody measured, for streams without a usual interval (events), and where the
-    clock itself ticks in steps of more than a third of the period (milliseconds for a 1 kHz stream): the
-    scatter is then the clock's and not the stream's. Missing samples are `clock_gap`'s.
+    Abstains for times that nobody measured, for events (no usual interval, no declared rate that their mean
+    rate meets, and no mean rate that stays the same through the episode), and where the clock itself
+    ticks in steps of more than a third of the period (milliseconds for a 1 kHz stream): the scatter is then the
+    clock's and not the stream's. Missing samples are `clock_gap`'s.
 
 Repair:
     Resample the stream by its measured times onto a regular grid, or use the stamps of capture where the
@@ -30,6 +31,7 @@ import numpy as np
 
 from robokata.checks._ticks import (
     FEWEST_SAMPLES,
+    Ticks,
     UsedClock,
     clocked_stream,
     hertz,
@@ -49,6 +51,14 @@ _GAP_PERIODS = 1.8
 """Intervals above are `clock_gap`'s: a lost sample is not jitter."""
 _COARSE_SHARE = 1 / 3
 """Steps of the clock, in periods, above which rounding alone scatters the intervals by 10 % (step / sqrt(12))."""
+_WINDOW_INTERVALS = 16
+"""Intervals over which a rate is taken as the mean: stamps that scatter by a whole period move it by 6 %."""
+_STEADY_SHARE = 0.12
+"""Interquartile range of the period over such windows below which a stream has a rate after all. Stamps at random
+around a grid leave 0.05, events at random 0.34 (1.35 / sqrt(16))."""
+_DECLARED_SHARE = 0.2
+"""How near the mean rate must be to the declared one for that to speak of this stream: `rate_contradicts_declaration`
+reports the others."""
 
 
 def check(
@@ -67,29 +77,48 @@ def check(
 
 def _judge(episode: Episode, used: UsedClock, scatter_above_share: float) -> Verdict | None:
     ticks = ticks_of(used.stream.clock)
-    if not ticks.is_recurring:
+    period_ns = _period_ns(episode, used, ticks)
+    if period_ns is None:
         reason = f"stream {used.label} has no usual interval to compare with"
         return Abstention("clock_jitter", reason, episode.id, used.stream.name)
-    sound = (ticks.intervals_ns >= 0) & (ticks.intervals_ns <= _GAP_PERIODS * ticks.period_ns)
-    kept = ticks.intervals_ns[sound]
-    scatter_share = float(kept.std()) / ticks.period_ns
+    kept = ticks.intervals_ns[(ticks.intervals_ns >= 0) & (ticks.intervals_ns <= _GAP_PERIODS * period_ns)]
+    scatter_share = float(kept.std()) / period_ns if len(kept) else 0.0
     if scatter_share <= scatter_above_share or len(kept) < FEWEST_SAMPLES:
         return None
     step_ns = int(np.gcd.reduce(kept))
-    if step_ns > _COARSE_SHARE * ticks.period_ns:
+    if step_ns > _COARSE_SHARE * period_ns:
         reason = (
             f"the clock of {used.label} ticks in steps of {step_ns / 1e6:g} ms, "
-            f"too coarse for a period of {ticks.period_ns / 1e6:.3g} ms"
+            f"too coarse for a period of {period_ns / 1e6:.3g} ms"
         )
         return Abstention("clock_jitter", reason, episode.id, used.stream.name)
-    return _finding(episode, used, scatter_share, scatter_above_share)
+    return _finding(episode, used, period_ns, scatter_share, scatter_above_share)
 
 
-def _finding(episode: Episode, used: UsedClock, scatter_share: float, limit_share: float) -> Finding:
+def _period_ns(episode: Episode, used: UsedClock, ticks: Ticks) -> float | None:
+    """The interval at which the stream is meant to come; None for events."""
+    if ticks.is_recurring:
+        return ticks.period_ns
+    # No usual interval: heavy jitter, or events. What tells them apart is the rate over many samples.
+    window = min(_WINDOW_INTERVALS, len(ticks.intervals_ns))
+    total_ns = np.cumsum(np.concatenate(([0], ticks.intervals_ns)))
+    low_ns, mean_ns, high_ns = np.quantile((total_ns[window:] - total_ns[:-window]) / window, [0.25, 0.5, 0.75])
+    declared_hz = used.stream.clock.declared_rate_hz or episode.declared_rate_hz
+    if declared_hz is not None:
+        period_ns = NS_PER_S / float(declared_hz)
+        return period_ns if abs(mean_ns - period_ns) <= _DECLARED_SHARE * period_ns else None
+    # Every fifth sample with the stamp of the one before: several messages of one moment, `clock_backwards` tells.
+    is_in_batches = float(np.mean(ticks.intervals_ns == 0)) > 0.2
+    if is_in_batches or len(ticks.intervals_ns) < 2 * window or high_ns - low_ns > _STEADY_SHARE * mean_ns:
+        return None
+    return float(mean_ns)
+
+
+def _finding(episode: Episode, used: UsedClock, period_ns: float, scatter_share: float, limit_share: float) -> Finding:
     ticks, times_ns = ticks_of(used.stream.clock), used.stream.clock.times_ns
-    off = np.abs(ticks.intervals_ns - ticks.period_ns)
-    off[ticks.intervals_ns > _GAP_PERIODS * ticks.period_ns] = 0
-    window = min(len(off), max(FEWEST_SAMPLES, round(NS_PER_S / ticks.period_ns)))
+    off = np.abs(ticks.intervals_ns - period_ns)
+    off[ticks.intervals_ns > _GAP_PERIODS * period_ns] = 0
+    window = min(len(off), max(FEWEST_SAMPLES, round(NS_PER_S / period_ns)))
     sums = np.convolve(off, np.ones(window), "valid")
     worst = int(np.argmax(sums))
     low, high = (float(x) for x in np.percentile(ticks.intervals_ns, [1, 99]))
@@ -98,7 +127,7 @@ def _finding(episode: Episode, used: UsedClock, scatter_share: float, limit_shar
         level=Level.WARNING,
         message=(
             f"the intervals of {used.label} scatter by {scatter_share:.0%} of the period: 98 % of them lie between "
-            f"{low / 1e6:.1f} and {high / 1e6:.1f} ms at {hertz(ticks.period_ns):.3g} Hz"
+            f"{low / 1e6:.1f} and {high / 1e6:.1f} ms at {hertz(period_ns):.3g} Hz"
         ),
         episode=episode.id,
         stream=used.stream.name,

@@ -110,6 +110,7 @@ def _finding(copy: tuple[str, Copyable], first: tuple[str, Copyable], *, is_exac
         episode=copy[0],
         start_s=0.0,
         end_s=copy[1].duration_s,
+        twin=first[0],
         measured=0.0 if is_exact else apart_share,
         unit="share",
         repair=f"drop this episode and keep {first[0]}",

@@ -78,9 +78,7 @@ def _wraps(stream: Stream, at_least_turns: float) -> Iterator[Wrap]:
         column, steps = stream.table[:, channel], motion.steps[:, channel]
         if is_gripper(stream, int(channel)) or has_few_values(column):
             continue
-        low, high, sustained = float(motion.low[channel]), float(motion.high[channel]), float(speed.sustained[channel])
-        at = int(np.argmax(np.abs(steps)))
-        period = wrap_period(float(column[at]), float(column[at + 1]), low=low, high=high, sustained=sustained)
+        period = wrap_period(stream, channel=int(channel), step=int(np.argmax(np.abs(steps))))
         if period is None:
             continue
         # Noise on the boundary crosses it to and fro: every jump of nearly a turn belongs to the same finding.

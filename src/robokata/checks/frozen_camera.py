@@ -56,6 +56,7 @@ def check(
     moving_above_share: float = 0.33,
     # The first new picture shows the motion of the whole stretch: at least twice one picture's usual change.
     catches_up_share: float = 2.0,
+    # 0.5 s: a grasp takes 0.3 to 0.8 s, so a freeze of this length can hide one whole.
     error_above_s: float = 0.5,
     # 8 % repeated pictures: clocks that are 1 % apart repeat 1 %. Half of the rate repeats 50 %, but video hides those
     # that fall on key frames (a third to nearly all at LeRobot's two pictures per group).

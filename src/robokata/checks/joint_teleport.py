@@ -2,7 +2,8 @@
 
 What it finds:
     A single step of the measured state that is far larger than the fastest motion that the same channel keeps
-    up anywhere else, in this episode and in the robot's other episodes.
+    up anywhere else, in this episode and in the robot's other episodes. On a measured clock a step over a gap
+    counts by the time that it had.
 
 Why it hurts:
     The policy is shown a motion that no motor can make, with an action that did not cause it. Velocity and delta
@@ -95,24 +96,33 @@ def _joints(episode: Episode, stream: Stream, longer_than: float, above_range_sh
     times_ns = stream.clock.times_ns
     jumps = []
     for channel in np.flatnonzero(suspects & np.isfinite(reach)):
-        column = stream.table[:, channel]
-        at = int(np.argmax(np.abs(motion.steps[:, channel])))
-        low, high = float(motion.low[channel]), float(motion.high[channel])
-        is_wrap = wrap_period(
-            float(column[at]), float(column[at + 1]), low=low, high=high, sustained=float(speed.sustained[channel])
-        )
+        steps = np.abs(motion.steps[:, channel]) / _intervals(stream)
+        at, limit = int(np.argmax(steps)), longer_than * float(speed.sustained[channel])
+        size = float(steps[at])
         if (
-            is_wrap
+            size <= max(limit, above_range_share * float(reach[channel]))
+            or wrap_period(stream, channel=int(channel), step=at)
             or is_gripper(stream, int(channel))
-            or has_few_values(column)
+            or has_few_values(stream.table[:, channel])
             or _was_stuck(motion, int(channel), at)
         ):
             continue
-        size = float(speed.largest[channel])
         start_s, end_s = (episode.seconds(int(times_ns[i])) for i in (at, at + 1))
-        jumps.append(Jump(int(channel), size, size / (high - low), start_s, end_s))
+        jumps.append(Jump(int(channel), size, size / float(reach[channel]), start_s, end_s))
     names = tuple(stream.channel_name(c) for c in range(len(reach)))
     return Joints(stream.name, names, speed.sustained.astype(np.float64), tuple(jumps))
+
+
+def _intervals(stream: Stream) -> NDArray[np.float64] | float:
+    """(T - 1,) time of each step in usual intervals, at least 1; 1.0 where nobody measured it.
+
+    Over a gap the joint had the time of many samples for its way. Stamps that lie too close make no step faster.
+    """
+    if not stream.clock.is_measured:
+        return 1.0
+    intervals_ns = np.diff(stream.clock.times_ns)
+    usual_ns = float(np.median(intervals_ns))
+    return np.maximum(1.0, intervals_ns / usual_ns) if usual_ns > 0 else 1.0
 
 
 def _was_stuck(motion: Motion, channel: int, at: int) -> bool:

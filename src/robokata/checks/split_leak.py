@@ -108,6 +108,7 @@ def _leaks(members: Sequence[Member], group: Kin, rank: Mapping[str, int]) -> di
             f"is the recording of episode {twin.episode} in split {twin.split!r}, {how}, and is in {mine.split!r} too",
             level=Level.ERROR if same else Level.WARNING,
             apart_share=0.0 if same else group.apart_share,
+            twin=twin.episode,
         )
     return found
 
@@ -133,6 +134,7 @@ def _relatives(members: Sequence[Member], rank: Mapping[str, int]) -> dict[int, 
                 f"descends from {shared[0]}, {both}, and is in {mine.split!r}",
                 level=Level.ERROR,
                 apart_share=None,
+                twin=kin.episode,
             )
     return found
 
@@ -145,7 +147,7 @@ def _line_of(member: Member, parents: Mapping[str, tuple[str, ...]]) -> tuple[st
     return tuple(line)
 
 
-def _finding(mine: Member, message: str, *, level: Level, apart_share: float | None) -> Finding:
+def _finding(mine: Member, message: str, *, level: Level, apart_share: float | None, twin: str) -> Finding:
     return Finding(
         check="split_leak",
         level=level,
@@ -153,6 +155,7 @@ def _finding(mine: Member, message: str, *, level: Level, apart_share: float | N
         episode=mine.episode,
         start_s=0.0,
         end_s=mine.duration_s,
+        twin=twin,
         measured=apart_share,
         unit=None if apart_share is None else "share",
         repair=f"drop it from split {mine.split!r}, or split again by scene or session",

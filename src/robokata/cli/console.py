@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from robokata.core.source import Found, find_datasets
+from robokata.core.errors import NotADataset
+from robokata.core.source import Found, Source, find_datasets, open_source
 
 
 def datasets_at(path: Path, format_name: str | None) -> list[Found]:
@@ -19,6 +20,20 @@ def datasets_at(path: Path, format_name: str | None) -> list[Found]:
         AmbiguousFormat: one could be two formats.
     """
     return [Found(path, format_name)] if format_name is not None else find_datasets(path)
+
+
+def one_dataset_at(path: Path, format_name: str | None) -> Source:
+    """The one dataset that the user means, open.
+
+    Raises:
+        NotADataset: there is none, or there are several below `path`.
+        AmbiguousFormat: it could be two formats.
+    """
+    found = datasets_at(path, format_name)
+    if len(found) > 1:
+        names = ", ".join(str(each.path) for each in found[:5])
+        raise NotADataset(f"{path}: holds {len(found)} datasets ({names}{', ...' if len(found) > 5 else ''}). Name one.")
+    return open_source(found[0].path, format=format_name)
 
 
 class _Answer(Protocol):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise on damaged bytes: a zip of version 19.5, an encrypted one, one of a petabyte."""
 
 
 def cache_dir() -> Path:
@@ -34,7 +37,8 @@ def cached_index(path: Path, kind: str, build: Callable[[], Arrays]) -> Arrays:
     stat = path.stat()
     state = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{kind}"
     kept = cache_dir() / kind / f"{hashlib.sha256(state.encode()).hexdigest()[:32]}.npz"
-    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(kept, allow_pickle=False) as z:
+    # We open it: NumPy leaves its own file open where the zip's directory is damaged.
+    with suppress(*_DAMAGE), kept.open("rb") as file, np.load(file, allow_pickle=False) as z:
         return {name: z[name] for name in z.files}
     arrays = build()
     with suppress(OSError):

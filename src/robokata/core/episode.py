@@ -190,9 +190,9 @@ def open_episode(ref: EpisodeRef) -> Episode:
         NotADataset: nothing lies at the path any more.
         UnknownName: the dataset has no episode of this key.
     """
-    from robokata.core.source import open_source
+    from robokata.core.source import reopen
 
-    return open_source(ref.path, format=ref.format).episode(ref.key)
+    return reopen(ref.path, ref.format).episode(ref.key)
 
 
 def _rebuild(fields: dict[str, Any]) -> Episode:

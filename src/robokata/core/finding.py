@@ -40,6 +40,8 @@ class Finding:
     """Seconds from the episode's start; None at both ends: the whole episode."""
     is_timed: bool = True
     """False where the format keeps no times for the stream: `start_s` and `end_s` then are sample numbers."""
+    twin: str | None = None
+    """The other episode of a finding about two: the one that this is a copy of."""
     measured: float | int | str | None = None
     expected: float | int | str | None = None
     unit: str | None = None

@@ -227,25 +227,34 @@ def find_datasets(path: str | os.PathLike[str], *, depth: int = 3) -> list[Found
         return found
 
 
-@functools.lru_cache(maxsize=8)
-def _opened(path: str, format_name: str, changed_ns: int) -> Source:
-    source: Source = shelf("formats")[format_name].read(Path(path))
-    return source
-
-
 def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> Source:
-    """Open the dataset at `path`; the same path gives the same open source while it does not change.
+    """Open the dataset at `path`.
 
     Raises:
-        NotADataset: no format recognises it.
+        NotADataset: no format recognises it, or there is nothing of the `format` that is insisted on.
         AmbiguousFormat: two formats claim it.
         UnknownName: `format` is not one of ours.
         DamagedData: its indexes cannot be read.
     """
     where = Path(path)
-    name = format or detect(where)
+    leaf = shelf("formats")[format or detect(where)]
     _must_exist(where)
-    return _opened(str(where), name, where.stat().st_mtime_ns)
+    source: Source = leaf.read(where)
+    if format is not None and not source.keys() and not leaf.sniff(where):
+        raise NotADataset(f"{where}: holds nothing of the format {format}. Looked for {leaf.LOOKS_FOR}.")
+    return source
+
+
+@functools.lru_cache(maxsize=8)
+def reopen(path: str, format_name: str) -> Source:
+    """The dataset of a reference, opened once per process: for workers, which open many episodes of one dataset.
+
+    Raises:
+        NotADataset: nothing lies there any more.
+    """
+    _must_exist(Path(path))
+    source: Source = shelf("formats")[format_name].read(Path(path))
+    return source
 
 
 def _claims(path: Path, *, at_least_score: float = 0.0) -> list[str]:

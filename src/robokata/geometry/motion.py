@@ -108,17 +108,20 @@ def still_share(episode: Episode) -> tuple[Stream, NDArray[np.bool_]] | None:
     return None
 
 
-def wrap_period(before: float, after: float, *, low: float, high: float, sustained: float) -> float | None:
-    """The turn that explains a jump from `before` to `after`, None where none does.
+def wrap_period(stream: Stream, *, channel: int, step: int) -> float | None:
+    """The turn that explains the jump of one channel from sample `step` to the next, None where none does.
 
-    A wrapped channel never leaves one turn (`low`..`high`, its range), and goes on smoothly once the turn is
+    A wrapped channel never leaves one turn (its range in the episode), and goes on smoothly once the turn is
     taken off: what remains of the jump is no faster than three times the channel's own sustained motion.
     """
+    motion, sustained = motion_of(stream), float(speed_of(stream).sustained[channel])
+    reach = float(motion.high[channel]) - float(motion.low[channel])
+    before, after = (float(number) for number in stream.table[step : step + 2, channel])
     jump = abs(after - before)
     for period in WRAP_PERIODS:
         rest = abs(jump - period)
         # 0.2 % of a turn: half a tick of a 9-bit encoder, for channels that hardly move elsewhere.
-        if rest > max(3 * sustained, 0.002 * period) or rest > 0.1 * period or high - low > 1.02 * period:
+        if rest > max(3 * sustained, 0.002 * period) or rest > 0.1 * period or reach > 1.02 * period:
             continue
         # 2 and 200 are no turns of nature: the jump must go from one end of the normalised range to the other.
         is_normalised = period in (2.0, 200.0)

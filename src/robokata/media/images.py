@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from robokata.core.errors import DamagedData, MediaMissing, MissingPart, TooLarge, Unsupported
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, Values, ordinals
-from robokata.media.video import MAX_PIXELS
+from robokata.media.packet_index import MAX_PIXELS
 
 
 class ImageFacts(NamedTuple):

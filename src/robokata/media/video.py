@@ -9,97 +9,20 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from stat import S_ISDIR
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.cache import Arrays, cached_index
-from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupported
+from robokata.core.errors import DamagedData, MediaMissing, Unsupported
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, ordinals
+from robokata.media.packet_index import FileKey, PacketIndex, forget_indexes, keyed_index, packet_index
 
-MAX_PIXELS = 8192 * 8192
-"""Largest picture that is decoded: twice an 8K frame. A header that claims more is damaged or hostile."""
-MAX_FRAMES = 20_000_000
-"""Most packets that one file may index: 7 days at 30 Hz."""
 OPEN_DECODERS = 8
 """Decoders kept open per process: the cameras of one bimanual robot. Each holds some tens of megabytes."""
-_INDEX_KIND = "video-packets-2"
-
-
-class PacketIndex(NamedTuple):
-    """What one pass over the packets of a video tells, in presentation order."""
-
-    pts: NDArray[np.int64]
-    """Presentation stamps, (N,), strictly rising, in units of `time_base`."""
-    is_key: NDArray[np.bool_]
-    """(N,): decoding may start at this frame."""
-    dts: NDArray[np.int64]
-    """Decoding stamps, (N,): what seeking goes by."""
-    size_bytes: NDArray[np.int64]
-    """Encoded size of each frame, (N,)."""
-    time_base: Fraction
-    codec: str
-    width: int
-    height: int
-    pixel_format: str
-    frames_declared: int | None
-    """Frames that the container's header promises to show, None where it promises nothing."""
-    average_rate_hz: Fraction | None
-
-    def seconds(self, ordinal: int) -> float:
-        """Presentation time of a frame, from the file's own zero."""
-        return float(self.pts[ordinal] * self.time_base)
-
-    def ordinal_at(self, time_s: float) -> int:
-        """Ordinal of the frame whose stamp is nearest to a time: for formats that declare spans in float seconds."""
-        stamps = self.pts * float(self.time_base)
-        right = int(np.searchsorted(stamps, time_s))
-        if right == 0:
-            return 0
-        if right == len(stamps):
-            # Past the last frame by more than half a period: the ordinal that a next frame would have.
-            period_s = (stamps[-1] - stamps[0]) / (len(stamps) - 1) if len(stamps) > 1 else np.inf
-            return right - 1 if time_s - stamps[-1] < period_s / 2 else right
-        return right if stamps[right] - time_s < time_s - stamps[right - 1] else right - 1
-
-
-_Key = tuple[str, int, int]
-"""A state of a file: path, size, time of change. A replaced file is another one."""
-_index_memory: OrderedDict[_Key, PacketIndex] = OrderedDict()
-
-
-def packet_index(path: Path) -> PacketIndex:
-    """Index of the first video stream of a file; built once, kept in memory and in the cache folder.
-
-    Raises:
-        MediaMissing: the file does not exist.
-        DamagedData: it is no video, or its packets carry no usable stamps.
-        TooLarge: it claims pictures or a number of packets beyond all reason.
-    """
-    return _keyed_index(path)[1]
-
-
-def _keyed_index(path: Path) -> tuple[_Key, PacketIndex]:
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None
-    if S_ISDIR(stat.st_mode):
-        raise MediaMissing(path, "a folder, where a video file is expected.", next_move="Restore it from the original.")
-    key = (str(path), stat.st_size, stat.st_mtime_ns)
-    known = _index_memory.get(key)
-    if known is None:
-        known = _unpack(cached_index(path, _INDEX_KIND, lambda: _scan(path)))
-        _index_memory[key] = known
-        while len(_index_memory) > 64:
-            _index_memory.popitem(last=False)
-    return key, known
 
 
 class VideoFrames:
@@ -193,7 +116,7 @@ class VideoFrames:
             DamagedData: the file lacks a frame, or a frame cannot be decoded.
         """
         for frame in self._frames(np.arange(self.first, self.first + self.count)):
-            yield _luma_grid(frame, points)
+            yield luma_grid(frame, points)
 
     def _frames(self, wanted: NDArray[np.int64]) -> Iterator[Any]:
         decoder = _decoder(self.path)
@@ -243,9 +166,12 @@ class _Decoder:
                 next_move="The video is cut short or the index points past its end: restore the file.",
             )
         start = self._key_before(ordinal)
-        for attempt_start in (start, self._key_before(start - 1), 0):
-            if self._next is None or not attempt_start <= self._next <= ordinal:
-                self._seek(attempt_start)
+        # By presentation stamp first: by decoding stamp, MP4 and MKV with B-frames land a whole group too early.
+        # MPEG-TS lands behind the key by presentation stamp: then the decoding stamp is right.
+        pts, dts = self.index.pts, self.index.dts
+        for key, stamps in ((start, pts), (start, dts), (self._key_before(start - 1), dts), (0, dts)):
+            if self._next is None or not key <= self._next <= ordinal:
+                self._seek(key, int(stamps[key]))
             found = self._decode_until(ordinal)
             if found is not None:
                 self._last = (ordinal, found)
@@ -257,9 +183,9 @@ class _Decoder:
         position = int(np.searchsorted(self._keys, ordinal, side="right")) - 1
         return int(self._keys[position]) if position >= 0 else 0
 
-    def _seek(self, key: int) -> None:
+    def _seek(self, key: int, stamp: int) -> None:
         try:
-            self._container.seek(int(self.index.dts[key]), stream=self._stream, backward=True, any_frame=False)
+            self._container.seek(stamp, stream=self._stream, backward=True, any_frame=False)
         except self._errors as error:
             raise DamagedData(self.path, f"seeking to frame {key} failed: {error}.") from None
         self._coming = self._container.decode(self._stream)
@@ -288,12 +214,12 @@ class _Decoder:
         return None
 
 
-_decoders: OrderedDict[_Key, _Decoder] = OrderedDict()
+_decoders: OrderedDict[FileKey, _Decoder] = OrderedDict()
 _decoders_lock = threading.Lock()
 
 
 def _decoder(path: Path) -> _Decoder:
-    key, index = _keyed_index(path)
+    key, index = keyed_index(path)
     with _decoders_lock:
         decoder = _decoders.pop(key, None) or _Decoder(path, index)
         _decoders[key] = decoder
@@ -309,10 +235,10 @@ def forget() -> None:
         for decoder in _decoders.values():
             decoder.close()
         _decoders.clear()
-    _index_memory.clear()
+    forget_indexes()
 
 
-def _luma_grid(frame: Any, points: int) -> NDArray[np.uint8]:
+def luma_grid(frame: Any, points: int) -> NDArray[np.uint8]:
     """Samples of a frame's brightness plane, at most `points` x `points`, without converting the frame."""
     name = frame.format.name
     if not name.startswith(("yuv", "gray", "nv")) or frame.format.components[0].bits != 8:
@@ -321,87 +247,3 @@ def _luma_grid(frame: Any, points: int) -> NDArray[np.uint8]:
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
     step_y, step_x = -(-frame.height // points), -(-frame.width // points)
     return np.ascontiguousarray(rows[step_y // 2 :: step_y, step_x // 2 :: step_x])
-
-
-def _scan(path: Path) -> Arrays:
-    """One pass over the packets of a file."""
-    av = require("av", extra="video")
-    # Silence: a damaged file is told once, by us, and not by hundreds of lines of the library's own.
-    av.logging.set_level(av.logging.PANIC)
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise DamagedData(path, "the file holds no video stream.", next_move="Restore it from the original.")
-            stream = container.streams.video[0]
-            context = stream.codec_context
-            if context is None:
-                raise DamagedData(path, "the header names no known codec.", next_move="Restore it from the original.")
-            if context.width * context.height > MAX_PIXELS:
-                raise TooLarge(path, f"the header claims frames of {context.width} x {context.height}.")
-            packets, hidden = _packets(path, container, stream)
-            facts = _stream_facts(stream, context, hidden)
-    except (av.error.FFmpegError, ValueError, OSError) as error:
-        raise DamagedData(
-            path, f"cannot be opened as a video: {error}.", next_move="Restore it, or record the episode again."
-        ) from None
-    stamps = packets[:, 0]
-    order = np.argsort(stamps, kind="stable")
-    if len(order) and np.any(np.diff(stamps[order]) == 0):
-        raise DamagedData(path, "two frames of the video carry the same presentation stamp.")
-    return {"packets": packets[order], "facts": np.asarray(facts)}
-
-
-def _stream_facts(stream: Any, context: Any, hidden: int) -> list[str]:
-    rate = stream.average_rate
-    # An edit list hides frames that the header counts: a clip cut without re-encoding is whole all the same.
-    declared = max(0, int(stream.frames or 0) - hidden)
-    return [
-        str(Fraction(stream.time_base)),
-        str(context.codec.canonical_name),
-        str(context.width),
-        str(context.height),
-        str(context.pix_fmt or "unknown"),
-        str(declared),
-        str(Fraction(rate)) if rate else "0",
-    ]
-
-
-class _Packets(NamedTuple):
-    rows: NDArray[np.int64]
-    """pts, dts, is_key, size of each packet that becomes a frame, (N, 4), in decoding order."""
-    hidden: int
-    """Packets that the container tells players to decode and not to show."""
-
-
-def _packets(path: Path, container: Any, stream: Any) -> _Packets:
-    rows: list[tuple[int, int, int, int]] = []
-    hidden = 0
-    for packet in container.demux(stream):
-        if packet.size == 0 or packet.is_discard:
-            hidden += packet.size != 0
-            continue
-        pts = packet.pts if packet.pts is not None else packet.dts
-        if pts is None:
-            raise DamagedData(path, f"packet {len(rows)} of the video carries no time stamp.")
-        dts = packet.dts if packet.dts is not None else pts
-        rows.append((pts, dts, int(packet.is_keyframe), packet.size))
-        if len(rows) > MAX_FRAMES:
-            raise TooLarge(path, f"the file holds more than {MAX_FRAMES} packets.")
-    return _Packets(np.asarray(rows, dtype=np.int64).reshape(-1, 4), hidden)
-
-
-def _unpack(arrays: Arrays) -> PacketIndex:
-    packets, facts = arrays["packets"], [str(fact) for fact in arrays["facts"]]
-    return PacketIndex(
-        pts=packets[:, 0],
-        is_key=packets[:, 2].astype(bool),
-        dts=packets[:, 1],
-        size_bytes=packets[:, 3],
-        time_base=Fraction(facts[0]),
-        codec=facts[1],
-        width=int(facts[2]),
-        height=int(facts[3]),
-        pixel_format=facts[4],
-        frames_declared=int(facts[5]) or None,
-        average_rate_hz=Fraction(facts[6]) or None,
-    )

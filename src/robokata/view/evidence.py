@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -20,7 +19,6 @@ from robokata.view.curves import Stretch, curve_of, stretch_of
 
 _FRAMES = 8
 """Pictures per filmstrip: they fill one row of the page."""
-_TWIN_CHECKS = ("duplicate_episode", "split_leak")
 
 
 def evidence_html(source: Source, finding: Finding) -> str:
@@ -34,8 +32,7 @@ def evidence_html(source: Source, finding: Finding) -> str:
         return ""
     try:
         episode = source.episode(key)
-        twin_key = twin_of(finding, keys)
-        twin = source.episode(twin_key) if twin_key is not None else None
+        twin = source.episode(finding.twin) if finding.twin is not None and finding.twin in keys else None
         stretch = stretch_of(episode, finding)
         stream = episode.streams.get(finding.stream or "")
     except RobokataError as damage:
@@ -60,18 +57,6 @@ def evidence_html(source: Source, finding: Finding) -> str:
             strip = f'<p class="note">episode {escape(one.id)}</p>{strip}'
         parts.append(strip)
     return "".join(dict.fromkeys(part for part in parts if part))
-
-
-def twin_of(finding: Finding, keys: Sequence[str]) -> str | None:
-    """The other episode that a finding about two of them names, None where there is none."""
-    if finding.check not in _TWIN_CHECKS:
-        return None
-    known = [key for key in keys if key != finding.episode]
-    for part in finding.message.split("episode ")[1:]:
-        named = [key for key in known if part == key or (part.startswith(key) and not part[len(key)].isalnum())]
-        if named:
-            return max(named, key=len)
-    return None
 
 
 def _lost(damage: RobokataError) -> str:

@@ -130,7 +130,8 @@ def _summary(groups: Sequence[text.Group], number: int) -> str:
         for g in groups
     )
     return (
-        "<section><h2>Findings</h2><table><tr><th>level</th><th>check</th><th>findings</th><th>episodes</th>"
+        '<section><h2>Findings</h2><table class="summary">'
+        "<tr><th>level</th><th>check</th><th>findings</th><th>episodes</th>"
         f"<th>what it is</th></tr>{rows}</table></section>"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from robokata.checkup import Report
 from robokata.core.finding import Finding
 from robokata.view import text
 
+_FORBIDDEN = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
 _SHOWN = 50
 """Findings written out per check; a CI page with ten thousand lines is read by nobody."""
 
@@ -57,8 +59,4 @@ def _lines(findings: Sequence[Finding]) -> str:
 
 def _clean(line: str) -> str:
     """Without the characters that XML 1.0 forbids: control characters, halves of pairs, two that are none."""
-    return "".join(
-        c
-        for c in line
-        if c in "\n\t" or (ord(c) >= 32 and not 0xD800 <= ord(c) < 0xE000 and ord(c) not in (0xFFFE, 0xFFFF))
-    )
+    return "".join(c for c in line if c in "\n\t" or (ord(c) >= 32 and not _FORBIDDEN.match(c)))

@@ -56,9 +56,8 @@ def line_plot(
         )
         parts.append(f'<text x="{_LEFT - 6}" y="{y_px(tick) + 4:.1f}" text-anchor="end">{tick:.5g}</text>')
     for tick in _ticks(x_low, x_high):
-        parts.append(
-            f'<text x="{x_px(tick):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{tick:.6g} {escape(x_unit)}</text>'
-        )
+        label = f"{tick:.6g} {escape(x_unit)}".rstrip()
+        parts.append(f'<text x="{x_px(tick):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{label}</text>')
     parts.append(f'<text x="4" y="13" class="unit">{escape(y_label)}</text>')
     for number, line in enumerate(lines):
         style = f'stroke="{COLOURS[number % len(COLOURS)]}"' + (' stroke-dasharray="5 4"' if line.is_dashed else "")

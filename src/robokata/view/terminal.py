@@ -36,15 +36,16 @@ class _Output(Console):
         raise SystemExit(141)
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Where tables go: the terminal, or a wide page without colours where the output is piped."""
     # A pipe or a file has no width: 150 columns keep a stream's row on one line.
     return _Output(highlight=False) if sys.stdout.isatty() else _Output(highlight=False, width=150, no_color=True)
 
 
 def show_survey(view: Survey) -> None:
     """Print a dataset at a glance."""
-    out = _console()
-    out.print(f"[bold]{escape(view.path)}[/]")
+    out = console()
+    out.print(f"[bold]{escape(view.path)}[/]", soft_wrap=True)
     chosen = "" if view.selected_episodes == view.episodes else f"{view.selected_episodes} selected of "
     rows = {
         "format": f"{view.format}, version {view.version or text.UNKNOWN}",
@@ -78,8 +79,8 @@ def show_survey(view: Survey) -> None:
 
 def show_episode(view: EpisodeSurvey) -> None:
     """Print one episode at a glance."""
-    out = _console()
-    out.print(f"[bold]{escape(view.path)}[/] episode [bold]{escape(view.id)}[/]")
+    out = console()
+    out.print(f"[bold]{escape(view.path)}[/] episode [bold]{escape(view.id)}[/]", soft_wrap=True)
     outcome = {True: "success", False: "failure", None: text.UNKNOWN}[view.success]
     rows = {
         "format": view.format,
@@ -108,11 +109,12 @@ def show_episode(view: EpisodeSurvey) -> None:
 
 def show_report(report: Report) -> None:
     """Print a check's summary: worst first, grouped by check, with counts and the first example."""
-    out = _console()
+    out = console()
     view = report.dataset
     out.print(
         f"[bold]{escape(view.path)}[/]  {view.format}, {report.episodes_checked} of {view.episodes} episodes checked, "
-        f"{len(report.checks)} checks"
+        f"{len(report.checks)} checks",
+        soft_wrap=True,
     )
     for group in text.groups(report.findings):
         _show_group(out, group, view.path)
@@ -133,7 +135,7 @@ def show_report(report: Report) -> None:
 
 def show_catalogue() -> None:
     """Print every check with its first line."""
-    out = _console()
+    out = console()
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("check", no_wrap=True)
     table.add_column("finds")
@@ -145,7 +147,7 @@ def show_catalogue() -> None:
 
 def show_check(name: str, leaf: ModuleType) -> None:
     """Print a check's own documentation and its thresholds."""
-    out = _console()
+    out = console()
     out.print(f"[bold]{name}[/]: {escape((leaf.__doc__ or '').strip())}", soft_wrap=True)
     thresholds = thresholds_of(leaf)
     if thresholds:

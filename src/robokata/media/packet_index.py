@@ -1,0 +1,190 @@
+"""Where the frames of a video lie in its file: one pass over the packets, and frames called by their rank."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from fractions import Fraction
+from pathlib import Path
+from stat import S_ISDIR
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.cache import Arrays, cached_index
+from robokata.core.errors import DamagedData, MediaMissing, TooLarge
+from robokata.core.require import require
+
+MAX_PIXELS = 8192 * 8192
+"""Largest picture that is decoded: twice an 8K frame. A header that claims more is damaged or hostile."""
+MAX_FRAMES = 20_000_000
+"""Most packets that one file may index: 7 days at 30 Hz."""
+_INDEX_KIND = "video-packets-2"
+
+
+class PacketIndex(NamedTuple):
+    """What one pass over the packets of a video tells, in presentation order."""
+
+    pts: NDArray[np.int64]
+    """Presentation stamps, (N,), strictly rising, in units of `time_base`."""
+    is_key: NDArray[np.bool_]
+    """(N,): decoding may start at this frame."""
+    dts: NDArray[np.int64]
+    """Decoding stamps, (N,): what seeking goes by."""
+    size_bytes: NDArray[np.int64]
+    """Encoded size of each frame, (N,)."""
+    time_base: Fraction
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    frames_declared: int | None
+    """Frames that the container's header promises to show, None where it promises nothing."""
+    average_rate_hz: Fraction | None
+
+    def seconds(self, ordinal: int) -> float:
+        """Presentation time of a frame, from the file's own zero."""
+        return float(self.pts[ordinal] * self.time_base)
+
+    def ordinal_at(self, time_s: float) -> int:
+        """Ordinal of the frame whose stamp is nearest to a time: for formats that declare spans in float seconds."""
+        stamps = self.pts * float(self.time_base)
+        right = int(np.searchsorted(stamps, time_s))
+        if right == 0:
+            return 0
+        if right == len(stamps):
+            # Past the last frame by more than half a period: the ordinal that a next frame would have.
+            period_s = (stamps[-1] - stamps[0]) / (len(stamps) - 1) if len(stamps) > 1 else np.inf
+            return right - 1 if time_s - stamps[-1] < period_s / 2 else right
+        return right if stamps[right] - time_s < time_s - stamps[right - 1] else right - 1
+
+
+FileKey = tuple[str, int, int]
+"""A state of a file: path, size, time of change. A replaced file is another one."""
+_index_memory: OrderedDict[FileKey, PacketIndex] = OrderedDict()
+
+
+def packet_index(path: Path) -> PacketIndex:
+    """Index of the first video stream of a file; built once, kept in memory and in the cache folder.
+
+    Raises:
+        MediaMissing: the file does not exist.
+        DamagedData: it is no video, or its packets carry no usable stamps.
+        TooLarge: it claims pictures or a number of packets beyond all reason.
+    """
+    return keyed_index(path)[1]
+
+
+def keyed_index(path: Path) -> tuple[FileKey, PacketIndex]:
+    """The index, and the state of the file that it belongs to: path, size and time of change.
+
+    Raises:
+        MediaMissing: the file does not exist.
+        DamagedData: it is no video, or its packets carry no usable stamps.
+        TooLarge: it claims pictures or a number of packets beyond all reason.
+    """
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None
+    if S_ISDIR(stat.st_mode):
+        raise MediaMissing(path, "a folder, where a video file is expected.", next_move="Restore it from the original.")
+    key = (str(path), stat.st_size, stat.st_mtime_ns)
+    known = _index_memory.get(key)
+    if known is None:
+        known = _unpack(cached_index(path, _INDEX_KIND, lambda: _scan(path)))
+        _index_memory[key] = known
+        while len(_index_memory) > 64:
+            _index_memory.popitem(last=False)
+    return key, known
+
+
+def forget_indexes() -> None:
+    """Drop the indexes in memory; those in the cache folder stay."""
+    _index_memory.clear()
+
+
+def _scan(path: Path) -> Arrays:
+    """One pass over the packets of a file."""
+    av = require("av", extra="video")
+    # Silence: a damaged file is told once, by us, and not by hundreds of lines of the library's own.
+    av.logging.set_level(av.logging.PANIC)
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DamagedData(path, "the file holds no video stream.", next_move="Restore it from the original.")
+            stream = container.streams.video[0]
+            context = stream.codec_context
+            if context is None:
+                raise DamagedData(path, "the header names no known codec.", next_move="Restore it from the original.")
+            if context.width * context.height > MAX_PIXELS:
+                raise TooLarge(path, f"the header claims frames of {context.width} x {context.height}.")
+            if context.width * context.height == 0:
+                raise DamagedData(path, "the header claims frames without pixels.", next_move="Restore the file.")
+            packets, hidden = _packets(path, container, stream)
+            facts = _stream_facts(stream, context, hidden)
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise DamagedData(
+            path, f"cannot be opened as a video: {error}.", next_move="Restore it, or record the episode again."
+        ) from None
+    stamps = packets[:, 0]
+    order = np.argsort(stamps, kind="stable")
+    if len(order) and np.any(np.diff(stamps[order]) == 0):
+        raise DamagedData(path, "two frames of the video carry the same presentation stamp.")
+    return {"packets": packets[order], "facts": np.asarray(facts)}
+
+
+def _stream_facts(stream: Any, context: Any, hidden: int) -> list[str]:
+    rate = stream.average_rate
+    # An edit list hides frames that the header counts: a clip cut without re-encoding is whole all the same.
+    declared = max(0, int(stream.frames or 0) - hidden)
+    return [
+        str(Fraction(stream.time_base)),
+        str(context.codec.canonical_name),
+        str(context.width),
+        str(context.height),
+        str(context.pix_fmt or "unknown"),
+        str(declared),
+        str(Fraction(rate)) if rate else "0",
+    ]
+
+
+class _Packets(NamedTuple):
+    rows: NDArray[np.int64]
+    """pts, dts, is_key, size of each packet that becomes a frame, (N, 4), in decoding order."""
+    hidden: int
+    """Packets that the container tells players to decode and not to show."""
+
+
+def _packets(path: Path, container: Any, stream: Any) -> _Packets:
+    rows: list[tuple[int, int, int, int]] = []
+    hidden = 0
+    for packet in container.demux(stream):
+        if packet.size == 0 or packet.is_discard:
+            hidden += packet.size != 0
+            continue
+        pts = packet.pts if packet.pts is not None else packet.dts
+        if pts is None:
+            raise DamagedData(path, f"packet {len(rows)} of the video carries no time stamp.")
+        dts = packet.dts if packet.dts is not None else pts
+        rows.append((pts, dts, int(packet.is_keyframe), packet.size))
+        if len(rows) > MAX_FRAMES:
+            raise TooLarge(path, f"the file holds more than {MAX_FRAMES} packets.")
+    return _Packets(np.asarray(rows, dtype=np.int64).reshape(-1, 4), hidden)
+
+
+def _unpack(arrays: Arrays) -> PacketIndex:
+    packets, facts = arrays["packets"], [str(fact) for fact in arrays["facts"]]
+    return PacketIndex(
+        pts=packets[:, 0],
+        is_key=packets[:, 2].astype(bool),
+        dts=packets[:, 1],
+        size_bytes=packets[:, 3],
+        time_base=Fraction(facts[0]),
+        codec=facts[1],
+        width=int(facts[2]),
+        height=int(facts[3]),
+        pixel_format=facts[4],
+        frames_declared=int(facts[5]) or None,
+        average_rate_hz=Fraction(facts[6]) or None,
+    )

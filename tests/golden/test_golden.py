@@ -1,0 +1,107 @@
+"""What `kata` says, to the letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from golden_text import Golden
+
+from robokata.cli.main import run
+from robokata.core import errors
+from robokata.core.errors import (
+    AmbiguousFormat,
+    DamagedData,
+    MediaMissing,
+    RobokataError,
+    TooLarge,
+    Unsupported,
+    UntrustedContent,
+    WriteRefused,
+)
+from robokata.core.require import require
+from robokata.testing.sample import write_sample
+
+
+def says(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """Both outputs and the exit code, as in a terminal session."""
+    capsys.readouterr()
+    code: object = 0
+    try:
+        run([str(word) for word in words])
+    except SystemExit as end:
+        code = end.code or 0
+    out, err = capsys.readouterr()
+    return f"$ kata {' '.join(map(str, words))}\n{out}{err}[exit code {code}]\n"
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("golden") / "sample_dataset"
+    write_sample(path)
+    return path
+
+
+def test_look(golden: Golden, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    golden("look", says(capsys, "look", sample))
+
+
+def test_look_at_one_episode(golden: Golden, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    golden("look_episode", says(capsys, "look", sample, "--episode", "7"))
+
+
+def test_check(golden: Golden, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    golden("check", says(capsys, "check", sample, "--workers", "1"))
+
+
+def test_list_and_help(golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
+    golden("list", says(capsys, "check", "--list"))
+
+
+def test_errors_that_a_command_brings_up(
+    golden: Golden, sample: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    suite = tmp_path / "suite.toml"
+    suite.write_text("[checks.clock_gap]\nlonger_than = 2.5\n")
+    sessions = [
+        ("look", tmp_path / "gone"),
+        ("look", tmp_path / "empty"),
+        ("look", sample, "--episode", "12"),
+        ("look", sample, "--format", "lerobot"),
+        ("look", sample, "--where", "colour = 'red'"),
+        ("explain", "clock_gab"),
+        ("check",),
+        ("check", sample, "--suite", suite),
+        ("check", sample, "--suite", tmp_path / "none.toml"),
+        ("check", sample, "--fail-on", "fatal"),
+        ("check", sample, "--html", tmp_path / "none" / "report.html"),
+        ("check", sample, "--where", "steps > 9000"),
+    ]
+    golden("errors_of_commands", "\n".join(says(capsys, *words) for words in sessions))
+
+
+def test_each_class_of_error_has_its_words(golden: Golden) -> None:
+    raised: list[RobokataError] = [
+        AmbiguousFormat("/data/set: could be rosbag2 or mcap. Say which with --format."),
+        DamagedData("data/file-000.parquet", "the footer is not one.", offset=4711, next_move="Fetch the file again."),
+        MediaMissing("videos/front/file-000.mp4", "is not there.", next_move="Fetch it, or drop the camera."),
+        TooLarge("bag.mcap", "a record claims 9 EB in a short file.", offset=8),
+        UntrustedContent("demos.pkl", "pickle files run code when read.", next_move="Convert it at its source."),
+        Unsupported("/data/set: video codec vp7 is not one that FFmpeg decodes here."),
+        WriteRefused("/data/set: exists and is not empty. Choose another folder."),
+    ]
+    with pytest.raises(errors.MissingPart) as missing:
+        require("robokata_of_another_world", extra="hdf5")
+    raised.append(missing.value)
+    lines = [f"{type(error).__name__}\n    {error}" for error in raised]
+    golden("errors", "\n".join(lines))
+    spoken = {type(error) for error in raised} | {
+        errors.NotADataset,  # these come from commands, above
+        errors.UnknownName,
+        errors.QueryRefused,
+        errors.SuiteRefused,
+        RobokataError,
+    }
+    tree = {c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, RobokataError)}
+    assert tree == spoken, "a new class of error needs its words here"
