@@ -40,7 +40,7 @@ def median_of(run: Callable[[], float], *, runs: int) -> float:
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """Time that one call keeps cores busy, all threads together: what "per core" means on a machine that others share."""
+    """Time that one call keeps cores busy, all threads together: "per core", also on a machine that others share."""
     started = time.process_time()
     work()
     return time.process_time() - started

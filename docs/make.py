@@ -1,7 +1,7 @@
-"""Write the generated pages: checks.md, formats.md and recall.md. `make docs` runs this.
+"""Write the generated pages: checks.md, formats.md, round_trips.md and recall.md. `make docs` runs this.
 
 python docs/make.py            all pages; measuring recall takes some minutes
-python docs/make.py --fast     checks.md and formats.md only, in seconds
+python docs/make.py --fast     all but recall.md, in seconds
 python docs/make.py --recall   recall.md only
 """
 
@@ -353,6 +353,10 @@ def main(words: Sequence[str]) -> None:
         if "--recall" not in words:
             _write("checks.md", checks_page())
             _write("formats.md", formats_page())
+            from round_trips import round_trips_page
+
+            with tempfile.TemporaryDirectory() as samples:
+                _write("round_trips.md", round_trips_page(Path(samples)))
         if "--fast" not in words:
             from recall import measure
 

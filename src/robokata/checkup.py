@@ -172,12 +172,19 @@ def _on_its_clock(verdict: Verdict, timeless: Mapping[str, frozenset[str]]) -> V
 
 
 def _judge_all(rows: dict[str, list[Gathered]], suite: Suite, facts: Facts) -> Iterator[Verdict]:
+    told: set[str] = set()
     for name in suite.checks:
         leaf: ModuleType = shelf("checks")[name]
         if not hasattr(leaf, "judge"):
             continue
         try:
             yield from list(leaf.judge(rows[name], facts, **suite.arguments(name, "judge")))
+        except (DamagedData, Unsupported) as damage:
+            # A file of the dataset, not of one episode: nobody else would tell of it.
+            if str(damage) not in told:
+                told.add(str(damage))
+                yield _unreadable(None, damage)
+            yield Abstention(name, f"cannot be read: {damage}", None)
         except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
             yield _failed(name, failure, None)
 
@@ -188,13 +195,13 @@ def _failed(check: str, failure: Exception, episode: str | None) -> Abstention:
     )
 
 
-def _unreadable(key: str, error: RobokataError | None) -> Finding:
+def _unreadable(key: str | None, error: RobokataError | None) -> Finding:
     return Finding(
         check="unreadable_data",
         level=Level.ERROR,
         message=str(error),
         episode=key,
-        repair="restore the file from the original, or drop the episode",
+        repair="restore the file from the original" + (", or drop the episode" if key is not None else ""),
     )
 
 

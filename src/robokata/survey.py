@@ -13,11 +13,16 @@ import numpy as np
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, QueryRefused, RobokataError, Unsupported
 from robokata.core.require import require
-from robokata.core.source import EpisodeRow, Facts, Source
+from robokata.core.source import EpisodeRow, Facts, Source, row_of
 from robokata.core.stream import Meaning, Stream
 
 SAMPLED_EPISODES = 3
 """First, middle and last: enough to see a camera that appears later, and a bound on what `look` opens."""
+
+OPENED_FOR_INSTRUCTIONS = 64
+"""Episodes opened where the index tells neither steps nor instructions: a second for records of 12 MB."""
+FILES_ASKED_FOR_SIZE = 50_000
+"""Files whose size is asked one by one: half a second."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Survey:
     hours: float | None
     instructions: Mapping[str, int]
     """Each instruction and the number of episodes that carry it, most frequent first."""
+    instructions_read_from: int
+    """Episodes whose instructions are known: all where the index tells, else those that were opened."""
     streams: tuple[StreamSummary, ...]
     splits: Mapping[str, int]
     licence: str | None
@@ -129,11 +136,10 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
     facts = source.facts() if facts is None else facts
     rows = facts.rows if where is None else rows_where(facts.rows, where)
     samples, unreadable = _sample(source, rows)
+    rows, read = _completed(source, rows)
     durations = [row.duration_s for row in rows]
     steps = [row.steps for row in rows]
     texts = Counter(text for row in rows for text in row.instructions)
-    if not texts:
-        texts = Counter(i.text for episode in samples for i in episode.instructions) if len(rows) <= 3 else texts
     outcomes = Counter({True: "success", False: "failure", None: "unknown"}[row.success] for row in rows)
     return Survey(
         path=str(source.path),
@@ -145,12 +151,13 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         steps=None if any(s is None for s in steps) else sum(s or 0 for s in steps),
         hours=None if any(d is None for d in durations) else sum(d or 0.0 for d in durations) / 3600,
         instructions=dict(texts.most_common()),
+        instructions_read_from=read,
         streams=_merge([_streams(episode, facts) for episode in samples]),
         # A plain dict: `asdict` makes a Counter into a count of pairs.
         splits=dict(facts.splits if where is None else Counter(r.split for r in rows if r.split)),
         licence=facts.licence or licence_of_card(source.path),
         declared_rate_hz=None if facts.declared_rate_hz is None else float(facts.declared_rate_hz),
-        total_bytes=facts.total_size.bytes if facts.total_size else None,
+        total_bytes=_bytes_on_disk(source.path, facts),
         contradictions=tuple(
             Contradiction(d.subject, str(d.declared), str(d.found), d.where, d.hint)
             for d in facts.declarations
@@ -229,7 +236,9 @@ def rows_where(rows: Sequence[EpisodeRow], where: str) -> list[EpisodeRow]:
     connection = duckdb.connect(config={"enable_external_access": False})
     try:
         connection.register("episodes", pyarrow.Table.from_pylist(cells, schema=schema))
-        wanted = connection.sql(f"SELECT row_number FROM episodes WHERE ({where}) ORDER BY row_number").fetchall()
+        # `filter` parses one expression: pasted into a SELECT, a ")" would end the condition and start other SQL.
+        table = connection.table("episodes").filter(f"({where}\n)")
+        wanted = table.order("row_number").project("row_number").fetchall()
     except duckdb.Error as error:
         columns = ", ".join(name for name in schema.names if name != "row_number")
         raise QueryRefused(
@@ -239,6 +248,39 @@ def rows_where(rows: Sequence[EpisodeRow], where: str) -> list[EpisodeRow]:
     finally:
         connection.close()
     return [rows[number] for (number,) in wanted]
+
+
+def _completed(source: Source, rows: Sequence[EpisodeRow]) -> tuple[Sequence[EpisodeRow], int]:
+    """Rows with steps and instructions, and the number of episodes that these are known of.
+
+    Where the index holds neither (RLDS), some episodes are opened, evenly over the dataset.
+    """
+    if not rows or any(row.steps is not None or row.instructions for row in rows):
+        return rows, len(rows)
+    completed = list(rows)
+    chosen = sorted(set(np.linspace(0, len(rows) - 1, OPENED_FOR_INSTRUCTIONS).astype(int).tolist()))
+    for at in chosen:
+        try:
+            seen = row_of(source.episode(rows[at].id))
+        except (DamagedData, Unsupported):
+            continue
+        completed[at] = replace(rows[at], steps=seen.steps, instructions=seen.instructions, success=seen.success)
+    return completed, len(chosen)
+
+
+def _bytes_on_disk(path: Path, facts: Facts) -> int | None:
+    """All files of the dataset; what the index says where there are too many to ask each."""
+    try:
+        if path.is_file():
+            return path.stat().st_size
+        total = 0
+        for count, file in enumerate(path.rglob("*")):
+            if count == FILES_ASKED_FOR_SIZE:
+                return facts.total_size.bytes if facts.total_size else None
+            total += file.stat().st_size if file.is_file() else 0
+    except OSError:
+        return facts.total_size.bytes if facts.total_size else None
+    return total if path.is_dir() else None
 
 
 def licence_of_card(path: Path) -> str | None:

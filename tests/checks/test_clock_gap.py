@@ -86,3 +86,15 @@ def test_the_husky_odometry_is_silent_for_208_ms_once(shared_data) -> None:  # t
     assert finding.stream.startswith("/husky_velocity_controller/odom")
     assert finding.measured == pytest.approx(0.208, abs=0.001)
     assert finding.start_s == pytest.approx(194.3, abs=0.1)
+
+
+def test_a_stamp_that_was_set_back_is_no_gap() -> None:
+    times = np.arange(200) * 20.0
+    times[100] -= 500
+    assert findings(check(episode(stream("state", at_ms(*times))))) == []
+
+
+def test_a_stamp_that_equals_the_one_before_is_no_gap() -> None:
+    times = np.arange(200) * 20.0
+    times[100] = times[99]
+    assert findings(check(episode(stream("state", at_ms(*times))))) == []

@@ -74,6 +74,8 @@ def test_the_constant_channels_of_the_gr1_set_are_counted(shared_data: Path) -> 
     if "lerobot_v2" not in shelf("formats"):
         pytest.skip("no reader for LeRobot v2")
     source = open_source(folder)
-    rows = [Gathered(key, dead_channel.gather(source.episode(key))) for key in source.keys()]  # noqa: SIM118  # keys of a Source, no dict
+    rows = [
+        Gathered(key, dead_channel.gather(source.episode(key))) for key in source.keys()
+    ]  # keys of a Source, no dict
     counts = {v.stream: v.measured for v in dead_channel.judge(rows, source.facts())}
     assert counts == {"observation.state": 18, "action": 25}

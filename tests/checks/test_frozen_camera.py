@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -124,3 +125,25 @@ def test_the_g1_head_camera_holds_every_picture_twice(shared_data: Path) -> None
     key = next(row.id for row in source.facts().rows if row.id.endswith("29"))
     (found,) = frozen_camera.check(source.episode(key))
     assert "mostly every second one" in found.message
+
+
+def test_a_freeze_of_a_small_simulated_scene_is_found_and_the_sound_scene_silent(shared_data: Path) -> None:
+    source = open_source(shared_data / "zarr-pusht-replay" / "pusht_first.zarr")
+    levels = []
+    for key in source.keys()[:8]:
+        sound = source.episode(key)
+        assert findings(frozen_camera, sound) == []
+        (found,) = findings(frozen_camera, frozen_camera.plant(sound, np.random.default_rng(0), 1.0))
+        assert re.match(
+            r"img repeats one picture for 3\d samples from sample \d+ on, while the robot moves", found.message
+        )
+        levels.append(found.level)
+    # The picture of the first one does not catch up: its one small disc hardly changes more in 30 steps than in one.
+    assert (levels[0], Level.ERROR in levels) == (Level.WARNING, True)
+
+
+def test_a_freeze_is_found_although_the_robot_speeds_up_right_after_it() -> None:
+    state = swing(COUNT)
+    state[152:, 0] += 0.3 * np.clip(np.arange(COUNT - 152), 0, 1)
+    (found,) = findings(frozen_camera, robot(state, pictures=_hold(_view(state), 100, 150)))
+    assert (found.level, found.start_s) == (Level.ERROR, pytest.approx(2.0))

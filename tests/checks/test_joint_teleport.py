@@ -94,6 +94,20 @@ def test_stamps_that_stand_still_or_bunch_up_make_no_jump() -> None:
         assert findings(joint_teleport, _with_times(robot(swing(), names=NAMES), times_ns)) == []
 
 
+@pytest.mark.parametrize("name", ["force_z", "fz", "elbow.vel", "wrench.2", "motor_current", "joint_velocity"])
+def test_what_has_no_inertia_may_jump(name: str) -> None:
+    state = swing()
+    state[200:, 1] += 1.5
+    assert findings(joint_teleport, robot(state, names=("pan", name, "elbow"))) == []
+
+
+def test_without_times_the_message_speaks_of_samples() -> None:
+    state = swing()
+    state[200:, 1] += 1.5
+    (found,) = findings(joint_teleport, robot(state, names=NAMES, rate_hz=None))
+    assert found.message.startswith("lift of state jumps at sample 199: lift by 1.5")
+
+
 def test_sound_robots_are_silent() -> None:
     assert findings(joint_teleport, *tiny_source(10).episodes.values()) == []
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
-import pickle
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from robokata.core.errors import RobokataError
 from robokata.core.shelf import shelf
 from robokata.core.source import Source, detect, open_source
 from robokata.media.glance import glance
-from robokata.testing import read_barcode
+from robokata.testing import SOURCE_CLAUSES, read_barcode
 
 FORMATS = shelf("formats").names()
 EPISODES, STEPS = 3, 40
@@ -41,40 +40,13 @@ def test_the_format_is_recognised_and_no_other_claims_it(made: tuple[str, Path])
     assert detect(path) == name
 
 
-def test_a_sound_dataset_keeps_every_declaration(made: tuple[str, Path]) -> None:
-    facts = open_source(made[1]).facts()
-    assert [d for d in facts.declarations if not d.holds] == []
-    assert [row.id for row in facts.rows] == list(open_source(made[1]).keys())
-    assert len(facts.rows) == EPISODES
+@pytest.mark.parametrize("clause", SOURCE_CLAUSES, ids=lambda clause: clause.__name__)
+def test_the_format_keeps_the_contract(made: tuple[str, Path], clause: Callable[[Source], None]) -> None:
+    clause(open_source(made[1]))
 
 
-def test_every_stream_has_as_many_times_as_values(made: tuple[str, Path]) -> None:
-    for episode in episodes_of(open_source(made[1])):
-        assert episode.streams
-        for stream in episode.streams.values():
-            assert len(stream.clock.times_ns) == len(stream.values) == len(stream.clock)
-            assert stream.clock.times_ns.dtype == np.int64
-            assert stream.values.shape[0] == len(stream)
-            if len(stream):
-                assert np.shape(stream.values[0]) == stream.shape
-
-
-def test_opening_an_episode_reads_no_pictures_and_is_small_to_send(made: tuple[str, Path]) -> None:
-    source = open_source(made[1])
-    episode = source.episode(source.keys()[-1])
-    assert len(pickle.dumps(episode)) < 2000
-    again = pickle.loads(pickle.dumps(episode))
-    assert (again.id, list(again.streams)) == (episode.id, list(episode.streams))
-    for stream in episode.numeric():
-        np.testing.assert_array_equal(again.stream(stream.name).table, stream.table)
-
-
-def test_an_unknown_episode_lists_those_that_exist(made: tuple[str, Path]) -> None:
-    source = open_source(made[1])
-    with pytest.raises(RobokataError) as caught:
-        source.episode("no such episode")
-    assert str(caught.value).startswith("No episode is called 'no such episode'.")
-    assert str(source.keys()[0]) in str(caught.value)
+def test_all_episodes_are_listed(made: tuple[str, Path]) -> None:
+    assert len(open_source(made[1]).facts().rows) == EPISODES
 
 
 def test_no_wrong_frame_in_a_thousand_random_accesses(made: tuple[str, Path]) -> None:
@@ -101,17 +73,6 @@ def wrong_frames(path: Path, accesses: int) -> int:
         full_scale = 1.0 if picture.dtype.kind == "f" and picture.max() <= 1.0 else 255.0
         wrong += read_barcode(picture, full_scale=full_scale) != (number, frame)
     return wrong
-
-
-def test_slices_arrays_and_single_samples_agree(made: tuple[str, Path]) -> None:
-    for episode in episodes_of(open_source(made[1])):
-        for stream in episode.streams.values():
-            if not stream.is_numeric and not stream.is_picture:
-                continue
-            picked = np.asarray([len(stream) - 1, 0, len(stream) // 2])
-            for row, ordinal in zip(np.asarray(stream.values[picked]), picked, strict=True):
-                np.testing.assert_array_equal(row, stream.values[int(ordinal)])
-            np.testing.assert_array_equal(stream.values[2:7], stream.values[np.arange(2, 7)])
 
 
 @pytest.mark.parametrize("variant", range(25))

@@ -13,7 +13,6 @@ from types import ModuleType
 
 import pytest
 
-from contracts import test_checks as check_contract
 from contracts import test_formats as format_contract
 from robokata.checkup import check_dataset
 from robokata.core.finding import Level
@@ -21,6 +20,7 @@ from robokata.core.shelf import shelf
 from robokata.core.source import detect, open_source
 from robokata.core.suite import Suite, read_suite
 from robokata.survey import survey
+from robokata.testing import CHECK_CLAUSES, SOURCE_CLAUSES
 
 DOCS = Path(__file__).parents[2] / "docs"
 CHECK, FORMAT = "gripper_chatter", "npz_folder"
@@ -102,16 +102,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 @pytest.mark.usefixtures("installed")
 def test_the_check_of_the_page_meets_the_contract_of_checks() -> None:
     assert CHECK in Suite().checks
-    check_contract.test_the_docstring_has_a_first_line_and_the_five_sections_in_order(CHECK)
-    check_contract.test_the_leaf_defines_what_the_contract_asks_for(CHECK)
-    check_contract.test_every_threshold_is_keyword_only_with_a_plain_default(CHECK)
-    check_contract.test_the_check_fires_on_its_own_counterexample(CHECK)
-    check_contract.test_the_finding_names_the_planted_episode_and_seconds_inside_it(CHECK)
-    check_contract.test_planting_is_deterministic_and_leaves_the_sound_episode_alone(CHECK)
-    check_contract.test_unmet_needs_are_an_abstention_with_a_reason_and_never_a_pass(CHECK)
-    check_contract.test_episodes_without_samples_or_with_one_break_nothing(CHECK)
-    for is_measured in (True, False):
-        check_contract.test_the_check_is_silent_on_sound_data(CHECK, is_measured)
+    for clause in CHECK_CLAUSES:
+        clause(CHECK)
 
 
 @pytest.mark.usefixtures("installed")
@@ -128,11 +120,8 @@ def test_the_format_of_the_page_meets_the_contract_of_formats(tmp_path: Path) ->
     maker = importlib.import_module(f"makers.{FORMAT}")
     made = (FORMAT, maker.make(tmp_path, episodes=format_contract.EPISODES, steps=format_contract.STEPS))
     format_contract.test_the_format_is_recognised_and_no_other_claims_it(made)
-    format_contract.test_a_sound_dataset_keeps_every_declaration(made)
-    format_contract.test_every_stream_has_as_many_times_as_values(made)
-    format_contract.test_opening_an_episode_reads_no_pictures_and_is_small_to_send(made)
-    format_contract.test_an_unknown_episode_lists_those_that_exist(made)
-    format_contract.test_slices_arrays_and_single_samples_agree(made)
+    for clause in SOURCE_CLAUSES:
+        clause(open_source(made[1]))
     assert format_contract.wrong_frames(made[1], 200) == 0
     for variant in range(20):
         for cut in (True, False):

@@ -49,7 +49,7 @@ def test_every_picture_of_every_episode_is_the_one_asked_for(tmp_path: Path) -> 
 def test_episodes_come_in_numeric_order_and_pickle_by_reference(tmp_path: Path) -> None:
     source = read(maker.make(tmp_path, episodes=11, steps=2))
     assert list(source.keys()) == [f"episode_{number}" for number in range(11)]
-    again = pickle.loads(pickle.dumps(source.episode("episode_10")))  # noqa: S301  # our own bytes
+    again = pickle.loads(pickle.dumps(source.episode("episode_10")))  # our own bytes
     assert read_barcode(again.stream(HIGH).values[1]) == Barcode(10, 1)
 
 

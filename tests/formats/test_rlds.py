@@ -87,7 +87,7 @@ def test_pictures_are_passed_through_and_decoded_at_any_place(tmp_path: Path):
 
 def test_success_split_and_metadata_are_kept(tmp_path: Path):
     opened = rlds.read(make(tmp_path, episodes=3, steps=4)).episode("val/0")
-    episode = pickle.loads(pickle.dumps(opened))  # noqa: S301  # our own bytes
+    episode = pickle.loads(pickle.dumps(opened))  # our own bytes
     assert episode.outcome.success is True
     assert episode.origin.split == "val"
     assert episode.extra["episode_metadata"] == {"file_path": "/data/episode_2.npy", "success": True}

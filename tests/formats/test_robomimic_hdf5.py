@@ -220,7 +220,7 @@ def test_a_folder_of_files_is_one_dataset(tmp_path: Path) -> None:
     assert list(source.keys()) == ["task_a/demo_0", "task_a/demo_1", "task_b/demo_0", "task_b/demo_1"]
     assert source.facts().splits == {"train": 2, "valid": 2}
     assert all(declaration.holds for declaration in source.facts().declarations)
-    again = pickle.loads(pickle.dumps(source.episode("task_b/demo_1")))  # noqa: S301  # our own bytes
+    again = pickle.loads(pickle.dumps(source.episode("task_b/demo_1")))  # our own bytes
     assert read_barcode(again.stream("obs/agentview_image").values[2]) == Barcode(1, 2)
 
 

@@ -90,7 +90,7 @@ def test_diffusion_policy_names_give_roles_and_nothing_gives_meaning(tmp_path: P
     path = make(tmp_path, episodes=2, steps=5)
     add(path, "data/keypoint", np.zeros((10, 9, 2), np.float32))
 
-    episode = pickle.loads(pickle.dumps(zarr_replay.read(path).episode("1")))  # noqa: S301  # our own bytes
+    episode = pickle.loads(pickle.dumps(zarr_replay.read(path).episode("1")))  # our own bytes
     roles = {name: stream.role for name, stream in episode.streams.items()}
     assert roles == {"action": Role.ACTION, "img": Role.CAMERA, "keypoint": Role.SENSOR, "state": Role.STATE}
     assert episode.streams["action"].meaning.unit is None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robokata.geometry.runs import Run, robust_spread, runs_of
+from robokata.core.clock import grid_clock
+from robokata.core.episode import Episode
+from robokata.geometry.runs import Run, moment_of, robust_spread, runs_of
 
 
 def naive(mask: list[bool], at_least: int, bridge: int) -> list[Run]:
@@ -29,3 +33,9 @@ def test_the_robust_spread_is_the_standard_deviation_and_ignores_an_outlier() ->
     values = np.random.default_rng(0).normal(0, 2.0, (20_000, 2))
     values[0] = 1e9
     assert robust_spread(values) == pytest.approx([2.0, 2.0], rel=0.05)
+
+
+def test_a_moment_is_told_in_seconds_only_where_the_format_keeps_times() -> None:
+    timed, untimed = grid_clock(10, Fraction(5)), grid_clock(10, None)
+    assert moment_of(Episode("0", {}), timed, 4) == "0.80 s"
+    assert moment_of(Episode("0", {}), untimed, 4) == "sample 4"

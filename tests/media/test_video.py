@@ -410,3 +410,19 @@ def test_the_nearest_frame_to_a_time_and_the_one_after_the_last(tmp_path: Path) 
     index = packet_index(h264(tmp_path / "timed.mp4", frames=30))
     asked = (-1.0, 0.0, 0.016, 0.018, 0.5, 29 / 30 + 0.016, 1.0, 9.0)
     assert [index.ordinal_at(time_s) for time_s in asked] == [0, 0, 0, 1, 15, 29, 30, 30]
+
+
+def test_a_playlist_called_mp4_opens_no_other_file(tmp_path: Path) -> None:
+    barcode_video(tmp_path / "real.mp4", [Barcode(0, i) for i in range(4)])
+    path = tmp_path / "x.mp4"
+    path.write_text("ffconcat version 1.0\nfile real.mp4\n")
+    with pytest.raises(DamagedData):
+        packet_index(path)
+
+
+def test_a_pipe_in_the_place_of_a_video_is_told_and_not_waited_on(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    os.mkfifo(path)
+    with pytest.raises(DamagedData) as caught:
+        packet_index(path)
+    assert str(caught.value) == f"{path}: a device or a pipe, where a video file is expected. Restore the file."

@@ -34,7 +34,7 @@ from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Kind, Stream
 from robokata.core.values import IndexedValues
-from robokata.geometry.runs import Run, runs_of
+from robokata.geometry.runs import moment_of, runs_of
 from robokata.media.glance import Glance, glance
 from robokata.media.images import RawImages
 
@@ -85,34 +85,26 @@ def _finding(
     share, count = float(blank.mean()), int(blank.sum())
     times_ns = stream.clock.times_ns
     brightness = float(look.mean[longest.first : longest.last + 1].mean())
-    whole = count == len(blank)
+    whole, since = count == len(blank), moment_of(episode, stream.clock, longest.first)
     return Finding(
         check="blank_camera",
         level=Level.ERROR if share > error_above_share else Level.WARNING,
         message=(
             f"{stream.name} shows nothing in {'all' if whole else f'{count} of'} {len(blank)} pictures"
-            + (
-                ""
-                if whole
-                else f", for longest {longest.length} in a row from {_at_s(episode, stream, longest):.2f} s on"
-            )
+            + ("" if whole else f", for longest {longest.length} in a row from {since} on")
             + f": {_colour(brightness)}, spread of brightness "
             f"{float(look.spread[longest.first : longest.last + 1].max()):.1f} of 255"
             + ("" if whole else f" where it is usually {float(np.median(look.spread[~blank])):.0f}")
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=_at_s(episode, stream, longest),
+        start_s=episode.seconds(int(times_ns[longest.first])),
         end_s=episode.seconds(int(times_ns[min(longest.last, len(times_ns) - 1)])),
         measured=share,
         expected=0.0,
         unit="share of pictures",
         repair="leave this camera out (mask it)" if share > error_above_share else "cut the stretch out",
     )
-
-
-def _at_s(episode: Episode, stream: Stream, run: Run) -> float:
-    return episode.seconds(int(stream.clock.times_ns[run.first]))
 
 
 def _colour(brightness: float) -> str:

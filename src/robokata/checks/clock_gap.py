@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robokata.checks._picture_files import with_samples
 from robokata.checks._ticks import UsedClock, clocked_stream, measured_clocks, restamped, ticks_of, unmeasured
@@ -67,7 +68,7 @@ def _judge(
     episode: Episode, used: UsedClock, longer_than_periods: float, error_above_s: float, error_above_share: float
 ) -> Finding | None:
     ticks, times_ns = ticks_of(used.stream.clock), used.stream.clock.times_ns
-    gaps = np.flatnonzero(ticks.intervals_ns > longer_than_periods * ticks.period_ns)
+    gaps = np.flatnonzero(_silences_ns(times_ns, ticks.period_ns) > longer_than_periods * ticks.period_ns)
     if not len(gaps):
         return None
     silent_ns = ticks.intervals_ns[gaps]
@@ -93,6 +94,22 @@ def _judge(
         unit="s",
         repair="split the episode at the gap, or drop it",
     )
+
+
+def _silences_ns(times_ns: NDArray[np.int64], period_ns: float) -> NDArray[np.int64]:
+    """Time from the latest stamp so far to each next one, (T - 1,); 0 where a stamp is late and no sample is missing.
+
+    A stamp that was set back makes a long interval behind it, and a stamp that came late makes a short one before:
+    both are other checks' findings, and no sample is missing.
+    """
+    silences = times_ns[1:] - np.maximum.accumulate(times_ns)[:-1]
+    intervals = np.diff(times_ns)
+    # Two intervals that together last no longer than two and a half periods hold the two samples that belong there.
+    with_neighbour = np.full(len(intervals), np.iinfo(np.int64).max)
+    with_neighbour[1:] = intervals[1:] + intervals[:-1]
+    with_neighbour[:-1] = np.minimum(with_neighbour[:-1], intervals[:-1] + intervals[1:])
+    silences[with_neighbour <= 2.5 * period_ns] = 0
+    return silences
 
 
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:

@@ -36,7 +36,7 @@ from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.geometry.channels import has_few_values, is_gripper, is_orientation, listed
+from robokata.geometry.channels import has_few_values, is_gripper, is_orientation, listed, may_jump
 from robokata.geometry.motion import WRAP_PERIODS, motion_of, speed_of, wrap_period
 
 NEEDS: Sequence[Need] = (Need.NUMBERS,)
@@ -76,7 +76,7 @@ def _wraps(stream: Stream, at_least_turns: float) -> Iterator[Wrap]:
         suspects = (speed.largest >= at_least_turns * min(WRAP_PERIODS)) & (speed.largest > 4 * speed.sustained)
     for channel in np.flatnonzero(suspects):
         column, steps = stream.table[:, channel], motion.steps[:, channel]
-        if is_gripper(stream, int(channel)) or has_few_values(column):
+        if is_gripper(stream, int(channel)) or may_jump(stream, int(channel)) or has_few_values(column):
             continue
         period = wrap_period(stream, channel=int(channel), step=int(np.argmax(np.abs(steps))))
         if period is None:

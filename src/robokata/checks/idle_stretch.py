@@ -13,9 +13,9 @@ Example:
 
 Limits:
     Judged by headway over 0.1 s of the state (of the action where there is no state), against the episode's own fast
-    motion: a very slow motion beside a fast one counts as idle. Abstains where no number ever changes. Without times
-    it counts samples, 30 to the second. Whether a
-    pause in the middle is waiting or deliberate (holding a part, grasping) the numbers do not say.
+    motion: a very slow motion beside a fast one counts as idle. Abstains where no number ever changes. Without
+    times it counts samples, 30 to the second: at 10 Hz it asks for three times as long a rest. Whether a pause in
+    the middle is waiting or deliberate (holding a part, grasping) the numbers do not say.
 
 Repair:
     Trim the start and the end. Keep the middle when the policy predicts chunks of actions: cutting it joins two moments
@@ -119,9 +119,9 @@ def _finding(
         stream=stream.name,
         start_s=start_s,
         end_s=end_s,
-        measured=idle_s,
-        expected=told_above_s,
-        unit="s",
+        measured=idle_s if has_times else sum(run.length for run in part.runs),
+        expected=told_above_s if has_times else samples_in(stream.clock, told_above_s),
+        unit="s" if has_times else "samples",
         repair=part.repair,
     )
 

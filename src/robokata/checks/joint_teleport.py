@@ -14,9 +14,11 @@ Example:
     between them (strands-labs issue 708). Serial buses return a wrong reading for one sample now and then.
 
 Limits:
-    Switches and binary grippers (few values) are left out, encoder wraps belong to encoder_wrap. A jump that is
-    slower than the robot's own fast motions cannot be told from them. Simulated contacts (a finger that snaps)
-    are as fast as a jump: a warning, not an error, unless several channels jump together or by a third of their range.
+    Switches and binary grippers (few values) are left out, and forces, currents and speeds, which jump at a contact
+    (known by their names; without names a contact looks like a jump). Encoder wraps belong to encoder_wrap, a jump
+    by one turn among them. A jump that is slower than the robot's own fast motions cannot be told from them.
+    Simulated contacts (a finger that snaps) are as fast as a jump: a warning, not an error, unless several channels
+    jump together or by a third of their range.
 
 Repair:
     Split the episode at the jump, or drop the sample where only one is wrong. Splitting does not change what
@@ -38,8 +40,9 @@ from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import EpisodeList, Facts
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.geometry.channels import has_few_values, is_gripper, listed
+from robokata.geometry.channels import has_few_values, is_gripper, listed, may_jump
 from robokata.geometry.motion import Motion, motion_of, speed_of, wrap_period
+from robokata.geometry.runs import moment_of
 
 NEEDS: Sequence[Need] = (Need.STATE,)
 
@@ -52,6 +55,8 @@ class Jump(NamedTuple):
     share_of_range: float
     start_s: float
     end_s: float
+    moment: str
+    """`3.98 s`, or `sample 199` where the format keeps no times."""
 
 
 class Joints(NamedTuple):
@@ -103,12 +108,14 @@ def _joints(episode: Episode, stream: Stream, longer_than: float, above_range_sh
             size <= max(limit, above_range_share * float(reach[channel]))
             or wrap_period(stream, channel=int(channel), step=at)
             or is_gripper(stream, int(channel))
+            or may_jump(stream, int(channel))
             or has_few_values(stream.table[:, channel])
             or _was_stuck(motion, int(channel), at)
         ):
             continue
         start_s, end_s = (episode.seconds(int(times_ns[i])) for i in (at, at + 1))
-        jumps.append(Jump(int(channel), size, size / float(reach[channel]), start_s, end_s))
+        moment = moment_of(episode, stream.clock, at)
+        jumps.append(Jump(int(channel), size, size / float(reach[channel]), start_s, end_s, moment))
     names = tuple(stream.channel_name(c) for c in range(len(reach)))
     return Joints(stream.name, names, speed.sustained.astype(np.float64), tuple(jumps))
 
@@ -175,7 +182,7 @@ def _finding(
         check="joint_teleport",
         level=Level.ERROR if is_error else Level.WARNING,
         message=(
-            f"{listed(names)} of {joints.stream} jump{'s' if len(names) == 1 else ''} at {worst.start_s:.2f} s: "
+            f"{listed(names)} of {joints.stream} jump{'s' if len(names) == 1 else ''} at {worst.moment}: "
             f"{joints.names[worst.channel]} by {worst.size:.3g} in one sample, "
             f"{100 * worst.share_of_range:.0f} % of its range, where its fastest motion is {sustained:.3g} per sample"
         ),
@@ -198,7 +205,11 @@ def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> Ep
     speed, motion = speed_of(stream), motion_of(stream)
     with np.errstate(invalid="ignore"):
         reach = np.nan_to_num(motion.high - motion.low)
-    joints = [c for c in range(len(reach)) if not is_gripper(stream, c) and not has_few_values(stream.table[:, c])]
+    joints = [
+        c
+        for c in range(len(reach))
+        if not (is_gripper(stream, c) or may_jump(stream, c) or has_few_values(stream.table[:, c]))
+    ]
     channel = int(rng.choice(joints)) if joints else int(np.argmax(reach))
     array = np.array(stream.values[:])
     table = array.reshape(len(array), -1)

@@ -41,6 +41,7 @@ from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Stream
 from robokata.core.values import Media
 from robokata.geometry.motion import motion_of, still_share
+from robokata.geometry.runs import moment_of
 from robokata.media.glance import Glance, glance
 
 NEEDS: Sequence[Need] = (Need.PICTURES,)
@@ -113,7 +114,7 @@ def _by_cut(episode: Episode, stream: Stream, cut_above_times: float) -> Verdict
     speed_rank = _speed_rank(episode, stream, cut.after)
     if speed_rank is None or speed_rank > _FASTEST_SHARE:
         why = "there are no robot numbers to compare with" if speed_rank is None else "the robot moves fast there"
-        reason = f"{stream.name}: the scene jumps at {at_s:.2f} s, and {why}"
+        reason = f"{stream.name}: the scene jumps at {moment_of(episode, stream.clock, cut.after + 1)}, and {why}"
         return Abstention("leaked_frames", reason, episode.id, stream.name)
     return Finding(
         check="leaked_frames",

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.clock import ClockQuality
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
@@ -68,6 +69,7 @@ def _judge(episode: Episode, stream: Stream, allowed_count: int) -> Iterator[Ver
     times_ns = stream.clock.times_ns
     first, last = int(rows[0]), int(rows[-1])
     start_s = episode.seconds(int(times_ns[first]))
+    at = "" if stream.clock.quality is ClockQuality.UNKNOWN else f" ({start_s:.2f} s)"
     nan_count = int(np.isnan(stream.table).sum())
     what = (
         f"{nan_count} NaN and {count - nan_count} infinite values"
@@ -78,8 +80,8 @@ def _judge(episode: Episode, stream: Stream, allowed_count: int) -> Iterator[Ver
         check="not_finite",
         level=_level(stream, nan_count),
         message=(
-            f"{stream.name} holds {what} in {len(rows)} of {len(stream)} samples, first at sample {first} "
-            f"({start_s:.2f} s), in {'channel' if len(names) == 1 else 'channels'} {listed(names)}"
+            f"{stream.name} holds {what} in {len(rows)} of {len(stream)} samples, first at sample {first}{at}, "
+            f"in {'channel' if len(names) == 1 else 'channels'} {listed(names)}"
         ),
         episode=episode.id,
         stream=stream.name,

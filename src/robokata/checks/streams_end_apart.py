@@ -167,7 +167,7 @@ def _apart(episode: Episode, extent: _Extent, late_s: float, early_s: float, lim
         end_s=max(edge_s, other_s),
         measured=abs(apart_s),
         expected=f"below {limit_s:.3g}",
-        unit="s",
+        unit="samples" if extent.stream.clock.quality is ClockQuality.UNKNOWN else "s",
         repair="cut the episode to the stretch that all streams cover, or drop it",
     )
 

@@ -15,7 +15,8 @@ Example:
 Limits:
     State and action must be comparable: the same channels (by name, or the same number of them) whose values
     follow each other over the episode. Delta and velocity actions do not, and it abstains. Grippers and fingers
-    stop on what they hold and are left out, as are channels whose coarse encoder often repeats a value.
+    stop on what they hold and are left out, as are channels whose coarse encoder often repeats a value. Without
+    times half a second is taken for 15 samples, as at 30 Hz: strict for slower robots.
 
 Repair:
     Cut the stretch out or drop the episode. Neither changes what the robot would have done; inventing the missing

@@ -31,7 +31,9 @@ def check(
     from robokata.view.terminal import show_catalogue, show_report
 
     if list_checks:
-        show_catalogue()
+        from robokata.catalogue import catalogue
+
+        print_json_of([catalogue()]) if json else show_catalogue(catalogue())
         return
     if path is None:
         typer.echo("kata: name a dataset to check, or ask for --list.", err=True)

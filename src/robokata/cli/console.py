@@ -31,8 +31,8 @@ def one_dataset_at(path: Path, format_name: str | None) -> Source:
     """
     found = datasets_at(path, format_name)
     if len(found) > 1:
-        names = ", ".join(str(each.path) for each in found[:5])
-        raise NotADataset(f"{path}: holds {len(found)} datasets ({names}{', ...' if len(found) > 5 else ''}). Name one.")
+        names = ", ".join([*(str(each.path) for each in found[:5]), *(["..."] if len(found) > 5 else [])])
+        raise NotADataset(f"{path}: holds {len(found)} datasets ({names}). Name one.")
     return open_source(found[0].path, format=format_name)
 
 

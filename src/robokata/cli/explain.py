@@ -7,9 +7,14 @@ from typing import Annotated
 import typer
 
 
-def explain(check: Annotated[str, typer.Argument(help="Name of a check, as `kata check --list` prints it.")]) -> None:
+def explain(
+    check: Annotated[str, typer.Argument(help="Name of a check, as `kata check --list` prints it.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+) -> None:
     """Print what a check finds, why it hurts, an example, its limits, the repair, and its thresholds."""
-    from robokata.core.shelf import shelf
+    from robokata.catalogue import check_card
+    from robokata.cli.console import print_json_of
     from robokata.view.terminal import show_check
 
-    show_check(check, shelf("checks")[check])
+    card = check_card(check)
+    print_json_of([card]) if json else show_check(card)

@@ -23,6 +23,9 @@ def look(
     from robokata.survey import survey, survey_episode
     from robokata.view.terminal import show_episode, show_survey
 
+    if episode is not None and where is not None:
+        typer.echo("kata: --episode names one episode, --where chooses among all: give one of them.", err=True)
+        raise typer.Exit(2)
     sources = [open_source(found.path, format=found.format) for found in datasets_at(path, format)]
     if episode is not None:
         episodes = [survey_episode(source, episode) for source in sources]

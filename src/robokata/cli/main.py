@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from robokata.cli import check, demo, explain, look
+from robokata.cli import check, convert, demo, explain, look
 
 app = typer.Typer(
     name="kata",
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command(name="look", short_help="Say what is in a dataset.")(look.look)
 app.command(name="check", short_help="Say what is wrong with a dataset.")(check.check)
+app.command(name="convert", short_help="Write a dataset in another format; its price first.")(convert.convert)
 app.command(name="explain", short_help="Say what a check finds, and why it matters.")(explain.explain)
 app.command(name="demo", short_help="Take the tour on a small sample dataset.")(demo.demo)
 

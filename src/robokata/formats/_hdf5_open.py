@@ -172,6 +172,8 @@ def opened(path: Path) -> OpenFile:
 
 
 def _first_bytes(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        return "it is a folder, a pipe or a device"
     try:
         with path.open("rb") as file:
             head = file.read(8)

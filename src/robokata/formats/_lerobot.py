@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S, Clock, ClockQuality, Reading
-from robokata.core.episode import Instruction, Outcome
+from robokata.core.episode import Outcome
 from robokata.core.errors import DamagedData, MediaMissing
 from robokata.core.require import require
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import LazyValues
 from robokata.formats._parquet import ParquetRows, guarded
+from robokata.geometry.runs import Run
 from robokata.media.images import EncodedImages
 from robokata.media.video import VideoFrames
 
@@ -27,6 +28,15 @@ BOOKKEEPING = (
     *("timestamp", "frame_index", "episode_index", "index", "task_index"),
     *("episode_data_index_from", "episode_data_index_to"),
 )
+
+HINT = "robokata"
+"""Key of a feature in info.json under which we keep what the stream was: its name, whether it stands in rows whole."""
+
+
+def hint_of(feature: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What we wrote of a stream into its feature; empty for other writers."""
+    hint = feature.get(HINT)
+    return hint if isinstance(hint, dict) else {}
 
 
 def role_of(name: str, dtype: str) -> Role:
@@ -134,7 +144,8 @@ def column_spec(arrow_type: Any, feature: Mapping[str, Any]) -> ColumnSpec:
         return ColumnSpec(Kind.MESSAGE, (), np.dtype(object))
     dtype = np.dtype(leaf.to_pandas_dtype())
     if not sizes:
-        return ColumnSpec(Kind.TENSOR, (), dtype)
+        # LeRobot stores one number per row as a bare number; our own hint tells it from a vector of one.
+        return ColumnSpec(Kind.TENSOR, (1,) if hint_of(feature).get("shape") == [1] else (), dtype)
     shape = feature.get("shape")
     if isinstance(shape, list) and _is_shape(shape):
         return ColumnSpec(Kind.TENSOR, tuple(shape), dtype)
@@ -272,7 +283,7 @@ def column_stream(
 
 
 def _feature_extra(feature: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in feature.items() if key not in ("dtype", "shape", "names")}
+    return {key: value for key, value in feature.items() if key not in ("dtype", "shape", "names", HINT)}
 
 
 def picture_loader(load: Callable[[], Any], *, root: Path, where: str) -> Callable[[int], bytes]:
@@ -300,6 +311,20 @@ def picture_loader(load: Callable[[], Any], *, root: Path, where: str) -> Callab
     return picture
 
 
+def image_folder(root: Path, name: str, number: int, clock: Clock) -> Stream | None:
+    """Pictures as files, the layout that LeRobot records into before it encodes; None where there is no folder."""
+    folder = f"images/{name}/episode_{number:06d}"
+    where = f"{root / folder}"
+    if not (root / folder).is_dir():
+        return None
+
+    def picture(index: int) -> bytes:
+        return picture_file(root, f"{folder}/frame_{index:06d}.png", where=where)
+
+    images = EncodedImages(len(clock), picture, where=where)
+    return Stream(name, Kind.IMAGE, Role.CAMERA, clock, images, encoding="png")
+
+
 def picture_file(root: Path, path: str, *, where: str) -> bytes:
     """Bytes of a picture that lies beside the table.
 
@@ -310,6 +335,8 @@ def picture_file(root: Path, path: str, *, where: str) -> bytes:
     if relative.is_absolute() or ".." in relative.parts:
         raise MediaMissing(where, f"the picture {path!r} lies outside the dataset, and is not read from there.")
     try:
+        if not (root / relative).is_file():  # Opening a pipe would wait for its other end.
+            raise FileNotFoundError
         return (root / relative).read_bytes()
     except (OSError, ValueError):
         raise MediaMissing(
@@ -325,20 +352,19 @@ def video_stream(name: str, feature: Mapping[str, Any], frames: VideoFrames, clo
     return Stream(name, Kind.VIDEO, Role.CAMERA, clock, frames, encoding=encoding, extra=_feature_extra(feature))
 
 
-def instructions_of(
-    indices: NDArray[np.int64], texts: Mapping[int, str], *, clock: Clock, source: str
-) -> Iterator[Instruction]:
-    """Texts that a column of task numbers points to, (T,); with spans where the number changes in the episode."""
-    starts = np.flatnonzero(np.diff(indices, prepend=indices[:1] - 1))
-    if len(starts) <= 1:
-        if len(starts) and int(indices[0]) in texts:
-            yield Instruction(texts[int(indices[0])], source=source)
-        return
-    times_s = (clock.times_ns - clock.times_ns.min()) / NS_PER_S
-    for start, end in zip(starts, [*starts[1:], len(indices) - 1], strict=True):
-        text = texts.get(int(indices[start]))
-        if text is not None:
-            yield Instruction(text, float(times_s[start]), float(times_s[end]), source=source)
+def runs_of_owners(column: Any, *, where: str) -> dict[int, list[Run]]:
+    """Where each episode's rows lie in a table, from its column `episode_index`.
+
+    Raises:
+        DamagedData: the column holds no numbers.
+    """
+    owner = column_array(column, column_spec(column.type, {}), where=where).astype(np.int64)
+    edges = np.flatnonzero(np.diff(owner)) + 1
+    starts = np.concatenate(([0], edges)) if len(owner) else edges
+    runs: dict[int, list[Run]] = {}
+    for first, end in zip(starts.tolist(), [*edges.tolist(), len(owner)], strict=False):
+        runs.setdefault(int(owner[first]), []).append(Run(first, end - 1))
+    return runs
 
 
 def outcome_of(streams: Sequence[Stream]) -> Outcome:

@@ -28,6 +28,8 @@ def sniff_version(path: Path, version: str, *, structure: str) -> float:
     """1.0 where meta/info.json says `version` (`v3`); 0.4 where it says no LeRobot version and `structure` exists."""
     info = path / "meta" / "info.json"
     try:
+        if not info.is_file():  # Opening a pipe would wait for its other end.
+            return 0.0
         with info.open("rb") as file:
             head = file.read(1 << 16)
         looks_alike = (path / structure).exists()
@@ -69,6 +71,8 @@ def bounded_bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise TooLarge(path, f"the metadata file is larger than {MAX_JSON_BYTES >> 20} MiB.")
+        if not path.is_file():  # Opening a pipe would wait for its other end.
+            raise DamagedData(path, "is a folder, a pipe or a device.", next_move="Restore it from the original.")
         return path.read_bytes()
     except FileNotFoundError:
         raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None

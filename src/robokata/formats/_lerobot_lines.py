@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,6 +89,8 @@ class StatisticsLines:
             DamagedData: the system cannot read the file.
         """
         places: dict[int, int] = {}
+        if self.path.exists() and not self.path.is_file():  # Opening a pipe would wait for its other end.
+            raise DamagedData(self.path, "is a folder, a pipe or a device.", next_move="Restore it from the original.")
         try:
             with self.path.open("rb") as file:
                 start = 0
@@ -143,3 +145,19 @@ def listed_from(line: Mapping[str, Any]) -> Listed:
         length if isinstance(length, int) and 0 <= length < 2**53 else None,
         {name: value for name, value in line.items() if name not in ("episode_index", "tasks", "length")},
     )
+
+
+def refuse_broken_line(broken: Sequence[BrokenLine], number: int, path: Path) -> None:
+    """Tell why an episode is not listed, where the line that is about it is broken.
+
+    Raises:
+        DamagedData: it is.
+    """
+    for line in broken:
+        if line_of_episode(line.data) == number:
+            raise DamagedData(
+                path,
+                f"line {line.number}, which lists episode {number}, is broken: {line.reason}.",
+                offset=line.offset,
+                next_move="Restore the line from the original.",
+            )

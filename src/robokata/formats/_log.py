@@ -165,6 +165,8 @@ class OpenLog:
                 self.undecoded.append(str(reason))
         self.is_table = [False] * len(log.topics)
         """Topics whose messages become columns; decided by a look at the first message."""
+        self.streams_made: dict[int, int] = {}
+        """Streams that came out of each topic so far."""
         self._index: dict[int, TopicIndex] = {}
 
     def where(self, topic: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import os
+import stat
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,14 +24,18 @@ class FileBytes:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._handle = os.open(path, os.O_RDONLY)
+            # Without O_NONBLOCK, opening a pipe waits for its other end.
+            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except FileNotFoundError:
             raise MediaMissing(path, "the file is not there.") from None
         except OSError as error:
             raise DamagedData(path, f"cannot be opened: {error.strerror}.") from None
         weakref.finalize(self, os.close, self._handle)
         self.path = path
-        self.size = os.fstat(self._handle).st_size
+        facts = os.fstat(self._handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise DamagedData(path, "is a folder, a pipe or a device, not a file.", next_move="Restore the file.")
+        self.size = facts.st_size
 
     def at(self, offset: int, length: int) -> bytes:
         """Bytes from an offset; fewer where the file ends.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.clock import Clock, Reading
 from robokata.core.errors import DamagedData, TooLarge, Unsupported
 from robokata.core.stream import Kind, Stream
 from robokata.core.values import Index, IndexedValues, Values, ordinals
 from robokata.media.images import EncodedImages, RawImages, probe
-from robokata.media.video import MAX_PIXELS
+from robokata.media.packet_index import MAX_PIXELS
+from robokata.media.packets import VideoPackets
 
 _DEPTH_PREFIX_BYTES = 12
 """compressed_depth_image_transport puts its ConfigHeader (an enum and two floats) before the PNG."""
@@ -92,6 +96,27 @@ class MessageValues:
         return f"MessageValues({self._count})"
 
 
+_OPENCV = re.compile(r"(8|16|32|64)([USF])C([1-9])")
+"""Names such as `32FC3` that image_encodings.hpp gives to OpenCV's matrices."""
+
+
+def _layout_of(encoding: str) -> _Layout | None:
+    if encoding in _LAYOUTS:
+        return _LAYOUTS[encoding]
+    named = _OPENCV.fullmatch(encoding)
+    if named is None or named[1] + named[2] in ("8F", "64U", "64S"):
+        return None
+    return _Layout({"U": "u", "S": "i", "F": "f"}[named[2]] + str(int(named[1]) // 8), int(named[3]))
+
+
+_VIDEO_CODECS: Mapping[str, str] = {
+    **{"h264": "h264", "h265": "hevc", "hevc": "hevc", "av1": "av1", "vp9": "vp9"},
+    # No word of foxglove's: only our own files hold it, so that old clips need not be encoded again.
+    "mpeg4": "mpeg4",
+}
+"""Words of CompressedVideo, as FFmpeg calls them."""
+
+
 def is_picture_type(bare: str) -> bool:
     """True for the message types that hold one picture each."""
     return bare in ("CompressedImage", "CompressedVideo", "Image", "RawImage")
@@ -110,7 +135,29 @@ def picture_stream(view: TopicView) -> Stream | None:
         return None
     if bare in ("Image", "RawImage"):
         return _raw_stream(view, first)
+    if bare == "CompressedVideo" and str(first.get("format", "")).lower() in _VIDEO_CODECS:
+        return _video_stream(view, str(first["format"]))
     return _encoded_stream(view, first)
+
+
+def _video_stream(view: TopicView, said: str) -> Stream:
+    """One packet per message; the pictures are in the order in which they are shown, and so are the header stamps."""
+    values = VideoPackets(
+        view.samples,
+        lambda i: bytes(view.parts(i)["data"]),
+        codec=_VIDEO_CODECS[said.lower()],
+        where=view.where,
+        stamps=lambda: view.log.data(view.number).header_ns,
+    )
+    stream = view.stream(view.topic.name, values, kind=Kind.VIDEO, encoding=values.codec, extra={"format": said})
+    if stream.extra.get("clock") != "header" or values.codec not in ("h264", "hevc"):
+        return stream
+    clock = stream.clock
+
+    def shown() -> Reading:
+        return Reading(clock.times_ns[values.positions], clock.quality)
+
+    return replace(stream, clock=Clock(len(clock), shown))
 
 
 def _encoded_stream(view: TopicView, first: Mapping[str, Any]) -> Stream:
@@ -124,7 +171,7 @@ def _encoded_stream(view: TopicView, first: Mapping[str, Any]) -> Stream:
     except (DamagedData, Unsupported) as reason:
         messages = MessageValues(view.samples, lambda i: bytes(view.log.message(view.number, i).data))
         if "jp" not in said and "png" not in said:
-            # h264 and its like: a message is no picture of its own.
+            # A codec that we do not know: a message is no picture of its own.
             return view.stream(
                 view.topic.name, messages, kind=Kind.MESSAGE, encoding=said or None, extra={**extra, "why": str(reason)}
             )
@@ -135,7 +182,7 @@ def _encoded_stream(view: TopicView, first: Mapping[str, Any]) -> Stream:
 
 def _raw_stream(view: TopicView, first: Mapping[str, Any]) -> Stream | None:
     encoding = str(first.get("encoding", ""))
-    layout = _LAYOUTS.get(encoding)
+    layout = _layout_of(encoding)
     extra = {"image_encoding": encoding}
     if layout is None:
         messages = MessageValues(view.samples, lambda i: bytes(view.log.message(view.number, i).data))
@@ -144,7 +191,7 @@ def _raw_stream(view: TopicView, first: Mapping[str, Any]) -> Stream | None:
     if not 0 < height * width <= MAX_PIXELS:
         raise TooLarge(view.where, f"an image claims {width} x {height} pixels.")
     # Depth has no channels; grey pictures keep theirs.
-    flat = layout.dtype != "u1"
+    flat = layout.dtype != "u1" and layout.channels == 1
     shape = (view.samples, height, width) if flat else (view.samples, height, width, layout.channels)
 
     def load(number: int) -> NDArray[Any]:
@@ -183,4 +230,4 @@ def unpacked(parts: Mapping[str, Any], layout: _Layout, expected: tuple[int, int
     if layout.order is not None:
         pixels = pixels[..., list(layout.order)]
     pixels = pixels.astype(layout.dtype, copy=False)
-    return pixels[..., 0] if layout.dtype != "u1" else pixels
+    return pixels[..., 0] if layout.dtype != "u1" and layout.channels == 1 else pixels

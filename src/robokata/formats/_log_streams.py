@@ -16,6 +16,7 @@ from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import LazyValues, Values
 from robokata.formats import _log_pictures as pictures
 from robokata.formats._log import STAMP_FIELDS, OpenLog, Topic
+from robokata.formats._log_said import Said, remember
 from robokata.formats._ros_decode import Columns
 from robokata.formats._ros_definition import short_name
 
@@ -104,6 +105,8 @@ class View(NamedTuple):
         extra: Mapping[str, Any] | None = None,
     ) -> Stream:
         """A stream of this topic, on the topic's clocks."""
+        receive = self.other_clocks.get("receive", self.clock)
+        remember(values, Said(self.log, self.number, name, receive, self.other_clocks.get("publish"), self.clock))
         return Stream(
             name,
             kind,

@@ -58,7 +58,9 @@ class McapFile:
         """Attachments and metadata records, as JSON-like values; the attachments' data stays in the file."""
         out: dict[str, Any] = {"profile": self.profile, "library": self.library}
         if self.contents.attachments:
-            out["attachments"] = self.contents.attachments
+            out["attachments"] = [
+                {key: value for key, value in row.items() if key != "offset"} for row in self.contents.attachments
+            ]
         if self.contents.metadata:
             out["metadata"] = {name: self._metadata(at) for at, name in self.contents.metadata}
         return out
@@ -115,13 +117,29 @@ class McapFile:
         """
         for row in self.contents.attachments:
             if row["name"] == name:
-                record = self._record_at(row["offset"], _ATTACHMENT, MAX_CHUNK)
-                reader = Fields(record, self.path, row["offset"])
-                reader.skip(16)
-                reader.text()
-                reader.text()
-                return reader.blob(reader.u64())
+                return self._attachment_at(row["offset"])
         raise DamagedData(self.path, f"holds no attachment {name!r}.")
+
+    def attachments(self) -> Iterator[tuple[Mapping[str, Any], bytes]]:
+        """What the file says about each attachment, and its bytes.
+
+        Raises:
+            DamagedData: a record is broken.
+        """
+        for row in self.contents.attachments:
+            yield row, self._attachment_at(row["offset"])
+
+    def _attachment_at(self, at: int) -> bytes:
+        record = self._record_at(at, _ATTACHMENT, MAX_CHUNK)
+        reader = Fields(record, self.path, at)
+        reader.skip(16)
+        reader.text()
+        reader.text()
+        data = reader.blob(reader.u64())
+        crc = reader.u32()
+        if crc and zlib.crc32(record[: reader.at - 4]) != crc:
+            raise DamagedData(self.path, "an attachment's checksum does not match.", offset=at, next_move=NEXT_MOVE)
+        return data
 
     # -- the file's records ------------------------------------------------------------------------------------
 
@@ -308,6 +326,8 @@ class McapFile:
                 elif opcode == _METADATA:
                     name = Fields(self._record_at(at, opcode, MAX_SHORT), self.path, at).text()
                     found.metadata.append((at, name))
+                elif opcode == _ATTACHMENT:
+                    found.attachments.append(self._attachment_row(at))
         except DamagedData as damage:
             if not self._declared or isinstance(damage, TooLarge):
                 raise
@@ -316,6 +336,14 @@ class McapFile:
             place = damage.offset if damage.offset is not None else at
             self._declared.append(Declaration("readable bytes", self.size, place, str(self.path), hint))
         return found
+
+    def _attachment_row(self, at: int) -> dict[str, Any]:
+        """What the index would say of an attachment."""
+        reader = Fields(self._record_at(at, _ATTACHMENT, MAX_CHUNK), self.path, at)
+        log_ns = time_ns(reader.u64())
+        reader.skip(8)
+        row = {"name": reader.text(), "media_type": reader.text(), "bytes": reader.u64()}
+        return {**row, "log_time_ns": log_ns, "offset": at}
 
     def _scan_chunk(self, found: Contents, at: int, length: int) -> None:
         data = self._unpacked(at)

@@ -48,6 +48,8 @@ class ParquetRows:
             return self._files[path]
         if not path.exists():
             raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.")
+        if not path.is_file():  # Opening a pipe would wait for its other end.
+            raise DamagedData(path, "is a folder, a pipe or a device.", next_move="Restore it from the original.")
         parquet = require("pyarrow.parquet", extra="tables")
         opened = guarded(path, lambda: parquet.ParquetFile(path, page_checksum_verification=True))
         guarded(path, lambda: _check_footer(path, opened.metadata))

@@ -70,9 +70,14 @@ class Message:
         """True where the message starts with a `std_msgs/Header`: it says when the sample was taken."""
         return bool(self.fields) and self.fields[0] == Field(self.fields[0].name, HEADER)
 
+    @property
+    def has_stamp(self) -> bool:
+        """True where it starts with a header, or with a bare `timestamp` as foxglove's messages do."""
+        return self.has_header or self.fields[:1] == (Field("timestamp", _TIMES["time"]),)
+
     def head(self) -> Message:
-        """The same type cut behind its header: enough to read stamps of large messages."""
-        return Message(self.type, self.fields[:1] if self.has_header else (), self.parts)
+        """The same type cut behind its header or stamp: enough to read stamps of large messages."""
+        return Message(self.type, self.fields[:1] if self.has_stamp else (), self.parts)
 
 
 def short_name(type_name: str) -> str:

@@ -96,6 +96,8 @@ class SqliteFile:
     def _connect(self) -> sqlite3.Connection:
         if not self.path.exists():
             raise MediaMissing(self.path, "the file is not there.")
+        if not self.path.is_file():  # Opening a pipe would wait for its other end.
+            raise DamagedData(self.path, "is a folder, a pipe or a device, not a file.", next_move=_NEXT_MOVE)
         try:
             if self.path.suffix == ".zstd":
                 packed = self.path.read_bytes()

@@ -10,21 +10,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from robokata.core.clock import grid_clock
 from robokata.core.episode import Episode, EpisodeRef, Instruction, Outcome
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
+from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Role, Stream
+from robokata.formats._aloha_write import Options, Packing, plan, write_folder
 from robokata.formats._hdf5 import Container
 from robokata.formats._hdf5_open import SUFFIXES, file_bytes, has_signature, hdf5_files
 from robokata.formats._hdf5_streams import stream_of
 from robokata.formats._hdf5_values import Table
+from robokata.formats._hdf5_write import BLOB, blob_in
+from robokata.formats._row_table import restored
 
 LOOKS_FOR = "episode_0.hdf5, episode_1.hdf5, ... (or one such file) with observations/qpos and action"
+LOSES = (
+    "times and rate: rows are one after the other (carried beside)",
+    "streams at other rates, text, messages and lists (carried beside)",
+    "pictures that stand in no row",
+    "video: frames are decoded to raw pixels",
+    "instructions of parts of an episode (carried beside)",
+)
 
 _NAME = re.compile(r"episode_?\d+\.(hdf5|h5|hdf)", re.IGNORECASE)
 _SNIFFED_FILES = 5
@@ -64,7 +75,9 @@ def _score(file: Path) -> float:
     box = Container(file)
     try:
         has_observations = box.has(b"observations/qpos") or box.has(b"observations/images")
-        return 0.95 if has_observations and (box.has(b"action") or box.has(b"base_action")) else 0.0
+        has_action = box.has(b"action") or box.has(b"base_action")
+        # What our writer put there is ALOHA, also where the episode has no action to write.
+        return 0.95 if (has_observations and has_action) or box.has(BLOB.encode()) else 0.0
     except (DamagedData, MissingPart):
         return unreadable
 
@@ -125,11 +138,13 @@ class AlohaSource:
             extra["group_attributes"] = parts.group_attributes
         streams: dict[str, Stream] = {}
         for table in parts.tables:
+            if table.name == BLOB:
+                continue
             if _is_stream(table, parts.steps):
                 streams[table.name] = _stream(box, table)
             else:
                 extra[table.name] = box.whole(table)
-        return Episode(
+        episode = Episode(
             id=key,
             streams=streams,
             instructions=_instructions(extra),
@@ -137,6 +152,8 @@ class AlohaSource:
             extra=extra,
             ref=EpisodeRef(self.format, str(self.path), key),
         )
+        blob = blob_in(box, parts.tables)
+        return episode if blob is None else restored(episode, blob.data, where=blob.where)
 
     def facts(self) -> Facts:
         """Rows from the headers of the files; no value is read."""
@@ -180,9 +197,9 @@ class AlohaSource:
 def _parts(box: Container) -> _Parts:
     listing = box.listing(b"")
     lengths = {table.name: table.shape[0] for table in listing.tables if table.shape}
-    if not any(name.startswith("observations/") or name in _ROLES for name in lengths):
+    if not any(name.startswith("observations/") or name in (*_ROLES, BLOB) for name in lengths):
         raise DamagedData(box.path, "holds neither 'observations' nor 'action': not an ACT or ALOHA episode.")
-    known = (lengths[name] for name in ("action", "observations/qpos", *lengths) if name in lengths)
+    known = (lengths[name] for name in ("action", "observations/qpos", *lengths) if name in lengths and name != BLOB)
     return _Parts(listing.tables, box.attributes("/"), listing.group_attributes, next(known, None))
 
 
@@ -232,3 +249,45 @@ def _instructions(fields: Mapping[str, Any]) -> tuple[Instruction, ...]:
 def _outcome(fields: Mapping[str, Any]) -> Outcome:
     success = fields.get("success")
     return Outcome(success, reason="attribute success") if isinstance(success, bool) else Outcome()
+
+
+def layout(
+    episode: Episode,
+    *,
+    anchor: str | None = None,
+    state: str | None = None,
+    action: str | None = None,
+    pictures: Packing = "copy",
+    jpeg_quality: int = 95,
+) -> Layout:
+    """Where the streams of an episode go; the options are those of `write`.
+
+    Raises:
+        UnknownName: the episode has no stream of a name in the options.
+        WriteRefused: nothing in it can be rows, or its pictures cannot be JPEG.
+    """
+    return plan(episode, Options(anchor, state, action, pictures, jpeg_quality)).table.layout
+
+
+def write(
+    path: Path,
+    episodes: Iterable[Episode],
+    *,
+    anchor: str | None = None,
+    state: str | None = None,
+    action: str | None = None,
+    pictures: Packing = "copy",
+    jpeg_quality: int = 95,
+) -> None:
+    """Write a folder of episode_0.hdf5, episode_1.hdf5, ...
+
+    `anchor` is the stream whose samples become rows (else the first camera), `state` and `action` the streams that ACT
+    is to find as `observations/qpos` and `action` (else those of that role). Numbers keep their type: ACT converts what
+    it reads to float32. Quality 95: libjpeg's own advice for the highest that is worth its bytes.
+
+    Raises:
+        UnknownName: an episode has no stream of a name in the options.
+        WriteRefused: the target exists or cannot be written, or an episode does not fit, or there is none.
+        DamagedData: an episode cannot be read.
+    """
+    write_folder(path, episodes, Options(anchor, state, action, pictures, jpeg_quality))

@@ -22,7 +22,8 @@ from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats._droid_fields import declared_count, json_object, listed_paths, number_table
-from robokata.media.video import VideoFrames, packet_index
+from robokata.media.packet_index import packet_index
+from robokata.media.video import VideoFrames
 
 LOOKS_FOR = "a folder with annotation/<split>/<number>.json and videos/ (DROID as JSON and mp4)"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -20,18 +20,18 @@ from typing import Any
 from robokata.core.clock import Clock
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction, Origin
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
+from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
-from robokata.core.stream import Kind, Role, Stream
+from robokata.core.stream import Stream
 from robokata.formats._groot import channel_groups, read_modality
 from robokata.formats._lerobot import (
     EpisodeRows,
-    column_spec,
-    instructions_of,
+    image_folder,
     outcome_of,
-    picture_file,
     picture_shape,
     video_stream,
 )
+from robokata.formats._lerobot_carried import renamed_statistics, restored
 from robokata.formats._lerobot_facts import (
     INFO,
     Later,
@@ -52,9 +52,12 @@ from robokata.formats._lerobot_facts import (
     text_or_none,
     without_features,
 )
-from robokata.formats._lerobot_lines import Lines, Listed, StatisticsLines, line_of_episode, listed_from, read_lines
+from robokata.formats._lerobot_instructions import all_instructions
+from robokata.formats._lerobot_lines import Lines, Listed, StatisticsLines, listed_from, read_lines, refuse_broken_line
+from robokata.formats._lerobot_plan import LOSES as LOSES
+from robokata.formats._lerobot_plan import Options, plan_of
+from robokata.formats._lerobot_write_v2 import refuse_unknown_modality, write_dataset
 from robokata.formats._parquet import ParquetRows
-from robokata.media.images import EncodedImages
 from robokata.media.video import VideoFrames
 
 LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v2.x"
@@ -150,13 +153,14 @@ class LeRobotV2:
                 f"the file does not exist, and {_EPISODES} lists episode {number}.",
                 next_move="Restore it from the original.",
             )
-        self._refuse_broken_line(number)
+        if number not in self._listed:
+            refuse_broken_line(self._broken, number, self.path / _EPISODES)
         file = self._tables[number]
         rows = EpisodeRows(self._parquet, file, 0, self._parquet.count(file), root=self.path)
         clock = rows.clock(self.rate_hz)
         streams = [*rows.streams(self.features, clock), *self._pictures(number, clock, rows.known)]
         listed = self._listed.get(number, Listed((), None, {}))
-        return Episode(
+        found = Episode(
             id=key,
             streams={stream.name: self._with_groups(stream) for stream in streams},
             embodiment=Embodiment(self.robot) if self.robot else None,
@@ -169,6 +173,7 @@ class LeRobotV2:
             extra={"info": without_features(self.info), **listed.extra},
             ref=EpisodeRef(self.format, str(self.path), key),
         )
+        return restored(self.path, found, self.features)
 
     def facts(self) -> Facts:
         """Facts from the files of meta/, the names and sizes of all files, and the footers of at most 50 tables."""
@@ -184,7 +189,7 @@ class LeRobotV2:
             declared_rate_hz=self.rate_hz,
             splits=Counter(row.split for row in rows if row.split is not None),
             declarations=tuple(self._declarations()),
-            statistics=Later(lambda: statistics_file(self.path)),
+            statistics=Later(lambda: renamed_statistics(statistics_file(self.path), self.features)),
             sizes=sizes,
             total_size=total,
             extra={"info": without_features(self.info), **modality},
@@ -214,18 +219,6 @@ class LeRobotV2:
 
     # -- one episode ------------------------------------------------------------------------------
 
-    def _refuse_broken_line(self, number: int) -> None:
-        if number in self._listed:
-            return
-        for line in self._broken:
-            if line_of_episode(line.data) == number:
-                raise DamagedData(
-                    self.path / _EPISODES,
-                    f"line {line.number}, which lists episode {number}, is broken: {line.reason}.",
-                    offset=line.offset,
-                    next_move="Restore the line from the original.",
-                )
-
     def _pictures(self, number: int, clock: Clock, known: Mapping[str, Any]) -> Iterator[Stream]:
         for name, feature in self.features.items():
             if name in known:
@@ -237,20 +230,8 @@ class LeRobotV2:
                     frames = VideoFrames(file, len(clock), shape=picture_shape(feature))
                     yield video_stream(name, feature, frames, clock)
             elif feature.get("dtype") == "image":
-                folder = f"images/{name}/episode_{number:06d}"
-                if (self.path / folder).is_dir():
-                    yield self._image_folder(name, folder, clock)
-
-    def _image_folder(self, name: str, folder: str, clock: Clock) -> Stream:
-        """Pictures as files, the layout that LeRobot records into before it encodes."""
-        where = f"{self.path / folder}"
-
-        def picture(index: int) -> bytes:
-            return picture_file(self.path, f"{folder}/frame_{index:06d}.png", where=where)
-
-        return Stream(
-            name, Kind.IMAGE, Role.CAMERA, clock, EncodedImages(len(clock), picture, where=where), encoding="png"
-        )
+                stream = image_folder(self.path, name, number, clock)
+                yield from () if stream is None else (stream,)
 
     def _with_groups(self, stream: Stream) -> Stream:
         groups = self._groups.get(stream.name)
@@ -277,19 +258,8 @@ class LeRobotV2:
         return {line["task_index"]: str(line["task"]) for line in lines if {"task_index", "task"} <= line.keys()}
 
     def _instructions(self, listed: Listed, rows: EpisodeRows, clock: Clock) -> tuple[Instruction, ...]:
-        """Every text that the episode's columns of task numbers point to, and those that only the list names.
-
-        A GR00T column like annotation.human.validity points to texts as well ("valid"): it is kept with its column as
-        the source, because the file does not say which of its columns are instructions.
-        """
-        found: list[Instruction] = []
-        for name, kind in rows.known.items():
-            is_index = name == "task_index" or name.startswith("annotation.")
-            spec = column_spec(kind, {})
-            if is_index and spec.kind is Kind.TENSOR and spec.dtype.kind in "iu" and rows.count:
-                found += instructions_of(rows.integers(name), self._tasks, clock=clock, source=name)
-        # task_index first: it is what training reads.
-        found.sort(key=lambda instruction: instruction.source != "task_index")
+        """Every text that the episode's columns of task numbers point to, and those that only the list names."""
+        found = all_instructions(rows, self._tasks, clock)
         texts = {instruction.text for instruction in found}
         found += [Instruction(text, source=f"{_EPISODES}: tasks") for text in listed.tasks if text not in texts]
         return tuple(found or [Instruction("", source=f"{_EPISODES}: tasks")])
@@ -388,3 +358,42 @@ class LeRobotV2:
 
     def _videos_of(self, camera: str) -> Iterator[Path]:
         return (file for n in self._tables if (file := self._video_file(n, camera)) in self._videos)
+
+
+def layout(
+    episode: Episode,
+    *,
+    anchor: str | None = None,
+    rate_hz: Fraction | None = None,
+    pictures: str = "auto",
+    codec: str = "libsvtav1",
+    gop: int = 2,
+    crf: int = 30,
+    modality: str = "auto",
+) -> Layout:
+    """Where each stream of an episode goes, and what that costs; the options are those of `write`."""
+    refuse_unknown_modality(modality)
+    return plan_of(episode, Options(anchor, rate_hz, pictures, codec, gop, crf), measures=True).layout
+
+
+def write(
+    path: Path,
+    episodes: Iterable[Episode],
+    *,
+    anchor: str | None = None,
+    rate_hz: Fraction | None = None,
+    pictures: str = "auto",
+    codec: str = "libsvtav1",
+    gop: int = 2,
+    crf: int = 30,
+    modality: str = "auto",
+) -> None:
+    """Write episodes as a LeRobot v2.1 folder, which appears in one rename when it is complete.
+
+    The options are those of LeRobot v3.0. `modality` writes GR00T's meta/modality.json: `auto` where the source names
+    groups of channels, `always` with one group per state and action where it does not, `never`.
+
+    Raises:
+        WriteRefused: the target exists and is not empty, or the episodes do not fit one table.
+    """
+    write_dataset(path, episodes, Options(anchor, rate_hz, pictures, codec, gop, crf), modality=modality)

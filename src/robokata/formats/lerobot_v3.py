@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -14,18 +15,18 @@ import numpy as np
 from robokata.core.clock import Clock
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction, Origin
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
+from robokata.core.layout import Layout
 from robokata.core.require import require
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
 from robokata.formats._lerobot import (
     EpisodeRows,
-    column_array,
-    column_spec,
-    instructions_of,
     outcome_of,
     picture_shape,
+    runs_of_owners,
     video_stream,
 )
+from robokata.formats._lerobot_carried import renamed_statistics, restored
 from robokata.formats._lerobot_facts import (
     INFO,
     Later,
@@ -44,23 +45,15 @@ from robokata.formats._lerobot_facts import (
     text_or_none,
     without_features,
 )
+from robokata.formats._lerobot_instructions import instructions_of
+from robokata.formats._lerobot_plan import LOSES as LOSES
+from robokata.formats._lerobot_plan import Options, plan_of
 from robokata.formats._lerobot_write import write_dataset
 from robokata.formats._parquet import ParquetRows, guarded
 from robokata.geometry.runs import Run
 from robokata.media.video import VideoFrames
 
 LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v3.x"
-
-LOSES: Sequence[str] = (
-    "native clocks: every row gets frame_index / fps",
-    "streams at another rate than the rows",
-    "streams of text, messages and point clouds",
-    "when in the episode an instruction holds",
-    "units, frames and conventions of the numbers",
-    "outcome, operator, session",
-    "calibration and robot model",
-    "lossless pictures (cameras are encoded as video)",
-)
 
 _POINTERS = ("episode_index", "length", "data/chunk_index", "data/file_index")
 _ROW_SPAN = ("dataset_from_index", "dataset_to_index")
@@ -153,7 +146,7 @@ class LeRobotV3:
         rows = EpisodeRows(self._parquet, file, first, count, root=self.path)
         clock = rows.clock(self.rate_hz)
         streams = [*rows.streams(self.features, clock), *self._videos(row, clock, rows.known)]
-        return Episode(
+        found = Episode(
             id=key,
             streams={stream.name: stream for stream in streams},
             embodiment=Embodiment(self.robot) if self.robot else None,
@@ -166,6 +159,7 @@ class LeRobotV3:
             extra={"info": without_features(self.info)},
             ref=EpisodeRef(self.format, str(self.path), key),
         )
+        return restored(self.path, found, self.features)
 
     def facts(self) -> Facts:
         """Facts from info.json, the table of episodes, and the footers of the data files."""
@@ -181,7 +175,7 @@ class LeRobotV3:
             declared_rate_hz=self.rate_hz,
             splits=Counter(row.split for row in rows if row.split is not None),
             declarations=tuple(self._declarations(rows, files)),
-            statistics=Later(lambda: statistics_file(self.path)),
+            statistics=Later(lambda: renamed_statistics(statistics_file(self.path), self.features)),
             sizes=sizes,
             total_size=Size(sum(size.bytes for size in sizes.values())),
             extra={"info": without_features(self.info)},
@@ -236,14 +230,7 @@ class LeRobotV3:
             if "episode_index" not in self._parquet.columns(file):
                 raise DamagedData(file, "the table lacks the column episode_index.")
             column = self._parquet.rows(file, 0, self._parquet.count(file), ("episode_index",)).column(0)
-            spec = column_spec(column.type, {})
-            owner = column_array(column, spec, where=f"{file}: episode_index").astype(np.int64)
-            edges = np.flatnonzero(np.diff(owner)) + 1
-            starts = np.concatenate(([0], edges)) if len(owner) else edges
-            runs: dict[int, list[Run]] = {}
-            for first, end in zip(starts.tolist(), [*edges.tolist(), len(owner)], strict=False):
-                runs.setdefault(int(owner[first]), []).append(Run(first, end - 1))
-            self._runs[file] = runs
+            self._runs[file] = runs_of_owners(column, where=f"{file}: episode_index")
         return self._runs[file]
 
     # -- one episode ------------------------------------------------------------------------------
@@ -329,8 +316,8 @@ class LeRobotV3:
         yield Declaration("listings of an episode", len(self._places), len(rows), "meta/episodes")
         yield Declaration("total_frames", self.info.get("total_frames"), found_rows, where)
         yield Declaration("length of all episodes", sum(r.steps or 0 for r in rows), found_rows, "meta/episodes")
-        tasks = self._task_count()
-        if tasks is not None:
+        with suppress(DamagedData):
+            tasks = self._parquet.count(self.path / "meta" / "tasks.parquet")
             yield Declaration("total_tasks", self.info.get("total_tasks"), tasks, where)
         yield from split_declarations(self.info.get("splits"), len(rows), where)
         yield from self._feature_declarations(files)
@@ -348,12 +335,6 @@ class LeRobotV3:
                 absent = sorted(str(v.relative_to(self.path)) if v else "no pointer" for v in videos if not is_there(v))
                 found = "present" if not absent else f"{len(absent)} of {len(videos)} files absent ({absent[0]})"
                 yield Declaration(f"video of {name}", "present", found, INFO)
-
-    def _task_count(self) -> int | None:
-        try:
-            return self._parquet.count(self.path / "meta" / "tasks.parquet")
-        except DamagedData:
-            return None
 
     def _sizes(self, files: Sequence[Path]) -> dict[str, Size]:
         sizes = column_bytes(self._parquet, files, list(self.features))
@@ -377,23 +358,41 @@ class LeRobotV3:
         return statistics_from(nested)
 
 
+def layout(
+    episode: Episode,
+    *,
+    anchor: str | None = None,
+    rate_hz: Fraction | None = None,
+    pictures: str = "auto",
+    codec: str = "libsvtav1",
+    gop: int = 2,
+    crf: int = 30,
+) -> Layout:
+    """Where each stream of an episode goes, and what that costs; the options are those of `write`."""
+    return plan_of(episode, Options(anchor, rate_hz, pictures, codec, gop, crf), measures=True).layout
+
+
 def write(
     path: Path,
     episodes: Iterable[Episode],
     *,
+    anchor: str | None = None,
+    rate_hz: Fraction | None = None,
+    pictures: str = "auto",
     codec: str = "libsvtav1",
     gop: int = 2,
     crf: int = 30,
 ) -> None:
     """Write episodes as a LeRobot v3.0 folder, which appears in one rename when it is complete.
 
-    Every stream that has as many samples as the actions becomes a column, every camera a packed video.
-    The defaults are LeRobot's own encoder settings.
+    `anchor` is the stream whose samples become the rows, `rate_hz` what is declared for them. `pictures`: `auto` copies
+    packets of videos and bytes of pictures, and writes raw pixels as PNG; `image` puts every picture into the table;
+    `video` makes every camera a video. `codec`, `gop` and `crf` are for what must be encoded: LeRobot's own settings.
 
     Raises:
         WriteRefused: the target exists and is not empty, or the episodes do not fit one table.
     """
-    write_dataset(path, episodes, codec=codec, gop=gop, crf=crf)
+    write_dataset(path, episodes, Options(anchor, rate_hz, pictures, codec, gop, crf))
 
 
 def _columns_of(table: Any) -> dict[str, list[Any]]:

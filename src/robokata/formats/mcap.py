@@ -6,14 +6,29 @@ header is the stream's clock where there is one; the others stay beside it.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from robokata.core.source import Source
-from robokata.formats._log import LogSource
-from robokata.formats._log_episode import episode_of, steps_of
+from robokata.core.atomic import appearing
+from robokata.core.episode import Episode
+from robokata.core.errors import WriteRefused
+from robokata.core.layout import Layout
+from robokata.core.source import EpisodeRow, Source
+from robokata.formats._log import Log, LogSource
+from robokata.formats._log_episode import steps_of
+from robokata.formats._mcap_carried import restored_episode, told_row
+from robokata.formats._mcap_episode import layout_of, write_episode
 from robokata.formats._mcap_file import MAGIC, McapFile
 
 LOOKS_FOR = "a *.mcap file, or a folder of them (one episode per file) without metadata.yaml"
+
+LOSES = (
+    "what a stream is for (state, action, sensor): topics have names and types only, the rest is carried beside",
+    "units and conventions (frames of numbers without a header, rotations, gripper polarity): carried beside",
+    "numbers of changing shape, and numbers that ROS has no type for (complex, dates): carried beside",
+    "video codecs other than H.264, H.265, AV1, VP9 and MPEG-4: decoded to raw pictures",
+)
 
 
 def sniff(path: Path) -> float:
@@ -32,14 +47,68 @@ def sniff(path: Path) -> float:
     return 0.0
 
 
+class _Files(LogSource):
+    """Recordings as a dataset; those that Robokata wrote say in their metadata what the episode is."""
+
+    def _row(self, key: str, log: Log, name: str | None) -> EpisodeRow:
+        return told_row(super()._row(key, log, name), log.extra)
+
+
 def read(path: Path) -> Source:
     """Open an MCAP file, or a folder with one recording per file.
 
     Raises:
         DamagedData: a single file that is no MCAP.
     """
-    files = {p.stem: p for p in sorted(path.glob("*.mcap"))} if path.is_dir() else {path.stem: path}
-    source = LogSource(path, format="mcap", files=files, open_log=McapFile, episode_of=episode_of, steps_of=steps_of)
+    files = {p.stem: p for p in sorted(path.glob("*.mcap"), key=_natural)} if path.is_dir() else {path.stem: path}
+    source = _Files(path, format="mcap", files=files, open_log=McapFile, episode_of=restored_episode, steps_of=steps_of)
     if not path.is_dir():
         source.episode_log(path.stem)
     return source
+
+
+def layout(episode: Episode) -> Layout:
+    """Which topic and which message type each stream becomes; every stream keeps its own clock.
+
+    Raises:
+        DamagedData: a stream cannot be read.
+    """
+    return layout_of(episode)
+
+
+def write(path: Path, episodes: Iterable[Episode]) -> None:
+    """Write a folder with one file per episode, or one file where `path` ends in `.mcap`.
+
+    Raises:
+        WriteRefused: the target is occupied, or one file is to hold several episodes, or there are none.
+        DamagedData: an episode cannot be read.
+    """
+    is_file, taken = path.suffix == ".mcap", set[str]()
+    with appearing(path, is_file=is_file) as place:
+        for episode in episodes:
+            if is_file and taken:
+                raise WriteRefused(f"{path}: one MCAP file holds one episode. Name a folder to write several.")
+            name = _file_name(episode.id, taken)
+            taken.add(name.lower())
+            write_episode(place if is_file else place / f"{name}.mcap", episode)
+        if not taken:
+            raise WriteRefused(f"{path}: there are no episodes to write.")
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """Episode 2 comes before episode 10."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+_LONGEST_NAME = 200
+"""Characters of a file's name: file systems hold 255 bytes, and writing needs some beside."""
+
+
+def _file_name(episode_id: str, taken: set[str]) -> str:
+    """The episode's id as a name that every file system takes, and that no other episode has."""
+    legal = re.sub(r"[^\w.,=+@ -]", "_", episode_id, flags=re.ASCII)[:_LONGEST_NAME].strip(" .") or "episode"
+    name, again = legal, 2
+    while name.lower() in taken:
+        name, again = f"{legal}_{again}", again + 1
+    return name

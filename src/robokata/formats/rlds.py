@@ -3,28 +3,50 @@
 RLDS keeps neither times nor a rate: clocks are unknown, and one step counts as one second. Names of features beyond
 RLDS's own flags are each dataset's choice: roles are read from the names. Every distinct text of a language feature is
 an instruction. The split is the shard's. Pictures stay encoded until somebody looks; every record's crc is verified.
+
+Written, an episode's streams become steps: pictures that are JPEG or PNG keep their bytes, others become PNG, float64
+is stored as bytes so that it stays float64, and what steps cannot hold rides in the record, in
+`episode_metadata/robokata`, and comes back. RLDS calls the last step's action void; one that was recorded is kept.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from robokata.core.atomic import appearing
+from robokata.core.carry import native_names, unpack
 from robokata.core.episode import Episode, EpisodeRef, Instruction, Origin, Outcome
-from robokata.core.errors import DamagedData, UnknownName, Unsupported
+from robokata.core.errors import DamagedData, UnknownName, Unsupported, WriteRefused
+from robokata.core.layout import Layout
 from robokata.core.source import EpisodeRow, Facts, Size
+from robokata.core.stream import Kind, Stream
+from robokata.formats._rlds_layout import LUMA_SCALE, Pictures, Plan, plan_episode
+from robokata.formats._rlds_left_out import with_left_out
 from robokata.formats._rlds_record import STEPS, Record, step_features, texts_of, whole
 from robokata.formats._rlds_shards import INFO, SHARD_NAME, ShardFile, declarations, splits_of
 from robokata.formats._rlds_streams import is_language, streams_of
+from robokata.formats._rlds_write import CARRIED, VersionFolder, split_of, title_of
 from robokata.formats._tfds_features import Spec, read_features, read_json
 from robokata.formats._tfrecord import read_record, starts_like_tfrecord
+from robokata.media.images import RawImages
 
 LOOKS_FOR = "a version folder of TFDS: features.json, dataset_info.json and <name>-<split>.tfrecord-00000-of-00001"
+
+LOSES = (
+    "clocks and rates: RLDS counts steps (the original times are carried and come back)",
+    "streams at their own rates: one table of steps (numbers that stand in no step are carried and come back)",
+    "pictures that stand in no step (carried, and come back; depth and float pictures do not)",
+    "video codecs: every picture stands alone (as PNG, every pixel kept)",
+    "units, frames and conventions of numbers, outcome, origin, robot (carried, and come back)",
+    "ragged samples, messages and annotations (carried, and come back)",
+)
 
 _FEATURES = "features.json"
 _KEPT = 2
@@ -105,7 +127,7 @@ class RldsSource:
         record = self._record(key)
         streams, extra = streams_of(record, lambda: self._record(key))
         metadata: dict[str, Any] = {}
-        for name in sorted(name for name in record.features if not name.startswith(STEPS)):
+        for name in sorted(name for name in record.features if not name.startswith((STEPS, CARRIED))):
             group, _, rest = name.partition("/")
             if group == "episode_metadata" and rest:
                 metadata[rest] = whole(record, name)
@@ -118,7 +140,7 @@ class RldsSource:
         absent = [name for name in self.specs or () if name not in here]
         if absent:
             extra["absent_features"] = absent
-        return Episode(
+        found = Episode(
             id=key,
             streams=streams,
             instructions=tuple(_instructions(record)),
@@ -127,6 +149,7 @@ class RldsSource:
             extra=extra,
             ref=EpisodeRef(self.format, str(self.path), key),
         )
+        return _with_what_was_carried(found, record, lambda: self._record(key))
 
     def _outcome(self, metadata: Mapping[str, Any]) -> Outcome:
         success = metadata.get("success")
@@ -192,12 +215,123 @@ class RldsSource:
         for key in self._keys[:3]:
             try:
                 record = self._record(key)
+                carried = _carried(record)
+                names = native_names(carried, where=str(record.file)) if carried is not None else {}
             except (DamagedData, Unsupported):  # the episode's own error is told when it is opened
                 continue
             steps = {name.removeprefix(STEPS): f.size for name, f in record.features.items() if name.startswith(STEPS)}
             scale = total / max(record.size, 1)
-            return {name: Size(round(size * scale), is_estimate=total != record.size) for name, size in steps.items()}
+            return {
+                names.get(name, name): Size(round(size * scale), is_estimate=total != record.size)
+                for name, size in steps.items()
+            }
         return {}
+
+
+def layout(
+    episode: Episode,
+    *,
+    anchor: str | None = None,
+    pictures: str = "png",
+    jpeg_quality: int = 95,
+    name: str | None = None,
+    version: str | None = None,
+    shard_bytes: int = 256_000_000,
+) -> Layout:
+    """Where each stream of an episode goes in RLDS; the options are those of `write`.
+
+    Raises:
+        UnknownName: the episode has no stream called `anchor`.
+        WriteRefused: no stream can be the anchor, or the options ask for what does not exist.
+        DamagedData: the first picture of a camera cannot be read.
+    """
+    return _layout(episode, plan_episode(episode, anchor=anchor, pictures=Pictures(pictures, jpeg_quality)))
+
+
+def write(
+    path: Path,
+    episodes: Iterable[Episode],
+    *,
+    anchor: str | None = None,
+    pictures: str = "png",
+    jpeg_quality: int = 95,
+    name: str | None = None,
+    version: str | None = None,
+    shard_bytes: int = 256_000_000,
+) -> None:
+    """Write a version folder that `tfds.builder_from_directory(path)` opens; it appears in one rename.
+
+    `anchor` is the stream whose samples become steps: by default the first camera, else the action.
+    `pictures` says what raw pictures and video frames become: `png` because nothing is lost by it; `jpeg` is five to
+    ten times smaller and lossy, and its `jpeg_quality` of 95 is what TensorFlow encodes with. JPEG and PNG bytes are
+    copied whatever it says. `name` and `version` are by default the path's, `<name>/<version>` or `<name>` (1.0.0).
+    `shard_bytes` lies between TFDS's own limits of 64 MiB and 1 GiB: enough files to shuffle and to read side by side.
+
+    Raises:
+        WriteRefused: the target is occupied or cannot be written, an episode has other features than the first one or
+            takes more than 2 GiB, or the options ask for what does not exist.
+        UnknownName: an episode has no stream called `anchor`.
+        DamagedData: an episode cannot be read.
+    """
+    title = title_of(path, name=name, version=version)
+    if shard_bytes < 1:
+        raise WriteRefused(f"shard_bytes={shard_bytes}: a shard holds at least one episode; 256000000 is a good size.")
+    wanted = Pictures(pictures, jpeg_quality)
+    with appearing(path) as place, VersionFolder(place, title, pictures=wanted, shard_bytes=shard_bytes) as folder:
+        for episode in episodes:
+            plan = plan_episode(episode, anchor=anchor, pictures=wanted)
+            folder.add(episode, plan, _layout(episode, plan))
+        folder.close()
+
+
+def _layout(episode: Episode, plan: Plan) -> Layout:
+    notes = [
+        f"Steps are the samples of {plan.rows.anchor}. RLDS has no time: clocks, rates, meanings, outcome and origin "
+        f"are carried in {CARRIED} and come back."
+    ]
+    if not plan.is_rlds:
+        notes.append("RLDS calls the action of the last step void; the recorded one is kept there.")
+        if episode.outcome.success is None:
+            notes.append("is_terminal is true at the last step, as demonstrations have it: nobody says how it ended.")
+    split = episode.origin.split
+    if split is not None and split_of(episode) != split:
+        notes.append(f"The split {split!r} is called {split_of(episode)!r}: names of TFDS files hold nothing else.")
+    return Layout(plan.places, tuple(notes))
+
+
+def _with_what_was_carried(found: Episode, record: Record, load: Callable[[], Record]) -> Episode:
+    """The original, where the writer left what steps cannot hold; else the episode as it was found."""
+    carried = _carried(record)
+    if carried is None:
+        return found
+    original = unpack(with_left_out(found, record, load), carried, where=f"{record.file}: {record.where}")
+    return replace(original, streams={name: _checked(stream, record) for name, stream in original.streams.items()})
+
+
+def _carried(record: Record) -> bytes | None:
+    if CARRIED not in record.features:
+        return None
+    if record.features[CARRIED].kind != "bytes" or record.count(CARRIED) != 1:
+        raise record.damaged(f"{CARRIED} holds {record.count(CARRIED)} values, expected one string of bytes.")
+    return record.items(CARRIED).copy(0)
+
+
+def _checked(stream: Stream, record: Record) -> Stream:
+    """A stream that came back: as many times as samples, and raw pictures that lie as tensors are pictures again."""
+    if len(stream.clock) != len(stream):
+        raise record.damaged(f"{stream.name} has {len(stream)} samples, and {len(stream.clock)} times were carried.")
+    if not isinstance(stream.extra, Mapping):
+        raise record.damaged(f"what was carried beside {stream.name} is broken.")
+    if LUMA_SCALE not in stream.extra:
+        if stream.is_picture and not hasattr(type(stream.values), "luma"):
+            raise record.damaged(f"{stream.name} was carried as pictures, and holds none.")
+        return stream
+    scale = stream.extra[LUMA_SCALE]
+    if len(stream.shape) not in (2, 3) or stream.values.dtype.kind not in "fiu" or not isinstance(scale, float):
+        raise record.damaged(f"{stream.name} was carried as pictures, and holds {stream.kind} of {list(stream.shape)}.")
+    extra = {name: value for name, value in stream.extra.items() if name != LUMA_SCALE}
+    pictures = RawImages(stream.values, where=f"{record.file}: {record.where}: {stream.name}", scale=scale)
+    return replace(stream, kind=Kind.IMAGE, values=pictures, extra=extra)
 
 
 def _instructions(record: Record) -> Iterator[Instruction]:

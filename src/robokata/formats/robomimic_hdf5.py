@@ -9,20 +9,33 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Origin, Outcome
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
+from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
 from robokata.formats._hdf5 import Container
 from robokata.formats._hdf5_open import SUFFIXES, file_bytes, has_signature, hdf5_files
+from robokata.formats._hdf5_values import Table
+from robokata.formats._hdf5_write import BLOB, blob_in
 from robokata.formats._robomimic_file import RobomimicFile, count_of, open_file
 from robokata.formats._robomimic_streams import is_stream, robomimic_stream, steps_of
+from robokata.formats._robomimic_write import plan, write_file
+from robokata.formats._row_table import restored
 
 LOOKS_FOR = "an HDF5 file, or a folder of them, with demonstrations in data/demo_0, data/demo_1, ..."
+LOSES = (
+    "real times: rows are one after the other (carried beside)",
+    "streams at other rates, text, messages and lists (carried beside)",
+    "pictures that stand in no row",
+    "the encoded bytes of pictures: pixels lie raw",
+    "all but one instruction per episode (carried beside)",
+)
 
 _DEMO = re.compile(r"demo_\d+")
 _ALOHA_NAME = re.compile(r"episode_\d+\.")
@@ -167,6 +180,8 @@ class RobomimicSource:
         extra: dict[str, Any] = {"group_attributes": listing.group_attributes} if listing.group_attributes else {}
         streams: dict[str, Stream] = {}
         for table in listing.tables:
+            if table.name == BLOB:
+                continue
             if is_stream(table, steps):
                 streams[table.name] = robomimic_stream(box, table, file.rate_hz)
             else:
@@ -176,7 +191,8 @@ class RobomimicSource:
             embodiment = Embodiment(file.robot, cameras=file.cameras, model=model if isinstance(model, str) else None)
         if embodiment is not None and embodiment.model is not None:
             del attributes["model_file"]
-        return Episode(
+        about = {n: v for n, v in file.attributes.items() if n not in ("total", "num_demos")}
+        episode = Episode(
             id=key,
             streams=streams,
             embodiment=embodiment,
@@ -185,9 +201,10 @@ class RobomimicSource:
             origin=Origin(split=file.split(place.name)),
             declared_rate_hz=file.rate_hz,
             declared_steps=declared,
-            extra={**extra, **attributes},
+            extra={**extra, **attributes, **({"data": about} if about else {})},
             ref=EpisodeRef(self.format, str(self.path), key),
         )
+        return _original(episode, box, listing.tables)
 
     def _row(self, key: str, place: _Place) -> tuple[EpisodeRow, Declaration | None]:
         if place.demo is None:
@@ -252,3 +269,34 @@ def _outcome(attributes: Mapping[str, Any]) -> Outcome:
     if isinstance(success, bool) or success in (0, 1):
         return Outcome(bool(success), reason="attribute success")
     return Outcome()
+
+
+def _original(found: Episode, box: Container, tables: Sequence[Table]) -> Episode:
+    """What our writer put there, where it was our writer."""
+    blob = blob_in(box, tables)
+    return found if blob is None else restored(found, blob.data, where=blob.where)
+
+
+def layout(episode: Episode, *, anchor: str | None = None, rate_hz: Fraction | None = None) -> Layout:
+    """Where the streams of an episode go; `anchor` is the stream whose samples become rows (else the first camera).
+
+    Raises:
+        UnknownName: the episode has no stream called `anchor`.
+        WriteRefused: nothing in it can be rows.
+    """
+    return plan(episode, anchor=anchor).layout
+
+
+def write(
+    path: Path, episodes: Iterable[Episode], *, anchor: str | None = None, rate_hz: Fraction | None = None
+) -> None:
+    """Write one HDF5 file (a folder that holds it, where the path has no HDF5 ending).
+
+    `rate_hz` is declared as `control_freq`: by default what the source declares, or its measured rate.
+
+    Raises:
+        UnknownName: an episode has no stream called `anchor`.
+        WriteRefused: the target exists or cannot be written, or an episode does not fit.
+        DamagedData: an episode cannot be read.
+    """
+    write_file(path, episodes, anchor=anchor, rate_hz=rate_hz)

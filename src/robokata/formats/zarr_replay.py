@@ -11,7 +11,7 @@ frames stay unknown. Pictures are rows of (H, W, 1|3|4); colour order is not dec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,27 @@ from numpy.typing import NDArray
 from robokata.core.clock import Clock, grid_clock
 from robokata.core.episode import Episode, EpisodeRef
 from robokata.core.errors import DamagedData, RobokataError, TooLarge, UnknownName
+from robokata.core.layout import Layout as StreamLayout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import UNKNOWN_MEANING, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import LazyValues, Values
+from robokata.formats._row_table import restored
 from robokata.formats._zarr import ChunkCache, Rows, ZarrArray
+from robokata.formats._zarr_carried import carried_bytes
 from robokata.formats._zarr_index import ENDS, MAX_EPISODES, chunk_declaration, read_ends, size_of
 from robokata.formats._zarr_layout import arrays_below, attributes
 from robokata.formats._zarr_store import Store, open_store, peek_zip
 from robokata.formats._zarr_streams import clock_reading, is_picture, pictures_of, refused_stream, role_of, text_of
+from robokata.formats._zarr_write import BLOB_GROUP, Flavour, Options, PictureCodec, plan, write_store
 
 LOOKS_FOR = "a Zarr folder or .zarr.zip with meta/episode_ends and data/* (Diffusion Policy, UMI)"
+LOSES = (
+    "times and rate: rows are one after the other (carried beside)",
+    "streams at other rates, language, text and messages (carried beside)",
+    "pictures that stand in no row",
+    "the encoded bytes of pictures: pixels are packed without loss, or as JPEG XL",
+    "episodes with different streams",
+)
 
 _TIMES = "data/timestamp"
 MAX_STEPS = 10**7
@@ -153,13 +164,18 @@ class ReplayBuffer:
             for name, values in self._meta.items()
             if isinstance(values, str) or len(values) == len(self.ends)
         }
-        return Episode(
+        episode = Episode(
             id=key,
             streams={stream.name: stream for stream in sorted(streams, key=lambda s: s.name)},
             declared_steps=end - first,
             extra={**per_episode, "first_row": first, "end_row": end},
             ref=EpisodeRef(self.format, str(self.path), key),
         )
+        if not self.store.children(BLOB_GROUP):
+            return episode
+        where = self.store.place(BLOB_GROUP)
+        blob = carried_bytes(self.store, self._cache, number, episodes=len(self.ends))
+        return restored(episode, blob, where=f"{where}, episode {number}")
 
     def _problem(self, number: int) -> str | None:
         """Why the rows of an episode cannot be trusted, or None."""
@@ -213,7 +229,11 @@ class ReplayBuffer:
         total = Size(sum(s.bytes for s in sizes.values()), any(s.is_estimate for s in sizes.values()))
         version = "3" if "zarr.json" in self.store.children(ENDS) else "2"
         whole = {n: v for n, v in self._meta.items() if isinstance(v, np.ndarray) and len(v) != len(self.ends)}
-        beside = [n for n in self.store.children("") if n not in ("data", "meta") and not n.startswith((".", "zarr.j"))]
+        beside = [
+            n
+            for n in self.store.children("")
+            if n not in ("data", "meta", BLOB_GROUP) and not n.startswith((".", "zarr.j"))
+        ]
         return Facts(
             format=self.format,
             version=version,
@@ -248,3 +268,43 @@ class ReplayBuffer:
         for name, values in self._meta.items():
             if isinstance(values, str) and name not in self.refused:
                 yield Declaration(f"values of {name}", "readable", "damaged", name, values)
+
+
+def layout(
+    episode: Episode,
+    *,
+    anchor: str | None = None,
+    flavour: Flavour = "diffusion_policy",
+    picture_codec: PictureCodec | None = None,
+    jpegxl_level: int | None = None,
+) -> StreamLayout:
+    """Where the streams of an episode go; the options are those of `write`.
+
+    Raises:
+        UnknownName: the episode has no stream called `anchor`.
+        WriteRefused: an option that does not exist, or nothing in the episode can be rows, or UMI's streams are absent.
+    """
+    return plan(episode, Options(anchor, flavour, picture_codec, jpegxl_level)).layout
+
+
+def write(
+    path: Path,
+    episodes: Iterable[Episode],
+    *,
+    anchor: str | None = None,
+    flavour: Flavour = "diffusion_policy",
+    picture_codec: PictureCodec | None = None,
+    jpegxl_level: int | None = None,
+) -> None:
+    """Write a Zarr version 2 folder, or a zip of one where the path ends in `.zip` (UMI's `dataset.zarr.zip`).
+
+    `anchor` is the stream whose samples become rows (else the first camera). `flavour="umi"` asks for the names that
+    UMI's training reads; nothing is renamed to them. Pictures are packed by Blosc, for UMI by JPEG XL, both without
+    loss; `jpegxl_level` 0..100 packs them smaller and with loss (UMI's generator uses 99).
+
+    Raises:
+        UnknownName: an episode has no stream called `anchor`.
+        WriteRefused: the target exists or cannot be written, or an episode does not fit the first one.
+        DamagedData: an episode cannot be read.
+    """
+    write_store(path, episodes, Options(anchor, flavour, picture_codec, jpegxl_level))

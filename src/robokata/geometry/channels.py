@@ -22,6 +22,12 @@ _ORIENTATION = re.compile(
 _POSE = re.compile(r"cartesian|euler|orient|pose|(?:^|[._/ ])(?:eef?|tcp|tool)(?:$|[._/ ])", re.I)
 _JOINT = re.compile(r"joint|wrist|elbow|shoulder|arm|waist|hip|knee|ankle|neck|torso", re.I)
 
+_WITHOUT_INERTIA = re.compile(
+    r"force|torque|wrench|effort|tactile|pressure|current|voltage|accel|(?:^|[._/ ])(?:ft|imu|load|f[xyz])(?:$|[._/ ])"
+    r"|(?:^|[._/ ])(?:q?vel|velocit(?:y|ies)|joint_vel|speed)(?:$|[._/ ])",
+    re.I,
+)
+
 
 def is_gripper(stream: Stream, channel: int) -> bool:
     """True where the name of a channel, or of its stream, says that it opens and closes something."""
@@ -34,6 +40,11 @@ def is_orientation(stream: Stream, channel: int) -> bool:
     if name.isdigit():
         return bool(_POSE.search(stream.name))
     return bool(_ORIENTATION.search(name)) and not _JOINT.search(name)
+
+
+def may_jump(stream: Stream, channel: int) -> bool:
+    """True where the names say force, current, acceleration or speed: a contact changes these in one sample."""
+    return bool(_WITHOUT_INERTIA.search(stream.channel_name(channel)) or _WITHOUT_INERTIA.search(stream.name))
 
 
 def has_few_values(column: NDArray[Any], *, at_most: int = 12) -> bool:

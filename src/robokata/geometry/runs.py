@@ -63,6 +63,13 @@ def span_of(episode: Episode, clock: Clock, first: int, last: int) -> Span:
     return Span(start_s, end_s, end_s - start_s, "s", f"{end_s - start_s:.2f} s from {start_s:.2f} s on")
 
 
+def moment_of(episode: Episode, clock: Clock, sample: int) -> str:
+    """When a sample was taken, for a message: `2.00 s`, or `sample 100` where the format keeps no times."""
+    if clock.quality is ClockQuality.UNKNOWN:
+        return f"sample {sample}"
+    return f"{episode.seconds(int(clock.times_ns[sample])):.2f} s"
+
+
 def robust_spread(values: NDArray[Any], *, axis: int = 0) -> NDArray[np.float64]:
     """Standard deviation as the median absolute deviation sees it: 1.4826 * MAD (normal distribution)."""
     centre = np.median(values, axis=axis, keepdims=True)

@@ -110,7 +110,10 @@ def _decode_with_av(codec: str, data: bytes, wanted: str, where: str) -> NDArray
     av = require("av", extra="video")
     try:
         context = av.CodecContext.create(codec, "r")
-        frames = [*context.decode(av.Packet(data)), *context.decode(None)]
+        # Made by size: decoders read a few bytes on, and only such a packet has zeros there.
+        packet = av.Packet(len(data))
+        packet.update(data)
+        frames = [*context.decode(packet), *context.decode(None)]
         return np.asarray(frames[0].to_ndarray(format=wanted))
     except (av.error.FFmpegError, ValueError, IndexError) as error:
         raise DamagedData(where, f"the picture cannot be decoded: {error}.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from fractions import Fraction
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,12 @@ MAX_PIXELS = 8192 * 8192
 """Largest picture that is decoded: twice an 8K frame. A header that claims more is damaged or hostile."""
 MAX_FRAMES = 20_000_000
 """Most packets that one file may index: 7 days at 30 Hz."""
+OPENING = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts",
+    "protocol_whitelist": "file",
+}
+"""Containers of video that FFmpeg may take a file for. It goes by content: a text file called x.mp4 could be a playlist
+that makes it open other files, or other machines' files."""
 _INDEX_KIND = "video-packets-2"
 
 
@@ -89,6 +95,9 @@ def keyed_index(path: Path) -> tuple[FileKey, PacketIndex]:
         raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.") from None
     if S_ISDIR(stat.st_mode):
         raise MediaMissing(path, "a folder, where a video file is expected.", next_move="Restore it from the original.")
+    if not S_ISREG(stat.st_mode):
+        # A pipe would be waited on for ever.
+        raise DamagedData(path, "a device or a pipe, where a video file is expected.", next_move="Restore the file.")
     key = (str(path), stat.st_size, stat.st_mtime_ns)
     known = _index_memory.get(key)
     if known is None:
@@ -110,7 +119,7 @@ def _scan(path: Path) -> Arrays:
     # Silence: a damaged file is told once, by us, and not by hundreds of lines of the library's own.
     av.logging.set_level(av.logging.PANIC)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=OPENING) as container:
             if not container.streams.video:
                 raise DamagedData(path, "the file holds no video stream.", next_move="Restore it from the original.")
             stream = container.streams.video[0]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from robokata.core.errors import DamagedData, MediaMissing, Unsupported
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, ordinals
-from robokata.media.packet_index import FileKey, PacketIndex, forget_indexes, keyed_index, packet_index
+from robokata.media.packet_index import OPENING, FileKey, PacketIndex, forget_indexes, keyed_index, packet_index
 
 OPEN_DECODERS = 8
 """Decoders kept open per process: the cameras of one bimanual robot. Each holds some tens of megabytes."""
@@ -136,7 +136,7 @@ class _Decoder:
         self._is_closed = False
         av = require("av", extra="video")
         self._errors = av.error.FFmpegError
-        self._container = av.open(str(path))
+        self._container = av.open(str(path), options=OPENING)
         self._stream = self._container.streams.video[0]
         # One thread: H.264 of robot size decodes slower with frame threads, and the engine already runs one
         # process per core.

@@ -48,7 +48,7 @@ def write_sample(
         WriteRefused: the target exists and is not empty.
     """
     started(EPISODES)
-    shelf("formats")["lerobot_v3"].write(path, _episodes(advance), codec="libx264", gop=2, crf=12)
+    shelf("formats")["lerobot_v3"].write(path, _episodes(advance), pictures="video", codec="libx264", gop=2, crf=12)
     _spoil_metadata(path)
     return [
         *(Planted(check, f"episode {number}") for number, check in _PLANTED.items()),

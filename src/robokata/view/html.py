@@ -81,7 +81,9 @@ def _overview(view: Survey) -> str:
         for instruction, count in list(view.instructions.items())[:12]
     )
     more = f"<li>and {len(view.instructions) - 12} more</li>" if len(view.instructions) > 12 else ""
-    instructions = f"<h3>Instructions</h3><ul>{texts}{more}</ul>" if texts else ""
+    is_partial = view.instructions_read_from < view.selected_episodes
+    seen = f" <small>in the {view.instructions_read_from} episodes that were opened</small>" if is_partial else ""
+    instructions = f"<h3>Instructions{seen}</h3><ul>{texts}{more}</ul>" if texts else ""
     wrong = "".join(
         f"<tr><td>{escape(c.subject)}</td><td>{escape(c.declared)}</td><td>{escape(c.found)}</td>"
         f"<td>{escape(c.where)}{': ' + escape(c.hint) if c.hint else ''}</td></tr>"

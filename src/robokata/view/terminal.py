@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType
 
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from robokata.catalogue import Catalogue, CheckCard
 from robokata.checkup import Report
-from robokata.core.shelf import shelf
-from robokata.core.suite import thresholds_of
 from robokata.survey import EpisodeSurvey, StreamSummary, Survey
 from robokata.view import text
 
@@ -133,27 +131,26 @@ def show_report(report: Report) -> None:
     out.print(f"{verdict} (fails on {report.fail_on}): {counted}")
 
 
-def show_catalogue() -> None:
+def show_catalogue(shown: Catalogue) -> None:
     """Print every check with its first line."""
     out = console()
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("check", no_wrap=True)
     table.add_column("finds")
-    for name in shelf("checks").names():
-        table.add_row(name, escape((shelf("checks")[name].__doc__ or "").strip().splitlines()[0]))
+    for card in shown.checks:
+        table.add_row(card.name, escape(card.finds))
     out.print(table)
     out.print("[dim]kata explain CHECK prints the reasons, limits and thresholds of one.[/]")
 
 
-def show_check(name: str, leaf: ModuleType) -> None:
+def show_check(card: CheckCard) -> None:
     """Print a check's own documentation and its thresholds."""
     out = console()
-    out.print(f"[bold]{name}[/]: {escape((leaf.__doc__ or '').strip())}", soft_wrap=True)
-    thresholds = thresholds_of(leaf)
-    if thresholds:
+    out.print(f"[bold]{card.name}[/]: {escape(card.documentation)}", soft_wrap=True)
+    if card.thresholds:
         out.print("\nThresholds (set them in a suite file):")
-        out.print(escape(f"    [checks.{name}]"))
-        for threshold, default in thresholds.items():
+        out.print(escape(f"    [checks.{card.name}]"))
+        for threshold, default in card.thresholds.items():
             shown = str(default).lower() if isinstance(default, bool) else repr(default)
             out.print(f"    {threshold} = {escape(shown)}")
 
@@ -180,7 +177,9 @@ def _show_instructions(out: Console, view: Survey) -> None:
         out.print(f"  {'instructions':<15} [dim]{text.UNKNOWN}[/]")
         return
     total = len(view.instructions)
-    out.print(f"  {'instructions':<15} {total} different")
+    is_partial = view.instructions_read_from < view.selected_episodes
+    seen = f" in the {view.instructions_read_from} episodes that were opened" if is_partial else ""
+    out.print(f"  {'instructions':<15} {total} different{seen}")
     for instruction, count in list(view.instructions.items())[:_SHOWN_TEXTS]:
         out.print(f"  {count:>15}  {escape(repr(instruction))}", soft_wrap=True)
     if total > _SHOWN_TEXTS:

@@ -1,0 +1,53 @@
+"""`kata convert`: from one format to another, with the loss report first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def convert(
+    path: Annotated[Path, typer.Argument(help="The dataset to read.")],
+    out: Annotated[Path, typer.Argument(help="Where to write; must not exist, or be an empty folder.")],
+    to: Annotated[str, typer.Option(help="Format to write: lerobot_v3, rlds, mcap, ...")],
+    where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
+    episode: Annotated[list[str] | None, typer.Option(help="Only this episode; may be given several times.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the writer; --plan lists them.")] = None,
+    format: Annotated[str | None, typer.Option(help="Insist on this source format.")] = None,
+    accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Write although something is lost.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the loss report, and end.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Say what the target cannot hold, then write it: exact, or lossy where you accept the loss."""
+    from robokata import convert as conversion
+    from robokata.cli.choice import keys_from
+    from robokata.cli.console import one_dataset_at, print_json_of
+    from robokata.cli.progress import progress_bar
+    from robokata.core.atomic import refuse_occupied
+    from robokata.view.conversion import parse_options, show_losses, show_receipt
+
+    if not plan:
+        refuse_occupied(out)
+    source = one_dataset_at(path, format)
+    keys = keys_from(source, episode, where)
+    options = parse_options(to, option or [])
+    with progress_bar("measuring what it costs") as bar:
+        bar.started(len(source.keys() if keys is None else keys))
+        report = conversion.plan_conversion(source, to, keys=keys, options=options, advance=bar.advance)
+    if plan and json:
+        print_json_of([report])
+    if not json:
+        show_losses(report)
+    if plan:
+        return
+    with progress_bar(f"writing {out.name}") as bar:
+        bar.started(report.episodes)
+        receipt = conversion.convert(
+            source, out, to, keys=keys, options=options, report=report, accept_loss=accept_loss, advance=bar.advance
+        )
+    if json:
+        print_json_of([receipt])
+    else:
+        show_receipt(receipt)

@@ -1,0 +1,209 @@
+"""From one format to another, exactly or with its price named before anything is written."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import inspect
+import json
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from robokata.core.atomic import refuse_occupied
+from robokata.core.episode import Episode
+from robokata.core.errors import DamagedData, UnknownName, WriteRefused
+from robokata.core.layout import Layout, LossReport, loss_report
+from robokata.core.shelf import shelf
+from robokata.core.source import Source
+from robokata.engine import map_episodes
+
+
+class Stamp(NamedTuple):
+    """State of one file of the source."""
+
+    path: str
+    size: int
+    changed_ns: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What made an output: enough to do it again, and to see that the source is still the same."""
+
+    source: str
+    source_format: str
+    source_state: str
+    """SHA-256 over path, size and time of change of every file of the source."""
+    target: str
+    format: str
+    episodes: int
+    options: Mapping[str, Any]
+    losses: Mapping[str, Any]
+    versions: Mapping[str, str]
+    made_at: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def writable_formats() -> tuple[str, ...]:
+    """Formats that can be written."""
+    return tuple(name for name in shelf("formats").names() if hasattr(shelf("formats")[name], "write"))
+
+
+def options_of(leaf: ModuleType) -> dict[str, inspect.Parameter]:
+    """What a format's writer can be told: the keyword-only arguments of its `write`."""
+    parameters = inspect.signature(leaf.write).parameters
+    return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def plan_conversion(
+    source: Source,
+    format_name: str,
+    *,
+    keys: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> LossReport:
+    """What a conversion would cost, per stream; nothing is written.
+
+    Raises:
+        UnknownName: the format cannot be written, or has no such option.
+        WriteRefused: an episode does not fit the format at all.
+        DamagedData: an episode cannot be read.
+    """
+    leaf, chosen = _writer(format_name), dict(options or {})
+    _refuse_unknown_options(format_name, leaf, chosen)
+    wanted = list(source.keys() if keys is None else keys)
+    layouts = _layouts(source, leaf, wanted, chosen, advance)
+    return loss_report(format_name, layouts, options=_plain_options(chosen))
+
+
+def convert(
+    source: Source,
+    out: Path,
+    format_name: str,
+    *,
+    keys: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    report: LossReport | None = None,
+    accept_loss: bool = False,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> Receipt:
+    """Write the episodes of a source in another format; the target appears in one rename, its receipt beside it.
+
+    Raises:
+        WriteRefused: the target is occupied or cannot be written, or the conversion is lossy and `accept_loss` is not
+            given, or the source changed while it was read.
+        UnknownName: the format cannot be written, or has no such option.
+        DamagedData: an episode cannot be read.
+    """
+    refuse_occupied(out)
+    if Path(source.path).resolve() in (out.resolve(), *out.resolve().parents):
+        raise WriteRefused(f"{out} lies inside the source {source.path}. Choose a target outside of it.")
+    wanted = list(source.keys() if keys is None else keys)
+    report = report or plan_conversion(source, format_name, keys=wanted, options=options)
+    if report.is_lossy and not accept_loss:
+        lost = ", ".join(sorted({loss.stream for loss in report.losses if loss.is_lossy}))
+        raise WriteRefused(
+            f"{format_name} cannot hold all of this: {lost} would not come back. The loss report says what and how "
+            f"much; --accept-loss writes it all the same."
+        )
+    before = _stamps(Path(source.path))
+    chosen = dict(options or {})
+    _writer(format_name).write(out, _counted(source, wanted, before, advance), **chosen)
+    receipt = Receipt(
+        source=str(Path(source.path).resolve()),
+        source_format=source.format,
+        source_state=_digest(before),
+        target=str(out),
+        format=format_name,
+        episodes=len(wanted),
+        options=_plain_options(chosen),
+        losses=report.as_json(),
+        versions=_versions(),
+        made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+    receipt_path(out).write_text(json.dumps(receipt.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
+    return receipt
+
+
+def receipt_path(out: Path) -> Path:
+    """Where the receipt of an output lies: beside it."""
+    return out.with_name(f"{out.name}.receipt.json")
+
+
+def _layouts(
+    source: Source,
+    leaf: ModuleType,
+    keys: Sequence[str],
+    options: Mapping[str, Any],
+    advance: Callable[[int], None],
+) -> Iterator[Layout]:
+    for key, layout, error in map_episodes(
+        source, partial(_layout, leaf.__name__, options), keys=keys, advance=advance
+    ):
+        if layout is None:
+            raise error or DamagedData(source.path, f"episode {key} cannot be read.")
+        yield layout
+
+
+def _layout(module: str, options: Mapping[str, Any], episode: Episode) -> Layout:
+    layout: Layout = shelf("formats")[module.rpartition(".")[2]].layout(episode, **options)
+    return layout
+
+
+def _counted(
+    source: Source, keys: Sequence[str], before: Sequence[Stamp], advance: Callable[[int], None]
+) -> Iterator[Episode]:
+    for key in keys:
+        yield source.episode(key)
+        advance(1)
+    # Asked while the target is still unfinished: a source that changed under the reader must not become a dataset.
+    after = _stamps(Path(source.path))
+    changed = sorted({stamp.path for stamp in set(before) ^ set(after)})
+    if changed:
+        raise WriteRefused(
+            f"{source.path}: changed while it was read ({changed[0]}{', ...' if len(changed) > 1 else ''}). Nothing "
+            f"was written; convert again when it is at rest."
+        )
+
+
+def _writer(format_name: str) -> ModuleType:
+    if format_name not in writable_formats():
+        raise UnknownName("writable format", format_name, writable_formats())
+    return shelf("formats")[format_name]
+
+
+def _refuse_unknown_options(format_name: str, leaf: ModuleType, options: Mapping[str, Any]) -> None:
+    known = options_of(leaf)
+    for name in options:
+        if name not in known:
+            raise UnknownName(f"option of {format_name}", name, known)
+
+
+def _stamps(path: Path) -> list[Stamp]:
+    # A source in memory has no files, and cannot change.
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    return [Stamp(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+
+
+def _digest(stamps: Sequence[Stamp]) -> str:
+    return hashlib.sha256("\n".join(f"{s.path}|{s.size}|{s.changed_ns}" for s in stamps).encode()).hexdigest()
+
+
+def _plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Fraction) else value for name, value in options.items()}
+
+
+def _versions() -> dict[str, str]:
+    from robokata import __version__
+
+    return {"robokata": __version__, "python": platform.python_version()}

@@ -1,0 +1,101 @@
+"""A folder or file that is either absent or complete: written beside its place, moved there in one rename."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robokata.core.errors import WriteRefused
+
+_UNFINISHED = ".unfinished-"
+
+
+@contextmanager
+def appearing(path: Path, *, is_file: bool = False) -> Iterator[Path]:
+    """Give a place to write to; on leaving without an error it becomes `path`, in one rename.
+
+    Killed at any moment, `path` is absent (or what it was) and only a hidden `.NAME.unfinished-PID` is left, which the
+    next write to the same target removes once that process is gone.
+
+    Raises:
+        WriteRefused: the target is there and no empty folder, or cannot be written, or the disk is full.
+    """
+    refuse_occupied(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    unfinished = path.parent / f".{path.name}{_UNFINISHED}{os.getpid()}"
+    try:
+        if not is_file:
+            unfinished.mkdir()
+        yield unfinished
+        _sync(unfinished)
+        if path.is_dir():
+            path.rmdir()
+        os.replace(unfinished, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise WriteRefused(
+                f"{path}: {error.strerror}. Nothing was left there; make room or choose another disk."
+            ) from None
+        raise
+    finally:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            unfinished.unlink(missing_ok=True)
+
+
+def refuse_occupied(path: Path) -> None:
+    """Refuse a target before the work starts.
+
+    Raises:
+        WriteRefused: it exists and is not an empty folder, or nothing can be written beside it.
+    """
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        raise WriteRefused(f"{path} exists and is not empty. Choose another target; nothing is ever overwritten.")
+    parent = next(folder for folder in (path.parent, *path.parent.parents) if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise WriteRefused(f"{path}: the folder {parent} cannot be written. Choose another target.")
+
+
+_DISK_FULL = (28, 122)
+"""ENOSPC and EDQUOT: no space on the device, quota used up."""
+
+
+def _remove_leftovers(path: Path) -> None:
+    pattern = re.compile(re.escape(f".{path.name}{_UNFINISHED}") + r"(\d+)")
+    for child in path.parent.iterdir():
+        match = pattern.fullmatch(child.name)
+        if match and not _is_alive(int(match.group(1))):
+            shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sync(place: Path) -> None:
+    """Files reach the disk before the rename does: else a power cut leaves a name without its bytes."""
+    for file in [place] if place.is_file() else sorted(place.rglob("*")):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

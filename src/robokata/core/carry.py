@@ -1,0 +1,302 @@
+"""What a target format has no place for, packed into bytes that its extension place can hold.
+
+One NumPy archive per episode: `episode.json` says what the episode and each stream was, and arrays hold native
+clocks, values that stand in no row, and texts and messages. A reader that finds it gives the original back:
+same names, same clocks to the nanosecond, same numbers to the bit.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from fractions import Fraction
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import Clock, ClockQuality, Reading
+from robokata.core.episode import Annotation, Embodiment, Episode, Instruction, Joint, Origin, Outcome
+from robokata.core.errors import DamagedData, TooLarge
+from robokata.core.layout import Layout, Place
+from robokata.core.picked import PickedPictures, PickedValues
+from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
+from robokata.core.values import ArrayValues, Pictures, Values
+
+VERSION = 1
+MAX_BYTES = 2 * 2**30
+"""Largest archive that is unpacked: a day of 1 kHz force of 6 channels in float32 is 2 GB."""
+_MEANINGS = ("unit", "frame", "rotation", "reference", "gripper", "normalisation")
+
+
+def pack(episode: Episode, layout: Layout) -> bytes:
+    """The part of an episode that its layout does not put into the target's own places."""
+    arrays: dict[str, NDArray[Any]] = {}
+    clocks: dict[int, str] = {}
+    streams = [_pack_stream(stream, layout.of(stream.name), arrays, clocks) for stream in episode.streams.values()]
+    header = {
+        "version": VERSION,
+        "id": episode.id,
+        "embodiment": asdict(episode.embodiment) if episode.embodiment else None,
+        "instructions": [asdict(instruction) for instruction in episode.instructions],
+        "annotations": [asdict(annotation) for annotation in episode.annotations],
+        "outcome": asdict(episode.outcome),
+        "origin": asdict(episode.origin),
+        "declared_rate_hz": _fraction_text(episode.declared_rate_hz),
+        "declared_steps": episode.declared_steps,
+        "extra": _plain(episode.extra, "extra", arrays),
+        "streams": streams,
+    }
+    arrays["episode.json"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for allow_pickle
+    return out.getvalue()
+
+
+def unpack(found: Episode, data: bytes, *, where: str) -> Episode:
+    """The original of an episode that was read from a target's own places, and what was carried beside.
+
+    Raises:
+        DamagedData: the archive is broken, or names a stream that the target lacks.
+        TooLarge: it claims to unpack to more than any recording has.
+    """
+    arrays = _load(data, where)
+    try:
+        header = json.loads(arrays["episode.json"].tobytes())
+        clocks: dict[str, Clock] = {}
+        streams = [_unpack_stream(entry, found, arrays, clocks) for entry in header["streams"]]
+        embodiment = header["embodiment"]
+        return replace(
+            found,
+            id=found.id,
+            streams={stream.name: stream for stream in streams if stream is not None},
+            embodiment=None if embodiment is None else _embodiment(embodiment),
+            instructions=tuple(Instruction(**entry) for entry in header["instructions"]),
+            annotations=tuple(Annotation(**entry) for entry in header["annotations"]),
+            outcome=Outcome(**header["outcome"]),
+            origin=Origin(**{**header["origin"], "made_from": tuple(header["origin"]["made_from"])}),
+            declared_rate_hz=_fraction(header["declared_rate_hz"]),
+            declared_steps=header["declared_steps"],
+            extra=_restored(header["extra"], arrays),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DamagedData(where, f"what was carried beside the episode is broken: {error!r}.") from None
+
+
+def native_names(data: bytes, *, where: str) -> dict[str, str]:
+    """Name in the target -> stream that it holds, of the streams that are read back from the target's own places.
+
+    Raises:
+        DamagedData: the archive is broken.
+        TooLarge: it claims to unpack to more than any recording has.
+    """
+    try:
+        streams = json.loads(_load(data, where)["episode.json"].tobytes())["streams"]
+        return {entry["target"]: str(entry["name"]) for entry in streams if entry["target"] is not None}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedData(where, f"what was carried beside the episode is broken: {error!r}.") from None
+
+
+def _pack_stream(
+    stream: Stream, place: Place, arrays: dict[str, NDArray[Any]], clocks: dict[int, str]
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": stream.name,
+        "kind": stream.kind.value,
+        "role": stream.role.value,
+        "channels": list(stream.channels) if stream.channels else None,
+        "meaning": {
+            name: asdict(getattr(stream.meaning, name))
+            for name in _MEANINGS
+            if getattr(stream.meaning, name) is not None
+        },
+        "encoding": stream.encoding,
+        "extra": _plain(stream.extra, f"extra {stream.name}", arrays),
+        "clock": _pack_clock(stream.clock, arrays, clocks),
+        "other_clocks": {name: _pack_clock(clock, arrays, clocks) for name, clock in stream.other_clocks.items()},
+        "target": place.target if place.is_native else None,
+        "way": place.way.value,
+        "is_counter": stream.role is Role.BOOKKEEPING and place.target is None,
+    }
+    if place.is_native and place.target is not None:
+        if place.appears_at is not None:
+            entry["appears_at"] = _put(arrays, place.appears_at)
+    elif stream.kind in (Kind.TEXT, Kind.MESSAGE, Kind.RAGGED):
+        entry["cells"] = _pack_cells(stream.values, arrays)
+    elif not stream.is_picture:
+        entry["values"] = _put(arrays, np.asarray(stream.values[:]))
+    return entry
+
+
+def _pack_clock(clock: Clock, arrays: dict[str, NDArray[Any]], clocks: dict[int, str]) -> dict[str, Any]:
+    if id(clock) not in clocks:
+        clocks[id(clock)] = _put(arrays, clock.times_ns)
+    return {
+        "times": clocks[id(clock)],
+        "quality": clock.quality.value,
+        "declared_rate_hz": _fraction_text(clock.declared_rate_hz),
+    }
+
+
+def _pack_cells(values: Values, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Cells of any length as one run of bytes and their ends; ragged arrays keep dtype and shape."""
+    cells = [values[index] for index in range(len(values))]
+    plain = [cell.item() if isinstance(cell, np.ndarray) and cell.dtype == object else cell for cell in cells]
+    kinds = ["text" if isinstance(c, str) else "bytes" if isinstance(c, bytes) else "array" for c in plain]
+    blobs = [
+        c.encode() if isinstance(c, str) else c if isinstance(c, bytes) else np.ascontiguousarray(c).tobytes()
+        for c in plain
+    ]
+    shapes = [[str(c.dtype), list(c.shape)] if isinstance(c, np.ndarray) else None for c in plain]
+    return {
+        "bytes": _put(arrays, np.frombuffer(b"".join(blobs), np.uint8)),
+        "ends": _put(arrays, np.cumsum([len(blob) for blob in blobs], dtype=np.int64)),
+        "kinds": kinds,
+        "shapes": shapes,
+    }
+
+
+def _unpack_stream(
+    entry: Mapping[str, Any], found: Episode, arrays: Mapping[str, NDArray[Any]], clocks: dict[str, Clock]
+) -> Stream | None:
+    made_anew = found.streams.get(entry["name"])
+    if entry["is_counter"] and made_anew is not None:
+        # Counters are the target's own: those of the dataset it came from would contradict its index.
+        return made_anew
+    values = _unpack_values(entry, found, arrays)
+    if values is None:
+        return None
+    if not isinstance(entry["name"], str):
+        raise TypeError(f"a stream is called {entry['name']!r}")
+    return Stream(
+        name=entry["name"],
+        kind=_kind_now(entry, found),
+        role=Role(entry["role"]),
+        clock=_unpack_clock(entry["clock"], arrays, clocks),
+        values=values,
+        channels=tuple(entry["channels"]) if entry["channels"] else None,
+        meaning=Meaning(**{name: _fact(fact) for name, fact in entry["meaning"].items()}),
+        encoding=found.streams[entry["target"]].encoding if entry["target"] else entry["encoding"],
+        other_clocks={name: _unpack_clock(clock, arrays, clocks) for name, clock in entry["other_clocks"].items()},
+        extra=_restored(entry["extra"], arrays),
+    )
+
+
+def _kind_now(entry: Mapping[str, Any], found: Episode) -> Kind:
+    """What a stream is now: a raw picture that went into a video comes back as a video, and numbers stay numbers."""
+    kind, pictures = Kind(entry["kind"]), (Kind.VIDEO, Kind.IMAGE)
+    now = found.streams[entry["target"]].kind if entry["target"] else kind
+    # Depth without a channel axis reads as numbers, and a matrix of bytes as a picture, until the original is known.
+    return now if kind in pictures and now in pictures else kind
+
+
+def _unpack_values(entry: Mapping[str, Any], found: Episode, arrays: Mapping[str, NDArray[Any]]) -> Values | None:
+    if entry["target"] is not None:
+        native = found.streams[entry["target"]].values
+        picked = arrays[entry["appears_at"]] if "appears_at" in entry else None
+        if picked is None:
+            return native
+        # By the class, not by the protocol: asking the object would open the media behind it.
+        if hasattr(type(native), "luma"):
+            return PickedPictures(cast(Pictures, native), picked)
+        return PickedValues(native, picked)
+    if "values" in entry:
+        if not arrays[entry["values"]].ndim:
+            raise ValueError(f"the values of {entry['name']} are one number")
+        return ArrayValues(arrays[entry["values"]])
+    return _unpack_cells(entry["cells"], arrays) if "cells" in entry else None
+
+
+def _unpack_cells(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Values:
+    blob, ends = arrays[entry["bytes"]].tobytes(), arrays[entry["ends"]].tolist()
+    out = np.empty(len(ends), dtype=object)
+    start = 0
+    for row, (end, kind, shape) in enumerate(zip(ends, entry["kinds"], entry["shapes"], strict=True)):
+        piece, start = blob[start:end], end
+        if kind == "array":
+            dtype = np.dtype(shape[0])
+            if dtype.hasobject:
+                raise ValueError("a cell of Python objects")
+            out[row] = np.frombuffer(piece, dtype).reshape(shape[1])
+        else:
+            out[row] = piece.decode() if kind == "text" else piece
+    return ArrayValues(out)
+
+
+def _unpack_clock(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], clocks: dict[str, Clock]) -> Clock:
+    """Streams that shared a clock share it again."""
+    key = f"{entry['times']} {entry['quality']} {entry['declared_rate_hz']}"
+    if key not in clocks:
+        reading = Reading(arrays[entry["times"]].astype(np.int64, copy=False), ClockQuality(entry["quality"]))
+        rate_hz = _fraction(entry["declared_rate_hz"])
+        clocks[key] = Clock(len(reading.times_ns), lambda: reading, declared_rate_hz=rate_hz)
+    return clocks[key]
+
+
+def _load(data: bytes, where: str) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            claimed = sum(info.file_size for info in archive.infolist())
+        if claimed > MAX_BYTES:
+            raise TooLarge(where, f"what was carried beside the episode claims to unpack to {claimed / 2**30:.1f} GiB.")
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise DamagedData(where, f"what was carried beside the episode cannot be unpacked: {error}.") from None
+
+
+def _put(arrays: dict[str, NDArray[Any]], array: NDArray[Any]) -> str:
+    name = f"array_{len(arrays)}"
+    arrays[name] = array
+    return name
+
+
+def _plain(value: Any, where: str, arrays: dict[str, NDArray[Any]]) -> Any:
+    """A value as JSON, with arrays and bytes moved out; what is neither becomes its text."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return {"__array__": _put(arrays, value)}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist(), where, arrays)
+    if hasattr(type(value), "shape") and hasattr(type(value), "__getitem__") and not isinstance(value, np.generic):
+        # Large fields of the source stay lazy until somebody wants them, and this is somebody.
+        return _plain(np.asarray(value[:]), where, arrays)
+    if isinstance(value, bytes):
+        return {"__bytes__": _put(arrays, np.frombuffer(value, np.uint8))}
+    if isinstance(value, np.generic):
+        return _plain(value.item(), where, arrays)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, where, arrays) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, where, arrays) for item in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def _restored(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"__array__"}:
+            return arrays[value["__array__"]]
+        if set(value) == {"__bytes__"}:
+            return arrays[value["__bytes__"]].tobytes()
+        return {key: _restored(item, arrays) for key, item in value.items()}
+    return [_restored(item, arrays) for item in value] if isinstance(value, list) else value
+
+
+def _fact(entry: Mapping[str, Any]) -> Fact:
+    return Fact(entry["value"], Evidence(entry["evidence"]), entry["score"])
+
+
+def _embodiment(entry: Mapping[str, Any]) -> Embodiment:
+    joints = tuple(Joint(**joint) for joint in entry["joints"])
+    return Embodiment(entry["name"], Evidence(entry["evidence"]), joints, tuple(entry["cameras"]), entry["model"])
+
+
+def _fraction_text(rate_hz: Fraction | None) -> str | None:
+    return None if rate_hz is None else f"{rate_hz.numerator}/{rate_hz.denominator}"
+
+
+def _fraction(text: str | None) -> Fraction | None:
+    return None if text is None else Fraction(text)

@@ -1,0 +1,154 @@
+"""What meta/info.json says of each feature and of the dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from robokata.core.episode import Episode
+from robokata.core.errors import WriteRefused
+from robokata.formats._lerobot import HINT
+from robokata.formats._lerobot_names import MADE
+from robokata.formats._lerobot_plan import Column, Form, Options, Plan, said
+from robokata.media.cuts import places_of
+
+_OWN = (
+    *("codebase_version", "robot_type", "total_episodes", "total_frames", "total_tasks", "total_videos"),
+    *("total_chunks", "chunks_size", "data_files_size_in_mb", "video_files_size_in_mb", "fps", "splits"),
+    *("data_path", "video_path", "features", "storage_format"),
+)
+"""Fields of info.json that follow from what is written; all others of a LeRobot source are kept."""
+_CODEC_OF = {"libsvtav1": "av1", "libaom-av1": "av1", "libx264": "h264", "libx265": "hevc"}
+
+
+def features_of(plan: Plan, options: Options) -> dict[str, dict[str, Any]]:
+    """Every feature of the dataset, in the order of the streams, then what LeRobot makes itself."""
+    features = {column.target: _feature(column, plan, options) for column in plan.columns}
+    for name in MADE:
+        features[name] = {"dtype": "float32" if name == "timestamp" else "int64", "shape": [1], "names": None}
+    return features
+
+
+def _feature(column: Column, plan: Plan, options: Options) -> dict[str, Any]:
+    stream = column.stream
+    hint: dict[str, Any] = {} if column.target == stream.name else {"stream": stream.name}
+    if column.form in (Form.NUMBERS, Form.TEXTS):
+        if not plan.rows.is_whole(stream):
+            hint["is_resampled"] = True
+        if stream.shape == (1,):
+            hint["shape"] = [1]
+        dtype = "string" if column.form is Form.TEXTS else stream.values.dtype.name
+        names = list(stream.channels) if stream.channels else None
+        feature = {"dtype": dtype, "shape": list(stream.shape) or [1], "names": names, **_extra(column)}
+    else:
+        feature = _picture_feature(column, plan, options)
+    return {**feature, **({HINT: hint} if hint else {})}
+
+
+def _picture_feature(column: Column, plan: Plan, options: Options) -> dict[str, Any]:
+    height, width, depth = (*column.stream.shape, 1)[:3]
+    is_image = column.form is Form.IMAGES
+    shape = [height, width, depth if is_image else 3]
+    feature = {"dtype": "image" if is_image else "video", "shape": shape, "names": ["height", "width", "channels"]}
+    extra = _extra(column)
+    if is_image:
+        return {**feature, **{name: value for name, value in extra.items() if name not in ("info", "video_info")}}
+    known = extra.pop("video_info", None) or extra.pop("info", None)
+    info = known if isinstance(known, dict) and column.form is Form.COPIED_VIDEO else {}
+    return {**feature, **extra, "info": {**_video_facts(column, plan.rows.rate_hz, options), **info}}
+
+
+def _video_facts(column: Column, rate_hz: Fraction, options: Options) -> dict[str, Any]:
+    height, width = column.stream.shape[:2]
+    codec, pixel_format = _CODEC_OF.get(options.codec, options.codec), "yuv420p"
+    if column.run is not None and column.form is Form.COPIED_VIDEO:
+        shape = places_of(column.run.video).shape
+        codec, pixel_format = shape.codec, shape.pixel_format
+    return {
+        "video.height": height,
+        "video.width": width,
+        "video.codec": codec,
+        "video.pix_fmt": pixel_format,
+        "video.is_depth_map": False,
+        "video.fps": plain_rate(rate_hz),
+        "video.channels": 3,
+        "has_audio": False,
+    }
+
+
+def _extra(column: Column) -> dict[str, Any]:
+    """What a LeRobot source says of the feature beside its type: kept where the feature keeps its name."""
+    if column.target != column.stream.name:
+        return {}
+    return {name: value for name, value in column.stream.extra.items() if name != "groups" and is_json(value)}
+
+
+def plain_rate(rate_hz: Fraction) -> int | float:
+    """A rate as LeRobot's tools want it: a whole number where it is one."""
+    return int(rate_hz) if rate_hz.denominator == 1 else float(rate_hz)
+
+
+def kept_info(episode: Episode) -> dict[str, Any]:
+    """Fields of a LeRobot source's info.json that do not follow from the data: licence, tools, and whatever else."""
+    info = episode.extra.get("info")
+    if not isinstance(info, Mapping):
+        return {}
+    return {str(name): value for name, value in info.items() if name not in _OWN and is_json(value)}
+
+
+def is_json(value: Any) -> bool:
+    """True where JSON holds a value as it is."""
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False
+
+
+def refuse_misfit(episode: Episode, plan: Plan, first: Plan, version: str) -> None:
+    """Refuse an episode that differs from the first, before anything of it is written.
+
+    Raises:
+        WriteRefused: it has other streams, another rate, or another shape or type.
+    """
+    had, has = {c.target: c for c in first.columns}, {c.target: c for c in plan.columns}
+    missing, added = [name for name in had if name not in has], [name for name in has if name not in had]
+    if missing or added:
+        changed = (
+            f"has no stream {', '.join(had[n].stream.name for n in missing)}, and the first episode had"
+            if missing
+            else f"has the stream {', '.join(has[n].stream.name for n in added)}, and the first episode had not"
+        )
+        raise WriteRefused(
+            f"episode {episode.id} {changed}. LeRobot {version} holds one set of streams per dataset: write the "
+            f"episodes to two datasets."
+        )
+    if plan.rows.rate_hz != first.rows.rate_hz:
+        raise WriteRefused(
+            f"episode {episode.id} has the rate {plan.rows.rate_hz} Hz, and the first {first.rows.rate_hz} Hz. LeRobot "
+            f"{version} holds one rate per dataset: write the episodes to two datasets."
+        )
+    for name, column in has.items():
+        found, expected = _kind_of(column), _kind_of(had[name])
+        if found != expected:
+            raise WriteRefused(
+                f"stream {column.stream.name} of episode {episode.id} holds {found}, and in the first episode "
+                f"{expected}. LeRobot {version} holds one shape and type per dataset."
+            )
+
+
+def _kind_of(column: Column) -> str:
+    kind = "" if column.form in (Form.NUMBERS, Form.TEXTS) else " images" if column.form is Form.IMAGES else " video"
+    return f"{said(column.stream)}{kind}"
+
+
+def split_ranges_of(splits: Sequence[str | None]) -> dict[str, str]:
+    """Splits as LeRobot's ranges of episode numbers, where each split is one stretch; else everything is `train`."""
+    ranges: dict[str, list[int]] = {}
+    for number, name in enumerate(splits):
+        ranges.setdefault(name or "train", []).append(number)
+    whole = all(numbers[-1] - numbers[0] + 1 == len(numbers) for numbers in ranges.values())
+    if not whole:
+        return {"train": f"0:{len(splits)}"}
+    return {name: f"{numbers[0]}:{numbers[-1] + 1}" for name, numbers in ranges.items()}

@@ -1,0 +1,45 @@
+"""What the robot was asked to do, from the columns of task numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import NS_PER_S, Clock
+from robokata.core.episode import Instruction
+from robokata.core.stream import Kind
+from robokata.formats._lerobot import EpisodeRows, column_spec
+
+
+def instructions_of(
+    indices: NDArray[np.int64], texts: Mapping[int, str], *, clock: Clock, source: str
+) -> Iterator[Instruction]:
+    """Texts that a column of task numbers points to, (T,); with spans where the number changes in the episode."""
+    starts = np.flatnonzero(np.diff(indices, prepend=indices[:1] - 1))
+    if len(starts) <= 1:
+        if len(starts) and int(indices[0]) in texts:
+            yield Instruction(texts[int(indices[0])], source=source)
+        return
+    times_s = (clock.times_ns - clock.times_ns.min()) / NS_PER_S
+    for start, end in zip(starts, [*starts[1:], len(indices) - 1], strict=True):
+        text = texts.get(int(indices[start]))
+        if text is not None:
+            yield Instruction(text, float(times_s[start]), float(times_s[end]), source=source)
+
+
+def all_instructions(rows: EpisodeRows, texts: Mapping[int, str], clock: Clock) -> list[Instruction]:
+    """Every text that the columns of task numbers of an episode point to, those of task_index first.
+
+    A GR00T column like annotation.human.validity points to texts as well ("valid"): it is kept with its column as
+    the source, because the file does not say which of its columns are instructions.
+    """
+    found: list[Instruction] = []
+    for name, kind in rows.known.items():
+        is_index = name == "task_index" or name.startswith("annotation.")
+        spec = column_spec(kind, {})
+        if is_index and spec.kind is Kind.TENSOR and spec.dtype.kind in "iu" and rows.count:
+            found += instructions_of(rows.integers(name), texts, clock=clock, source=name)
+    # task_index first: it is what training reads.
+    return sorted(found, key=lambda instruction: instruction.source != "task_index")

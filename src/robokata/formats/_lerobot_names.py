@@ -1,0 +1,72 @@
+"""What streams are called in a LeRobot dataset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from robokata.core.episode import Episode
+from robokata.core.stream import Role, Stream
+from robokata.formats._lerobot import role_of
+
+MADE = ("timestamp", "frame_index", "episode_index", "index", "task_index")
+"""Columns that every LeRobot dataset makes itself."""
+_LONGEST = 120
+"""Characters of a name: cameras become folders, and folders hold 255 bytes."""
+_OPENINGS = {"steps", "observation", "observations", "obs", "images", "image", "data", "action_dict", "states", "state"}
+"""First words of a path that say only what the target's own prefix says again."""
+_PREFIXES = {Role.STATE: "observation.", Role.SENSOR: "observation.", Role.ACTION: "action.", Role.ENDING: "next."}
+
+
+def target_names(episode: Episode, streams: Sequence[Stream]) -> Mapping[str, str]:
+    """Stream -> feature, for the streams that get one; the same for every episode of the same streams.
+
+    A LeRobot name stays. Else the only state becomes `observation.state`, the only action `action`, the only reward
+    `next.reward`; cameras become `observation.images.*`, and the rest the words of their own name behind the prefix of
+    their role.
+    """
+    is_lerobot = episode.ref is not None and episode.ref.format.startswith("lerobot")
+    names = {s.name: s.name for s in streams if _is_legal(s.name) and (is_lerobot or _is_conventional(s))}
+    used = {*names.values(), *MADE}
+    for stream in streams:
+        if stream.name not in names:
+            names[stream.name] = _free(_wanted(stream, streams), used)
+            used.add(names[stream.name])
+    return names
+
+
+def _is_legal(name: str) -> bool:
+    """True for what LeRobot takes and every file system holds."""
+    return name not in (*MADE, "", ".", "..") and bool(re.fullmatch(rf"[\w.+\- ]{{1,{_LONGEST}}}", name, re.ASCII))
+
+
+def _is_conventional(stream: Stream) -> bool:
+    if stream.is_picture:
+        return stream.name.startswith("observation.image")
+    # `actions` and `observation_state` are other formats' words.
+    is_plain = stream.role not in _PREFIXES or stream.name == "action" or stream.name.startswith(_PREFIXES[stream.role])
+    return is_plain and role_of(stream.name, "") is stream.role
+
+
+def _wanted(stream: Stream, streams: Sequence[Stream]) -> str:
+    if stream.is_picture:
+        return f"observation.images.{slug(stream.name)}"
+    alone = {Role.STATE: "observation.state", Role.ACTION: "action", Role.REWARD: "next.reward"}
+    if stream.role in alone and sum(s.role is stream.role and s.is_numeric for s in streams) == 1:
+        return alone[stream.role]
+    return f"{_PREFIXES.get(stream.role, '')}{slug(stream.name)}"
+
+
+def slug(name: str) -> str:
+    """The words of a name, without those that only say where it lies."""
+    words = [word for word in re.split(r"[^0-9A-Za-z]+", name) if word]
+    while len(words) > 1 and words[0].lower() in _OPENINGS:
+        words = words[1:]
+    return "_".join(words)[: _LONGEST - 40] or "stream"
+
+
+def _free(name: str, used: set[str]) -> str:
+    chosen, number = name, 2
+    while chosen in used:
+        chosen, number = f"{name}_{number}", number + 1
+    return chosen

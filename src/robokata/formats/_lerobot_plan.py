@@ -1,0 +1,286 @@
+"""Where each stream of an episode goes in a LeRobot dataset, and what that costs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import Clock, Reading
+from robokata.core.episode import Episode
+from robokata.core.errors import WriteRefused
+from robokata.core.layout import Layout, Place, Way
+from robokata.core.picked import PickedPictures
+from robokata.core.rows import Rows, rows_of
+from robokata.core.stream import Kind, Role, Stream
+from robokata.formats._lerobot_names import MADE, target_names
+from robokata.media.cuts import Cut, Run, cut_of, run_of
+from robokata.media.encode import measured_psnr_db
+
+LOSES: Sequence[str] = (
+    "native clocks: every row gets frame_index / fps (the clocks are carried beside, and come back)",
+    "streams at another rate than the rows (onto the rows; the original is carried, pictures in no row are left out)",
+    "messages, point clouds, and texts on their own clock (carried)",
+    "units, frames and conventions of the numbers, outcome, operator, session, annotations (carried)",
+    "calibration and robot model (carried)",
+    "pictures as video: frames that must be encoded again lose quality",
+)
+_MOST_AXES = 5
+"""LeRobot's features have at most five axes."""
+
+
+class Form(enum.Enum):
+    """How a stream stands in the dataset."""
+
+    NUMBERS = "numbers"
+    TEXTS = "texts"
+    IMAGES = "images"
+    """Each picture as its own bytes in the table."""
+    COPIED_VIDEO = "copied video"
+    ENCODED_VIDEO = "encoded video"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a writer is told; the leaves say what each means."""
+
+    anchor: str | None = None
+    rate_hz: Fraction | None = None
+    pictures: str = "auto"
+    codec: str = "libsvtav1"
+    gop: int = 2
+    crf: int = 30
+
+    def __post_init__(self) -> None:
+        if self.pictures not in ("auto", "image", "video"):
+            raise WriteRefused(f"pictures={self.pictures!r} is none of auto, image, video.")
+
+
+class Column(NamedTuple):
+    """A stream that becomes a feature."""
+
+    stream: Stream
+    target: str
+    form: Form
+    picked: NDArray[np.int64]
+    """Sample of the stream in each row, (R,)."""
+    run: Run | None = None
+    cut: Cut | None = None
+
+
+class Plan(NamedTuple):
+    """Everything that writing an episode goes by."""
+
+    layout: Layout
+    rows: Rows
+    columns: tuple[Column, ...]
+    carried: Episode
+    """The episode with the pictures that the dataset keeps: what is carried beside must fit what stands in rows."""
+
+
+def plan_of(episode: Episode, options: Options, *, measures: bool) -> Plan:
+    """Where each stream goes; `measures` says what encoding costs, which encodes three pictures per camera.
+
+    Raises:
+        WriteRefused: no stream gives the rows, or pictures that no video holds are asked to become one.
+        UnknownName: the episode has no stream called `anchor`.
+        DamagedData: a video that should be copied cannot be read.
+    """
+    rows = rows_of(episode, anchor=options.anchor, rate_hz=options.rate_hz)
+    forms = {name: _form(stream, rows, options) for name, stream in episode.streams.items()}
+    names = target_names(episode, [episode.streams[name] for name, form in forms.items() if form is not None])
+    columns, places = [], []
+    for name, stream in episode.streams.items():
+        form = forms[name]
+        if form is None:
+            places.append(_beside(stream, rows))
+            continue
+        column = Column(stream, names[name], form, rows.picked[name])
+        if form is Form.COPIED_VIDEO:
+            run = run_of(stream.pictures, column.picked)
+            column = column._replace(run=run, cut=None if run is None else cut_of(run))
+        columns.append(column)
+        places.append(_place(column, rows, options, measures))
+    thinned = {place.stream for place in places if place.way is Way.THINNED}
+    kept = {c.stream.name: _thinned(c.stream, np.unique(c.picked)) for c in columns if c.stream.name in thinned}
+    carried = replace(episode, streams={**episode.streams, **kept}) if kept else episode
+    return Plan(Layout(tuple(places), _notes(episode, rows)), rows, tuple(columns), carried)
+
+
+def _thinned(stream: Stream, kept: NDArray[np.int64]) -> Stream:
+    """Some pictures of a stream, on the clock of those pictures."""
+    clocks = {name: _part_of(clock, kept) for name, clock in stream.other_clocks.items()}
+    thinner = stream.with_values(PickedPictures(stream.pictures, kept), clock=_part_of(stream.clock, kept))
+    return replace(thinner, other_clocks=clocks)
+
+
+def _part_of(clock: Clock, kept: NDArray[np.int64]) -> Clock:
+    reading = Reading(clock.times_ns[kept], clock.quality)
+    return Clock(len(kept), lambda: reading, declared_rate_hz=clock.declared_rate_hz)
+
+
+def _form(stream: Stream, rows: Rows, options: Options) -> Form | None:
+    """How a stream becomes a feature; None where it does not."""
+    if stream.role is Role.BOOKKEEPING or not len(stream):
+        return None
+    if stream.is_picture:
+        return _picture_form(stream, rows, options)
+    if stream.kind is Kind.TEXT:
+        return Form.TEXTS if rows.is_whole(stream) else None
+    dtype = stream.values.dtype
+    fits = len(stream.shape) <= _MOST_AXES and all(stream.shape) and dtype.itemsize <= 8
+    return Form.NUMBERS if stream.is_numeric and fits else None
+
+
+def _picture_form(stream: Stream, rows: Rows, options: Options) -> Form | None:
+    if stream.pictures.media().is_absent:
+        return None
+    wants_video = options.pictures == "video" or (options.pictures == "auto" and stream.kind is Kind.VIDEO)
+    if wants_video:
+        run = run_of(stream.pictures, rows.picked[stream.name])
+        if run is not None and cut_of(run) is not None:
+            return Form.COPIED_VIDEO
+        _refuse_unfit_video(stream)
+        return Form.ENCODED_VIDEO
+    if options.pictures == "auto" and not _png_holds(stream) and not _has_own_bytes(stream):
+        return None
+    return Form.IMAGES
+
+
+def _has_own_bytes(stream: Stream) -> bool:
+    return len(stream) > 0 and stream.pictures.encoded(0) is not None
+
+
+def _png_holds(stream: Stream) -> bool:
+    channels = stream.shape[2] if len(stream.shape) == 3 else 1
+    return len(stream.shape) in (2, 3) and channels in (1, 3) and stream.values.dtype.name in ("uint8", "uint16")
+
+
+def _refuse_unfit_video(stream: Stream) -> None:
+    height, width, depth = stream.shape if len(stream.shape) == 3 else (*stream.shape, 0, 0, 0)[:3]
+    if stream.values.dtype != np.uint8 or depth not in (1, 3):
+        raise WriteRefused(
+            f"stream {stream.name} holds {said(stream)} pictures, and LeRobot's videos hold 8-bit colour. Write it "
+            f"with pictures=image."
+        )
+    if height % 2 or width % 2:
+        raise WriteRefused(
+            f"stream {stream.name} is {width} x {height}, and LeRobot's video encoders take even sizes only. Write it "
+            f"with pictures=image."
+        )
+
+
+def said(stream: Stream) -> str:
+    """Type and shape of a stream's samples, in words: `float32[6]`."""
+    return f"{stream.values.dtype.name}{list(stream.shape)}"
+
+
+def _beside(stream: Stream, rows: Rows) -> Place:
+    """The place of a stream that is no feature."""
+    if stream.role is Role.BOOKKEEPING:
+        if stream.name in ("frame_index", "timestamp") and _is_what_lerobot_makes(stream, rows):
+            return Place(stream.name, stream.name, Way.COPIED, "LeRobot makes the same")
+        why = "LeRobot makes its own" if stream.name in MADE else "a counter of the source"
+        return Place(stream.name, None, Way.CARRIED, why, is_native=False)
+    if stream.is_picture:
+        if not len(stream):
+            why = "there are no pictures"
+        else:
+            absent = stream.pictures.media().is_absent
+            why = "its file is absent" if absent else f"{said(stream)} is nothing that LeRobot's pictures hold"
+        return Place(stream.name, None, Way.DROPPED, why, is_native=False)
+    kind = "no samples" if not len(stream) else f"{stream.kind.value} has no place in LeRobot's rows"
+    return Place(stream.name, None, Way.CARRIED, kind, is_native=False)
+
+
+def _is_what_lerobot_makes(stream: Stream, rows: Rows) -> bool:
+    if not stream.is_numeric or not rows.is_whole(stream) or stream.shape not in ((), (1,)):
+        return False
+    made = made_column(stream.name, len(rows), rows.rate_hz)
+    # The same shape too: a scalar comes back as a scalar.
+    return stream.shape == () and stream.values.dtype == made.dtype and bool(np.array_equal(stream.values[:], made))
+
+
+def made_column(name: str, count: int, rate_hz: Fraction) -> NDArray[np.generic]:
+    """A column that follows from the number of rows alone."""
+    if name == "timestamp":
+        return (np.arange(count) / float(rate_hz)).astype(np.float32)
+    return np.arange(count, dtype=np.int64)
+
+
+def _place(column: Column, rows: Rows, options: Options, measures: bool) -> Place:
+    stream, target, form = column.stream, column.target, column.form
+    if form is Form.COPIED_VIDEO:
+        return Place(stream.name, target, *_copied(column, rows))
+    appears_at = None if rows.is_whole(stream) else rows.appears_at(stream)
+    is_complete = rows.is_whole(stream) or appears_at is not None
+    how = "" if rows.is_whole(stream) else _onto_rows(stream, rows)
+    if form is Form.NUMBERS or form is Form.TEXTS:
+        if rows.is_whole(stream):
+            return Place(stream.name, target, Way.COPIED)
+        if is_complete:
+            return Place(stream.name, target, Way.RESAMPLED, how, appears_at=appears_at)
+        return Place(stream.name, target, Way.RESAMPLED, f"{how}; original carried", is_native=False)
+    way, note, psnr_db = _picture_way(column, options, measures)
+    if not is_complete:
+        left_out = len(stream) - len(np.unique(column.picked))
+        appears_at = np.unique(column.picked, return_index=True)[1].astype(np.int64)
+        note = "; ".join(part for part in (how, f"{left_out} of {len(stream)} pictures stand in no row", note) if part)
+        # Thinned or encoded again, both do not come back; being encoded again is told by its PSNR.
+        return Place(stream.name, target, Way.THINNED, note, psnr_db, appears_at=appears_at)
+    if way is Way.COPIED and how:
+        way = Way.RESAMPLED
+    note = "; ".join(part for part in (how, note) if part)
+    return Place(stream.name, target, way, note, psnr_db, appears_at=appears_at)
+
+
+def _copied(column: Column, rows: Rows) -> tuple[Way, str]:
+    assert column.cut is not None, "only what can be cut is copied"
+    codec = f"{column.stream.encoding or 'video'} packets"
+    beside = column.cut.lead + column.cut.tail
+    extra = f", with {beside} frames that decoding needs and nobody is shown" if beside else ""
+    left_out = len(column.stream) - len(column.picked)
+    if left_out > 0 or not rows.is_whole(column.stream):
+        return Way.THINNED, f"{codec} copied{extra}; {left_out} of {len(column.stream)} frames stand in no row"
+    return Way.COPIED, f"{codec} copied{extra}"
+
+
+def _picture_way(column: Column, options: Options, measures: bool) -> tuple[Way, str, float | None]:
+    stream = column.stream
+    if column.form is Form.IMAGES:
+        if _has_own_bytes(stream):
+            return Way.COPIED, "encoded pictures byte by byte, in the table", None
+        return Way.DECODED, "every pixel as PNG, in the table", None
+    note = f"{options.codec}, a key frame every {options.gop} frames, crf {options.crf}"
+    psnr_db = _sampled_psnr_db(column, options) if measures else None
+    return Way.REENCODED, note, psnr_db
+
+
+def _sampled_psnr_db(column: Column, options: Options) -> float | None:
+    # Three frames in a row from the middle: encoders lean on the frame before, as they will in the file.
+    middle = len(column.picked) // 2
+    wanted = np.unique(column.picked[max(0, middle - 1) : middle + 2])
+    pictures = [np.asarray(column.stream.pictures[int(ordinal)]) for ordinal in wanted]
+    return measured_psnr_db(pictures, rate_hz=Fraction(30), codec=options.codec, gop=options.gop, crf=options.crf)
+
+
+def _onto_rows(stream: Stream, rows: Rows) -> str:
+    rate = stream.clock.rate_hz()
+    own = f"{rate:.4g} Hz" if rate else f"{len(stream)} samples"
+    return f"{own} onto {float(rows.rate_hz):.4g} Hz rows, samples up to {1e3 * rows.oldest_s(stream):.3g} ms old"
+
+
+def _notes(episode: Episode, rows: Rows) -> tuple[str, ...]:
+    notes = [f"Rows are the samples of {rows.anchor}; their times become frame_index / {float(rows.rate_hz):.6g}."]
+    if rows.rate_hz.denominator != 1:
+        notes.append(
+            f"The rate {float(rows.rate_hz):.6g} Hz is no whole number: info.json holds it as a fraction, and "
+            f"LeRobot's own tools promise whole numbers only."
+        )
+    notes.append("Native clocks, meaning, outcome and origin are carried in meta/robokata, and come back.")
+    return tuple(notes)

@@ -1,0 +1,223 @@
+"""Which packets of a video show a run of its frames: what must be copied so that nothing is encoded again."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.cache import Arrays, cached_index
+from robokata.core.errors import DamagedData
+from robokata.core.picked import PickedPictures
+from robokata.core.require import require
+from robokata.core.values import Pictures
+from robokata.media.packet_index import packet_index
+from robokata.media.packets import VideoPackets, is_key
+from robokata.media.video import VideoFrames
+
+COPIED_CODECS = ("h264", "hevc", "av1", "vp9", "mpeg4")
+"""Codecs whose packets mean the same in every mp4 file, and that PyAV's and torchcodec's decoders read there."""
+RAW_FORMATS = {"h264": "h264", "hevc": "hevc", "av1": "obu"}
+"""FFmpeg's demuxers of bare packets, by codec: they read the decoder's parameters out of the first key frame."""
+
+
+class Run(NamedTuple):
+    """Frames `first` .. `first + frames - 1` of a video, in the order in which they are shown."""
+
+    video: Path | VideoPackets
+    """A file, or packets that messages hold."""
+    first: int
+    frames: int
+
+
+class Shape(NamedTuple):
+    """What two files must share for the packets of both to stand in one."""
+
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    parameters: bytes
+    """Parameter sets of the decoder (SPS, PPS, sequence header)."""
+
+
+class Cut(NamedTuple):
+    """The packets that show a run of frames, and what else they show."""
+
+    positions: NDArray[np.int64]
+    """Place in the file of each packet, in decoding order, (P,)."""
+    slots: NDArray[np.int64]
+    """Rank of each packet's frame among those of the cut, (P,)."""
+    lead: int
+    """Frames before the first wanted one: it cannot be decoded without them."""
+    tail: int
+    """Frames after the last wanted one that others refer to."""
+
+
+def run_of(pictures: Pictures, picked: NDArray[np.int64]) -> Run | None:
+    """The run of one video that `picked` pictures are, or None where they are no unbroken run of a video."""
+    numbers = picked
+    while isinstance(pictures, PickedPictures):
+        numbers, pictures = pictures.picked[numbers], pictures.values
+    if not len(numbers) or not np.all(np.diff(numbers) == 1):
+        return None
+    if isinstance(pictures, VideoPackets):
+        return Run(pictures, int(numbers[0]), len(numbers))
+    if not isinstance(pictures, VideoFrames):
+        return None
+    return Run(pictures.path, pictures.first + int(numbers[0]), len(numbers))
+
+
+class Places(NamedTuple):
+    """Where the packets of a video lie, and what they are."""
+
+    rows: NDArray[np.int64]
+    """pts, dts, is_key, is_hidden of each packet, (N, 4), in decoding order."""
+    shape: Shape
+    delay: int
+    """Frames by which decoding runs ahead of showing, anywhere in the video."""
+    size_bytes: int
+    can_be_copied: bool
+    """True where the packets mean the same in another mp4 file."""
+
+
+def places_of(video: Path | VideoPackets) -> Places:
+    """The packets of a video, those that its edit list hides included; read once, those of files kept in the cache.
+
+    Raises:
+        MediaMissing: the file does not exist.
+        DamagedData: it is no video.
+    """
+    if isinstance(video, VideoPackets):
+        return _places_of_messages(video)
+    path = video
+    packet_index(path)  # refuses what is absent, damaged or too large
+    stat = path.stat()
+    key = (str(path), stat.st_size, stat.st_mtime_ns)
+    known = _places.get(key)
+    if known is None:
+        arrays = cached_index(path, "video-places-1", lambda: _scan(path))
+        known = _places[key] = _unpack(arrays, stat.st_size)
+        while len(_places) > 64:
+            _places.popitem(last=False)
+    return known
+
+
+_places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
+
+
+def _scan(path: Path) -> Arrays:
+    av = require("av", extra="video")
+    rows, is_uniform = [], True
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            context = stream.codec_context
+            for packet in container.demux(stream):
+                if packet.size:
+                    is_uniform &= packet.pts is not None and not packet.has_sidedata("new_extradata")
+                    pts = packet.pts or 0
+                    dts = pts if packet.dts is None else packet.dts
+                    rows.append((pts, dts, packet.is_keyframe, packet.is_discard))
+            # Only mp4 to mp4: other containers hold H.264 with start codes, and the muxer would rewrite every packet.
+            codec = str(context.codec.canonical_name)
+            can_be_copied = codec in COPIED_CODECS and "mp4" in container.format.name and is_uniform
+            facts = [codec, str(context.width), str(context.height), str(context.pix_fmt), str(int(can_be_copied))]
+            parameters = bytes(context.extradata or b"")
+    except (av.error.FFmpegError, ValueError, OSError, IndexError) as error:
+        raise DamagedData(path, f"its packets cannot be read: {error}.") from None
+    return {
+        "rows": np.asarray(rows, np.int64).reshape(-1, 4),
+        "facts": np.asarray(facts),
+        "parameters": np.frombuffer(parameters, np.uint8),
+    }
+
+
+def _places_of_messages(video: VideoPackets) -> Places:
+    known = _message_places.get(id(video))
+    if known is None or known[0] is not video:
+        known = _message_places[id(video)] = (video, _look_at(video))
+        while len(_message_places) > 8:
+            _message_places.popitem(last=False)
+    return known[1]
+
+
+_message_places: OrderedDict[int, tuple[VideoPackets, Places]] = OrderedDict()
+
+
+def _look_at(video: VideoPackets) -> Places:
+    rows, size, template = np.zeros((len(video), 4), np.int64), 0, b""
+    for number in range(len(video)):
+        data = video.load(number)
+        has_key = is_key(data, video.codec)
+        template = data if has_key and not template else template
+        rows[number] = (0, number, has_key, False)
+        size += len(data)
+    rows[:, 0] = video.ranks
+    if not template or video.codec not in RAW_FORMATS:
+        return Places(rows, Shape(video.codec, 0, 0, "", b""), 0, size, False)
+    with open_bare(template, video) as container:
+        context = container.streams.video[0].codec_context
+        parameters = bytes(context.extradata or b"")
+        shape = Shape(video.codec, context.width, context.height, str(context.pix_fmt), parameters)
+    delay = int(np.max(np.arange(len(rows)) - rows[:, 0], initial=0))
+    return Places(rows, shape, delay, size, bool(shape.width and parameters))
+
+
+def open_bare(packet: bytes, video: VideoPackets) -> Any:
+    """A key frame as an open container: it tells the decoder's parameters.
+
+    Raises:
+        DamagedData: it is none.
+    """
+    av = require("av", extra="video")
+    try:
+        # The demuxer of AV1 wants the temporal delimiter that messages leave out (AV1 specification, 5.6).
+        head = b"\x12\x00" if video.codec == "av1" else b""
+        return av.open(io.BytesIO(head + packet), format=RAW_FORMATS[video.codec])
+    except (av.error.FFmpegError, ValueError) as error:
+        raise DamagedData(video.where, f"its first key frame cannot be read: {error}.") from None
+
+
+def _unpack(arrays: Arrays, size_bytes: int) -> Places:
+    codec, width, height, pixel_format, can_be_copied = (str(fact) for fact in arrays["facts"])
+    shape = Shape(codec, int(width), int(height), pixel_format, arrays["parameters"].tobytes())
+    rows = arrays["rows"]
+    ranks = np.argsort(np.argsort(rows[:, 0], kind="stable"), kind="stable")
+    delay = int(np.max(np.arange(len(rows)) - ranks, initial=0))
+    return Places(rows, shape, delay, size_bytes, can_be_copied == "1")
+
+
+def cut_of(run: Run) -> Cut | None:
+    """The packets that show a run, or None where they cannot be copied or no key frame leads to them.
+
+    Raises:
+        MediaMissing: the file does not exist.
+        DamagedData: it is no video.
+    """
+    places = places_of(run.video)
+    if not places.can_be_copied or not run.frames:
+        return None
+    pts, _, is_key, is_hidden = places.rows.T
+    shown = np.flatnonzero(is_hidden == 0)
+    shown = shown[np.argsort(pts[shown], kind="stable")]
+    wanted = shown[run.first : run.first + run.frames]
+    if len(wanted) < run.frames:
+        return None
+    keys = np.flatnonzero((is_key == 1) & (pts <= pts[wanted[0]]))
+    keys = keys[keys <= wanted.min()]
+    if not len(keys):
+        return None
+    taken = np.arange(keys[-1], wanted.max() + 1)
+    # Frames that stand behind the key frame and are shown before it refer to what lies before the cut.
+    taken = taken[pts[taken] >= pts[keys[-1]]]
+    slots = np.argsort(np.argsort(pts[taken], kind="stable"), kind="stable")
+    lead = int((pts[taken] < pts[wanted[0]]).sum())
+    tail = int((pts[taken] > pts[wanted[-1]]).sum())
+    if len(taken) - lead - tail != run.frames:
+        return None
+    return Cut(taken, slots, lead, tail)

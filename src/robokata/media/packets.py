@@ -1,0 +1,357 @@
+"""Video that lies as one packet per message, and the packets of video files in the form that messages hold.
+
+A message holds what decodes to one picture: Annex B with its parameter sets for H.264 and H.265, the low-overhead
+bitstream with its sequence header for AV1. Which packet is a key frame is read from the bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.errors import DamagedData, Unsupported
+from robokata.core.picked import PickedPictures
+from robokata.core.require import require
+from robokata.core.values import EncodedPicture, Index, Media, Values, ordinals
+from robokata.media.packet_index import MAX_PIXELS, PacketIndex, packet_index
+from robokata.media.video import VideoFrames, luma_grid
+
+_REORDERS = ("h264", "hevc")
+"""Codecs whose packets may come in another order than their pictures. A packet of AV1 or VP9 shows one picture."""
+_MAX_REORDER = 16
+"""Farthest that a picture may be from its packet: the decoded picture buffer of H.264 and H.265 (A.3.1) holds 16."""
+_MAX_DELAY = 64
+"""Packets fed behind the wanted one before it counts as lost: four times the largest picture buffer."""
+_FILTERS = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb", "mpeg4": "dump_extra", "av1": "", "vp9": ""}
+"""What brings a file's packets into the form of a message: codec -> FFmpeg's bitstream filter."""
+_DECODERS = {"av1": "libdav1d"}
+"""Decoders by name where FFmpeg's own of the codec's name is only a shell for hardware."""
+
+
+def is_key(data: bytes, codec: str) -> bool:
+    """True where decoding may start at this packet (Annex B for H.264 and H.265)."""
+    if codec == "h264":
+        # Types 1..5 are slices, 5 is one of an IDR picture (ITU-T H.264, table 7-1).
+        return next((kind == 5 for kind in (b & 0x1F for b in _unit_heads(data)) if 1 <= kind <= 5), False)
+    if codec == "hevc":
+        # Below 32 are slices, 16..23 of random access points (ITU-T H.265, table 7-1).
+        return next((kind >= 16 for kind in ((b >> 1) & 0x3F for b in _unit_heads(data)) if kind < 32), False)
+    if codec == "av1":
+        return any(kind == 1 for kind in _obu_kinds(data))
+    if codec == "vp9":
+        return _is_vp9_key(data)
+    at = data.find(b"\x00\x00\x01\xb6")
+    return 0 <= at < len(data) - 4 and data[at + 4] >> 6 == 0
+
+
+def _unit_heads(data: bytes) -> Iterator[int]:
+    """First byte of every unit between the start codes."""
+    at = data.find(b"\x00\x00\x01")
+    while 0 <= at < len(data) - 3:
+        yield data[at + 3]
+        at = data.find(b"\x00\x00\x01", at + 3)
+
+
+def _obu_kinds(data: bytes) -> Iterator[int]:
+    """Types of the units of an AV1 packet (AV1 specification, 5.3.2); ends where a unit has no length."""
+    at = 0
+    while at < len(data):
+        head = data[at]
+        yield (head >> 3) & 15
+        at += 2 if head & 4 else 1
+        if not head & 2:
+            return
+        size = shift = 0
+        while at < len(data) and shift < 56:
+            byte = data[at]
+            size |= (byte & 127) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 128:
+                break
+        at += size
+
+
+def _is_vp9_key(data: bytes) -> bool:
+    """`show_existing_frame` and `frame_type` of the uncompressed header (VP9 specification, 6.2)."""
+    if not data or data[0] >> 6 != 2:
+        return False
+    profile = (data[0] >> 5 & 1) | (data[0] >> 4 & 1) << 1
+    bits = data[0] << 8 | (data[1] if len(data) > 1 else 255)
+    shift = 11 - (profile == 3)
+    return bits >> shift & 1 == 0 and bits >> (shift - 1) & 1 == 0
+
+
+def padded_packet(av: Any, data: bytes) -> Any:
+    """A packet with zeros behind its bytes: decoders read on (AV_INPUT_BUFFER_PADDING_SIZE), and `Packet(data)` has
+    whatever lies in memory there, so that the same bytes decode to another picture now and then."""
+    packet = av.Packet(len(data))
+    packet.update(data)
+    return packet
+
+
+class VideoPackets:
+    """Pictures whose packets are given one by one: (T, H, W, 3), ordinals in the order in which they are shown.
+
+    `load(i)` gives packet i in decoding order; `stamps()` gives the time of each packet's picture, by which packets
+    of H.264 and H.265 that come in another order than their pictures are told. A class, because decoders have a state.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        load: Callable[[int], bytes],
+        *,
+        codec: str,
+        where: str,
+        stamps: Callable[[], NDArray[np.int64] | None] = lambda: None,
+    ) -> None:
+        self.count, self.load, self.codec, self.where = count, load, codec, where
+        self._stamps = stamps
+        self._context: Any = None
+        self._coming: deque[Any] = deque()
+        self._fed = self._next = 0
+        self._last: tuple[int, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"VideoPackets({self.where}, {self.count} packets of {self.codec})"
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        frame = self._shown(int(self.ranks[self._keys[0]])) if self.count and len(self._keys) else None
+        return (self.count, frame.height, frame.width, 3) if frame is not None else (self.count, 0, 0, 3)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        wanted = ordinals(index, self.count)
+        pictures = [self._shown(int(i)).to_ndarray(format="rgb24") for i in wanted]
+        if isinstance(index, (int, np.integer)):
+            return np.asarray(pictures[0])
+        if not pictures:
+            return np.empty((0, *self.shape[1:]), np.uint8)
+        if len({picture.shape for picture in pictures}) > 1:
+            raise DamagedData(self.where, "the pictures of one stream differ in size.")
+        return np.stack(pictures)
+
+    def encoded(self, index: int) -> EncodedPicture | None:
+        """None: a frame inside a video has no bytes that stand alone."""
+        return None
+
+    def media(self) -> Media:
+        """What lies behind; every message is one picture."""
+        return Media(self.where, self.codec, self.count, self.count)
+
+    def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:
+        """Every picture as a grey grid of at most `points` x `points` samples, one pass, no colour conversion.
+
+        Raises:
+            DamagedData: a picture cannot be decoded.
+        """
+        for rank in range(self.count):
+            yield luma_grid(self._shown(rank), points)
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """Place of each packet's picture in the order in which pictures are shown, (T,)."""
+        plain = np.arange(self.count, dtype=np.int64)
+        stamps = self._stamps() if self.codec in _REORDERS and self.count else None
+        if stamps is None or len(stamps) != self.count or bool(np.all(np.diff(stamps) > 0)):
+            return plain
+        order = np.argsort(stamps, kind="stable")
+        ranks = np.empty_like(plain)
+        ranks[order] = plain
+        is_distinct = bool(np.all(np.diff(stamps[order]) > 0))
+        # A clock that runs backwards must not reorder pictures: only a decoder that says that it reorders may.
+        if is_distinct and int(np.abs(ranks - plain).max()) <= _MAX_REORDER and self._decoder_reorders():
+            return ranks
+        return plain
+
+    @cached_property
+    def positions(self) -> NDArray[np.int64]:
+        """Packet of each picture, (T,): the inverse of `ranks`."""
+        return np.argsort(self.ranks, kind="stable")
+
+    @cached_property
+    def _keys(self) -> NDArray[np.int64]:
+        return np.asarray([i for i in range(self.count) if is_key(self.load(i), self.codec)], np.int64)
+
+    def _decoder_reorders(self) -> bool:
+        if not len(self._keys):
+            return False
+        context, av = self._opened()
+        try:
+            context.decode(padded_packet(av, self.load(int(self._keys[0]))))
+        except (av.error.FFmpegError, ValueError):
+            return False
+        return bool(context.has_b_frames)
+
+    def _opened(self) -> tuple[Any, Any]:
+        av = require("av", extra="video")
+        av.logging.set_level(av.logging.PANIC)
+        try:
+            context = av.CodecContext.create(_DECODERS.get(self.codec, self.codec), "r")
+        except ValueError:
+            raise Unsupported(f"{self.where}: this build of PyAV cannot decode {self.codec!r}.") from None
+        context.thread_count = 1
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        return context, av
+
+    def _shown(self, rank: int) -> Any:
+        if self._last is not None and self._last[0] == rank:
+            return self._last[1]
+        before = int(np.searchsorted(self.ranks[self._keys], rank, side="right"))
+        if not before:
+            raise DamagedData(self.where, f"picture {rank} comes before the first key frame and cannot be decoded.")
+        position = int(self.positions[rank])
+        for start in dict.fromkeys(int(self._keys[i]) for i in (before - 1, max(before - 2, 0), 0)):
+            if self._context is None or not self.ranks[start] <= self._next <= rank:
+                self._context, _ = self._opened()
+                self._coming.clear()
+                self._fed, self._next = start, int(self.ranks[start])
+            found = self._decode_until(rank, position)
+            if found is not None:
+                self._last, self._next = (rank, found), rank + 1
+                return found
+            self._context = None
+        raise DamagedData(self.where, f"picture {rank} cannot be decoded.")
+
+    def _decode_until(self, rank: int, position: int) -> Any | None:
+        while True:
+            while self._coming:
+                frame = self._coming.popleft()
+                if frame.pts is None or frame.pts < rank:
+                    continue
+                if frame.pts > rank:
+                    return None
+                if frame.is_corrupt:
+                    self._context = None
+                    raise DamagedData(self.where, f"picture {rank} is corrupt.")
+                return frame
+            if self._fed > min(self.count, position + _MAX_DELAY):
+                return None
+            self._feed(rank)
+
+    def _feed(self, rank: int) -> None:
+        """The next packet into the decoder; after the last one, the end."""
+        av = require("av", extra="video")
+        packet = None
+        if self._fed < self.count:
+            data = self.load(self._fed)
+            if not data:
+                self._context = None
+                raise DamagedData(self.where, f"packet {self._fed} is empty.")
+            packet = padded_packet(av, data)
+            packet.pts, packet.dts = int(self.ranks[self._fed]), self._fed
+        try:
+            self._coming.extend(self._context.decode(packet))
+        except (av.error.FFmpegError, ValueError) as error:
+            self._context = None
+            raise DamagedData(self.where, f"picture {rank} cannot be decoded: {error}.") from None
+        self._fed += 1
+
+
+class PacketRun(NamedTuple):
+    """The packets that a stream of pictures needs, in the form that messages hold."""
+
+    codec: str
+    ranks: NDArray[np.int64]
+    """(K,) place of each packet's picture among those shown, in decoding order."""
+    picked: NDArray[np.int64]
+    """(T,) which of the K pictures each sample of the stream is."""
+    read: Callable[[], Iterator[bytes]]
+    """The packets, in decoding order."""
+
+
+def packet_run(values: Values) -> PacketRun | None:
+    """The packets behind pictures, None where there are none, or of a codec that messages do not hold.
+
+    A run that starts between two key frames begins with the packets from the key frame before.
+
+    Raises:
+        DamagedData: the video cannot be read, or lacks frames.
+    """
+    if isinstance(values, PickedPictures):
+        behind = packet_run(values.values)
+        return None if behind is None else behind._replace(picked=behind.picked[values.picked])
+    if isinstance(values, VideoPackets):
+        plain = np.arange(len(values), dtype=np.int64)
+        return PacketRun(values.codec, values.ranks, plain, lambda: (values.load(i) for i in range(len(values))))
+    if not isinstance(values, VideoFrames) or not len(values):
+        return None
+    index = packet_index(values.path)
+    return _run_of_file(values.path, index, values.first, len(values)) if index.codec in _FILTERS else None
+
+
+def _run_of_file(path: Path, index: PacketIndex, first: int, count: int) -> PacketRun:
+    if first + count > len(index.pts):
+        raise DamagedData(
+            path,
+            f"frame {first + count - 1} is asked for, and the file holds {len(index.pts)} frames.",
+            next_move="The video is cut short or the index points past its end: restore the file.",
+        )
+    order = np.argsort(index.dts, kind="stable")
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    for key in [int(k) for k in np.flatnonzero(index.is_key[: first + 1])[::-1]] or [0]:
+        head = next(_demuxed(path, index, key), None)
+        # A container may call a picture a key frame that H.264 does not (open groups): then one before is.
+        if head is not None and is_key(head[1], index.codec):
+            break
+    kept = order[position[key] : int(position[first : first + count].max()) + 1]
+    # Pictures shown before the key frame but behind it in the file need the group before, and nobody needs them.
+    kept = kept[kept >= key]
+    shown = np.sort(kept)
+    wanted = {int(index.pts[ordinal]) for ordinal in kept}
+
+    def read() -> Iterator[bytes]:
+        left = set(wanted)
+        for pts, data in _demuxed(path, index, key):
+            if pts in left:
+                left.discard(pts)
+                yield data
+            if not left:
+                return
+        raise DamagedData(path, f"{len(left)} packets that its index lists are not there.")
+
+    picked = np.searchsorted(shown, np.arange(first, first + count))
+    return PacketRun(index.codec, np.searchsorted(shown, kept), picked.astype(np.int64), read)
+
+
+def _demuxed(path: Path, index: PacketIndex, key: int) -> Iterator[tuple[int, bytes]]:
+    """Presentation stamp and bytes of every packet from a key frame on, in decoding order, as messages hold them."""
+    av = require("av", extra="video")
+    bitstream = require("av.bitstream", extra="video")
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            name = _FILTERS[index.codec]
+            change = bitstream.BitStreamFilterContext(name, stream) if name else None
+            head = _sequence_header(stream) if index.codec == "av1" else b""
+            container.seek(int(index.dts[key]), stream=stream, backward=True, any_frame=False)
+            has_begun = False
+            for packet in container.demux(stream):
+                pts = packet.pts if packet.pts is not None else packet.dts
+                has_begun = has_begun or pts == int(index.pts[key])
+                if not has_begun or packet.size == 0 or packet.is_discard:
+                    continue
+                is_head_due = bool(head) and packet.is_keyframe
+                data = b"".join(bytes(p) for p in change.filter(packet)) if change else bytes(packet)
+                yield pts, head + data if is_head_due and not is_key(data, "av1") else data
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise DamagedData(path, f"its packets cannot be read: {error}.") from None
+
+
+def _sequence_header(stream: Any) -> bytes:
+    """The units in the `av1C` box, behind its four bytes of flags."""
+    return bytes(stream.codec_context.extradata or b"")[4:]

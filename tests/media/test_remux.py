@@ -1,0 +1,132 @@
+"""Packets that go from file to file: every frame is the one asked for, and no byte of it changes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from robokata.core.errors import DamagedData
+from robokata.core.picked import PickedPictures
+from robokata.media.cuts import Run, cut_of, places_of, run_of
+from robokata.media.packet_index import packet_index
+from robokata.media.packets import VideoPackets, packet_run
+from robokata.media.remux import PacketSources, PacketWriter
+from robokata.media.video import VideoFrames
+from robokata.testing import Barcode, barcode_video, read_barcode
+
+FRAMES = 40
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made = {}
+    for codec, gop in (("libx264", 2), ("libx264", 12), ("libx264", 250), ("libsvtav1", 8), ("libx265", 10)):
+        file = tmp_path_factory.mktemp("videos") / f"{codec}-{gop}.mp4"
+        barcode_video(file, [Barcode(7, frame) for frame in range(FRAMES)], codec=codec, gop=gop)
+        made[file.stem] = file
+    return made
+
+
+def shown(file: Path) -> list[int]:
+    with av.open(str(file)) as container:
+        return [read_barcode(frame.to_ndarray(format="rgb24")).frame for frame in container.decode(video=0)]
+
+
+def copied(file: Path, runs: list[Run], *, hides: bool, rate_hz: Fraction = Fraction(30)) -> list[int]:
+    sources = PacketSources()
+    writer = PacketWriter(file, sources.of(runs[0].video), rate_hz=rate_hz)
+    starts = []
+    for run in runs:
+        cut = cut_of(run)
+        assert cut is not None
+        starts.append(writer.add(sources.of(run.video), cut, hides=hides))
+    writer.close()
+    sources.close()
+    return starts
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_cut_presents_exactly_the_frames_asked_for(
+    videos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    video = videos[data.draw(st.sampled_from(sorted(videos)))]
+    first = data.draw(st.integers(0, FRAMES - 1))
+    count = data.draw(st.integers(1, FRAMES - first))
+    out = tmp_path_factory.mktemp("cut") / "cut.mp4"
+    assert copied(out, [Run(video, first, count)], hides=True) == [0]
+    assert shown(out) == list(range(first, first + count))
+    index = packet_index(out)
+    assert (len(index.pts), index.frames_declared) == (count, count)
+    frames = VideoFrames(out, count)
+    ordinal = data.draw(st.integers(0, count - 1))
+    assert read_barcode(frames[ordinal]).frame == first + ordinal
+
+
+@pytest.mark.parametrize("name", ["libx264-2", "libx264-12", "libsvtav1-8", "libx265-10"])
+def test_joined_runs_stand_where_they_are_said_to(videos: dict[str, Path], tmp_path: Path, name: str) -> None:
+    runs = [Run(videos[name], first, count) for first, count in ((3, 6), (30, 10), (0, 1), (11, 13))]
+    starts = copied(tmp_path / "out.mp4", runs, hides=False)
+    for start, run in zip(starts, runs, strict=True):
+        frames = VideoFrames(tmp_path / "out.mp4", run.frames, span_s=(start / 30, (start + run.frames) / 30))
+        assert [read_barcode(picture).frame for picture in frames[:]] == list(range(run.first, run.first + run.frames))
+    np.testing.assert_array_equal(np.diff(packet_index(tmp_path / "out.mp4").pts), 512)
+
+
+def test_stamps_are_exact_at_rates_that_are_no_whole_numbers(videos: dict[str, Path], tmp_path: Path) -> None:
+    rate_hz = Fraction(30000, 1001)
+    copied(tmp_path / "out.mp4", [Run(videos["libx264-12"], 5, 20)], hides=True, rate_hz=rate_hz)
+    index = packet_index(tmp_path / "out.mp4")
+    assert [pts * index.time_base for pts in index.pts.tolist()] == [n / rate_hz for n in range(20)]
+    assert shown(tmp_path / "out.mp4") == list(range(5, 25))
+
+
+@pytest.mark.parametrize("name", ["libx264-2", "libx264-12", "libsvtav1-8", "libx265-10"])
+def test_packets_of_messages_become_a_file(videos: dict[str, Path], tmp_path: Path, name: str) -> None:
+    codec = packet_index(videos[name]).codec
+    run = packet_run(VideoFrames(videos[name], FRAMES))
+    assert run is not None
+    packets = list(run.read())
+    order = np.asarray(run.ranks)
+    messages = VideoPackets(len(packets), packets.__getitem__, codec=codec, where="test", stamps=lambda: order)
+    assert run_of(messages, np.arange(3, 20)) == Run(messages, 3, 17)
+    copied(tmp_path / "out.mp4", [Run(messages, 3, 17)], hides=True)
+    assert shown(tmp_path / "out.mp4") == list(range(3, 20))
+    again = packet_run(VideoFrames(tmp_path / "out.mp4", 17))
+    assert again is not None
+    np.testing.assert_array_equal(VideoFrames(tmp_path / "out.mp4", 17)[:], messages[3:20])
+
+
+def test_only_unbroken_runs_are_runs(videos: dict[str, Path]) -> None:
+    frames = VideoFrames(videos["libx264-2"], 30, span_s=(5 / 30, 35 / 30))
+    assert run_of(frames, np.arange(30)) == Run(videos["libx264-2"], 5, 30)
+    picked = PickedPictures(frames, np.arange(4, 20))
+    assert run_of(picked, np.arange(2, 10)) == Run(videos["libx264-2"], 11, 8)
+    assert run_of(frames, np.asarray([0, 0, 1])) is None
+    assert run_of(frames, np.asarray([], dtype=np.int64)) is None
+    assert cut_of(Run(videos["libx264-2"], 35, 6)) is None
+
+
+def test_other_containers_are_not_copied_from(videos: dict[str, Path], tmp_path: Path) -> None:
+    barcode_video(tmp_path / "video.mkv", [Barcode(0, frame) for frame in range(5)])
+    assert not places_of(tmp_path / "video.mkv").can_be_copied
+    assert cut_of(Run(tmp_path / "video.mkv", 0, 5)) is None
+
+
+def test_a_file_that_changes_while_it_is_copied_is_damage(videos: dict[str, Path], tmp_path: Path) -> None:
+    file = tmp_path / "video.mp4"
+    file.write_bytes(videos["libx264-2"].read_bytes())
+    sources = PacketSources()
+    source, cut = sources.of(file), cut_of(Run(file, 10, 5))
+    assert cut is not None
+    source.places.rows[:, 0] += 1  # type: ignore[union-attr]  # what another file would have
+    with pytest.raises(DamagedData) as caught:
+        list(source.packets(cut))
+    assert str(caught.value) == f"{file}: packet 10 cannot be reached."
+    sources.close()
