@@ -14,7 +14,7 @@ from kata_command import Kata
 from robokata.core.shelf import shelf
 
 FINDING = {"check", "level", "message", "episode", "stream", "channel", "start_s", "end_s", "measured", "expected"}
-FINDING |= {"unit", "repair", "is_timed"}
+FINDING |= {"unit", "repair", "is_timed", "twin"}
 
 
 def test_a_sound_dataset_is_code_0(kata: Kata, sound: Path) -> None:

@@ -19,7 +19,7 @@ Narrow = Callable[[int], None]
 @pytest.fixture
 def width(monkeypatch: pytest.MonkeyPatch) -> Narrow:
     def choose(columns: int) -> None:
-        monkeypatch.setattr(terminal, "_console", lambda: terminal._Output(width=columns, highlight=False))
+        monkeypatch.setattr(terminal, "console", lambda: terminal._Output(width=columns, highlight=False))
 
     return choose
 
