@@ -34,8 +34,8 @@ test-all: dev
 	$(BIN)/pytest -n auto
 
 check: dev
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto tests/house tests/golden
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import av
 from benchmarks import datasets
 from benchmarks.timing import Row, child, cpu_seconds, median_of, resident_mb
 from robokata.checkup import check_dataset
+from robokata.convert import convert, plan_conversion
 from robokata.core.shelf import shelf
 from robokata.core.source import Source, open_source
 from robokata.media import video
@@ -83,6 +87,66 @@ def check_memory(folder: Path) -> Iterator[Row]:
     yield Row(what, f"{late - early:+.0f} MB (from {early:.0f} MB)", "flat (< 30 MB)", late - early < 30)
 
 
+def convert_speed(folder: Path) -> Iterator[Row]:
+    """Conversions that re-encode nothing, beside copying the same bytes: what the disk allows."""
+    first = folder / "convert-v3"
+    datasets.with_video(first, episodes=12, duration_s=8.0, height_px=240, width_px=320, codec="libx264")
+    jpeg = folder / "convert-rlds"
+    convert(_fresh(first), jpeg, "rlds", options={"pictures": "jpeg"}, accept_loss=True)
+    log = folder / "convert-mcap"
+    convert(_fresh(first), log, "mcap")
+    second = folder / "convert-v2"
+    convert(_fresh(first), second, "lerobot_v2")
+    for name, source, target, ways in (
+        ("LeRobot v3.0 to v2.1, packets copied", first, "lerobot_v2", {"copied"}),
+        ("LeRobot v2.1 to v3.0, packets copied", second, "lerobot_v3", {"copied"}),
+        ("MCAP with H.264 to LeRobot v3.0, packets copied", log, "lerobot_v3", {"copied"}),
+        ("RLDS to LeRobot v3.0, JPEG kept", jpeg, "lerobot_v3", {"copied"}),
+    ):
+        report = plan_conversion(open_source(source), target)
+        pictures = {loss.way.value for loss in report.losses if "image" in loss.stream}
+        size_mb = sum(file.stat().st_size for file in source.rglob("*") if file.is_file()) / 1e6
+        taken_s = median_of(lambda s=source, t=target: _converted_s(s, folder / "out", t), runs=3)
+        copied_s = median_of(lambda s=source: _copied_s(s, folder / "out"), runs=3)
+        measured = f"{size_mb / taken_s:.0f} MB/s, copying {size_mb / copied_s:.0f} MB/s"
+        yield Row(f"kata convert, {name}", measured, "no re-encoding", pictures == ways)
+
+
+def convert_memory(folder: Path) -> Iterator[Row]:
+    """Peak memory of whole processes that convert 100 and 1,000 episodes with video, plan included."""
+    peaks = []
+    for episodes in (100, 1000):
+        path, out = folder / f"episodes-{episodes}", folder / f"out-{episodes}"
+        datasets.with_video(path, episodes=episodes, duration_s=1.0, height_px=48, width_px=64, codec="libx264")
+        peaks.append(child(*KATA, "convert", str(path), str(out), "--to", "lerobot_v2").peak_mb)
+    grown = peaks[1] - peaks[0]
+    what = "kata convert, LeRobot v3.0 to v2.1, 1,000 episodes beside 100: peak memory"
+    yield Row(what, f"{grown:+.0f} MB (from {peaks[0]:.0f} MB)", "flat (< 30 MB)", grown < 30)
+
+
+def _converted_s(source: Path, out: Path, target: str) -> float:
+    opened = open_source(source)
+    video.forget()
+    began = time.perf_counter()
+    convert(opened, out, target)
+    taken_s = time.perf_counter() - began
+    shutil.rmtree(out)
+    return taken_s
+
+
+def _copied_s(source: Path, out: Path) -> float:
+    """Copy and reach the disk, as a conversion does."""
+    began = time.perf_counter()
+    shutil.copytree(source, out)
+    for file in out.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+    taken_s = time.perf_counter() - began
+    shutil.rmtree(out)
+    return taken_s
+
+
 def _check(path: Path) -> None:
     check_dataset(_fresh(path), workers=1)
 
@@ -110,4 +174,6 @@ ALL: dict[str, Callable[[Path], Iterator[Row]]] = {
     "check_numbers": check_numbers,
     "check_video": check_video,
     "check_memory": check_memory,
+    "convert_speed": convert_speed,
+    "convert_memory": convert_memory,
 }

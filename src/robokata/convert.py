@@ -6,9 +6,10 @@ import datetime
 import hashlib
 import inspect
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, LossReport, loss_report
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
-from robokata.engine import map_episodes
+from robokata.engine import map_episodes, worker_count
 
 
 class Stamp(NamedTuple):
@@ -70,19 +71,23 @@ def plan_conversion(
     *,
     keys: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
+    workers: int | None = None,
     advance: Callable[[int], None] = lambda episodes: None,
 ) -> LossReport:
-    """What a conversion would cost, per stream; nothing is written.
+    """What a conversion would cost, per stream; nothing is written. `workers` None: as many as pay.
 
     Raises:
         UnknownName: the format cannot be written, or has no such option.
-        WriteRefused: an episode does not fit the format at all.
+        WriteRefused: an episode does not fit the format at all, or not beside the others.
         DamagedData: an episode cannot be read.
     """
-    leaf, chosen = _writer(format_name), dict(options or {})
+    leaf, chosen = writer_of(format_name), dict(options or {})
     _refuse_unknown_options(format_name, leaf, chosen)
     wanted = list(source.keys() if keys is None else keys)
-    layouts = _layouts(source, leaf, wanted, chosen, advance)
+    if workers is None:
+        # By their number alone: a plan reads clocks and headers, and what the pictures weigh costs nothing.
+        workers = worker_count(source, len(wanted), size_bytes=None)
+    layouts = _layouts(source, leaf, wanted, chosen, workers, advance)
     return loss_report(format_name, layouts, options=_plain_options(chosen))
 
 
@@ -105,9 +110,7 @@ def convert(
         UnknownName: the format cannot be written, or has no such option.
         DamagedData: an episode cannot be read.
     """
-    refuse_occupied(out)
-    if Path(source.path).resolve() in (out.resolve(), *out.resolve().parents):
-        raise WriteRefused(f"{out} lies inside the source {source.path}. Choose a target outside of it.")
+    refuse_target(source, out)
     wanted = list(source.keys() if keys is None else keys)
     report = report or plan_conversion(source, format_name, keys=wanted, options=options)
     if report.is_lossy and not accept_loss:
@@ -118,7 +121,7 @@ def convert(
         )
     before = _stamps(Path(source.path))
     chosen = dict(options or {})
-    _writer(format_name).write(out, _counted(source, wanted, before, advance), **chosen)
+    writer_of(format_name).write(out, _counted(source, wanted, before, advance), **chosen)
     receipt = Receipt(
         source=str(Path(source.path).resolve()),
         source_format=source.format,
@@ -131,8 +134,30 @@ def convert(
         versions=_versions(),
         made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
-    receipt_path(out).write_text(json.dumps(receipt.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
+    _keep(receipt, receipt_path(out))
     return receipt
+
+
+def refuse_target(source: Source, out: Path) -> None:
+    """Refuse a target before the work starts.
+
+    Raises:
+        WriteRefused: it is occupied, cannot be written, or lies inside the source.
+    """
+    if Path(source.path).resolve() in out.resolve().parents:
+        raise WriteRefused(f"{out} lies inside the source {source.path}. Choose a target outside of it.")
+    refuse_occupied(out)
+
+
+def writer_of(format_name: str) -> ModuleType:
+    """The format's module, which can write.
+
+    Raises:
+        UnknownName: the format cannot be written.
+    """
+    if format_name not in writable_formats():
+        raise UnknownName("writable format", format_name, writable_formats())
+    return shelf("formats")[format_name]
 
 
 def receipt_path(out: Path) -> Path:
@@ -140,24 +165,71 @@ def receipt_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.receipt.json")
 
 
+def _keep(receipt: Receipt, path: Path) -> None:
+    # Beside, then moved: a receipt of an output that is gone is replaced, and a half one is never seen.
+    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
+    try:
+        unfinished.write_text(json.dumps(receipt.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise WriteRefused(
+            f"{path}: {error.strerror}. The dataset {receipt.target} is complete; only its receipt was not written."
+        ) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def _layouts(
     source: Source,
     leaf: ModuleType,
     keys: Sequence[str],
     options: Mapping[str, Any],
+    workers: int,
     advance: Callable[[int], None],
 ) -> Iterator[Layout]:
-    for key, layout, error in map_episodes(
-        source, partial(_layout, leaf.__name__, options), keys=keys, advance=advance
-    ):
-        if layout is None:
+    first: _Planned | None = None
+    function = partial(_planned, leaf.__name__, options)
+    for key, planned, error in map_episodes(source, function, keys=keys, workers=workers, advance=advance):
+        if planned is None:
             raise error or DamagedData(source.path, f"episode {key} cannot be read.")
-        yield layout
+        first = first or planned
+        if getattr(leaf, "IS_ONE_TABLE", False):
+            _refuse_misfit(leaf.__name__.rpartition(".")[2], first, planned)
+        yield planned.layout
 
 
-def _layout(module: str, options: Mapping[str, Any], episode: Episode) -> Layout:
+class _Planned(NamedTuple):
+    """What a worker says of one episode."""
+
+    episode: str
+    layout: Layout
+    shapes: Mapping[str, tuple[int, ...] | None]
+    """Name in the target -> shape of one sample, None for pictures and texts."""
+
+
+def _planned(module: str, options: Mapping[str, Any], episode: Episode) -> _Planned:
     layout: Layout = shelf("formats")[module.rpartition(".")[2]].layout(episode, **options)
-    return layout
+    streams = {target: episode.streams[name] for name, target in layout.names.items()}
+    shapes = {target: stream.shape if stream.is_numeric else None for target, stream in streams.items()}
+    # Which sample stands in which row is for the writer: of 10,000 episodes it would be most of a report.
+    places = tuple(replace(place, appears_at=None) for place in layout.places)
+    return _Planned(episode.id, Layout(places, layout.notes), shapes)
+
+
+def _refuse_misfit(format_name: str, first: _Planned, planned: _Planned) -> None:
+    lacking = [name for name in first.shapes if name not in planned.shapes]
+    added = [name for name in planned.shapes if name not in first.shapes]
+    changed = [name for name, shape in planned.shapes.items() if shape != first.shapes.get(name, shape)]
+    told = [
+        *([f"has no {', '.join(lacking)}"] if lacking else []),
+        *([f"has also {', '.join(added)}"] if added else []),
+        *(f"has {name} of shape {planned.shapes[name]}, not {first.shapes[name]}" for name in changed),
+    ]
+    if told:
+        raise WriteRefused(
+            f"episode {planned.episode} {' and '.join(told)}, beside episode {first.episode}: {format_name} holds one "
+            f"set of streams per dataset. Convert each kind to a dataset of its own (--where, --episode)."
+        )
 
 
 def _counted(
@@ -174,12 +246,6 @@ def _counted(
             f"{source.path}: changed while it was read ({changed[0]}{', ...' if len(changed) > 1 else ''}). Nothing "
             f"was written; convert again when it is at rest."
         )
-
-
-def _writer(format_name: str) -> ModuleType:
-    if format_name not in writable_formats():
-        raise UnknownName("writable format", format_name, writable_formats())
-    return shelf("formats")[format_name]
 
 
 def _refuse_unknown_options(format_name: str, leaf: ModuleType, options: Mapping[str, Any]) -> None:

@@ -120,3 +120,14 @@ def test_a_reading_that_catches_up_after_it_was_stuck_is_left_to_stuck_encoder()
     state = swing()
     state[100:160, 1] = state[100, 1]
     assert findings(joint_teleport, robot(state, names=NAMES)) == []
+
+
+def test_every_jump_of_a_stream_is_named_and_counted() -> None:
+    state = swing()
+    state[198:, 1] += 1.5
+    state[201:, 0] += 1.2
+    state[300:, 1] += 1.0
+    (found,) = findings(joint_teleport, robot(state, names=NAMES))
+    assert found.message.startswith("pan of state jumps at 4.00 s: pan by 1.21")
+    assert found.message.endswith("; 2 more jumps: lift at 3.94 s and lift at 5.98 s")
+    assert found.channel == "pan, lift"

@@ -142,3 +142,11 @@ def test_the_reachy_2_set_declares_the_counts_of_its_original(shared_data: Path)
     assert said[0] == "total_frames: 899 in the data, 14983 in meta/info.json"
     assert said[1].startswith("splits.train: 0:3 in the data, 0:50 in meta/info.json")
     assert len(said) == 2
+
+
+def test_an_array_that_is_refused_is_told_in_words() -> None:
+    refused = Declaration("metadata of data/state", "readable", "refused", "data/state", "x: holds Python objects.")
+    (found,) = judged(declaring(refused))
+    assert isinstance(found, Finding)
+    assert found.message == "metadata of data/state cannot be read: x: holds Python objects."
+    assert found.repair == "restore data/state from the original, or take it out of the dataset"

@@ -49,6 +49,15 @@ def test_events_and_topics_of_few_messages_are_left_out() -> None:
     assert not list(check(episode(stream("state", regular(500, 20)), events, latched, texts)))
 
 
+def test_streams_of_unknown_purpose_that_recur_are_compared() -> None:
+    odd = [stream(name, regular(500, 20), role=Role.UNKNOWN) for name in ("a", "b")]
+    short = stream("short", regular(300, 20), role=Role.UNKNOWN)
+    (finding,) = findings(check(episode(stream("state", regular(500, 20)), *odd, short)))
+    assert finding.message == "short ends 4.00 s before the episode's other streams"
+    (finding,) = findings(check(episode(*odd, stream("state", regular(300, 20)))))
+    assert finding.stream == "state"
+
+
 def test_rows_of_one_rate_are_counted() -> None:
     def pair(count: int) -> list[str]:
         two = episode(stream("state", grid(100, 30)), stream("cam", grid(count, 30), role=Role.CAMERA, kind=Kind.IMAGE))

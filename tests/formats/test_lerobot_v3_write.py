@@ -226,6 +226,15 @@ def test_names_that_lerobot_forbids_are_mapped_and_come_back(tmp_path: Path) -> 
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
 
 
+def test_of_several_states_the_joint_positions_are_what_policies_read() -> None:
+    clock, numbers = grid_clock(5, Fraction(10)), ArrayValues(np.zeros((5, 2)))
+    names = ("observations/effort", "observations/qpos", "observations/qvel")
+    streams = {name: Stream(name, Kind.TENSOR, Role.STATE, clock, numbers) for name in names}
+    assert list(lerobot_v3.layout(Episode("0", streams)).names.values()) == [
+        *("observation.effort", "observation.state", "observation.qvel"),
+    ]
+
+
 def test_statistics_are_those_of_the_rows_with_quantiles(tmp_path: Path) -> None:
     episodes = [barcode_episode(n, 30 + n) for n in range(3)]
     lerobot_v3.write(tmp_path / "out", episodes)

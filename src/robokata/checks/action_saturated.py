@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Need
+from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
@@ -133,7 +133,7 @@ def _finding(episode: Episode, stream: Stream, clipped: list[Clipped], above_sha
 
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
     """Cut every action channel to the middle 50 % of its range (`magnitude` 0.5: the middle 75 %)."""
-    stream = next(s for s in episode.numeric(Role.ACTION) if len(s) >= 16)
+    stream = to_plant_into((s for s in episode.numeric(Role.ACTION) if len(s) >= 16), "action of 16 samples")[0]
     motion = motion_of(stream)
     array = np.array(stream.values[:])
     table = array.reshape(len(array), -1)

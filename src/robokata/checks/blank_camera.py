@@ -29,7 +29,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Need
+from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Kind, Stream
@@ -115,7 +115,7 @@ def _colour(brightness: float) -> str:
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
     """Turn one camera black for a tenth of the episode (times `magnitude`)."""
     streams = [s for s in episode.pictures() if len(s) and s.values.dtype != np.uint16]
-    stream = streams[int(rng.integers(len(streams)))]
+    stream = streams[int(rng.integers(len(to_plant_into(streams, "camera with pictures"))))]
     pictures = stream.pictures
     length = min(len(stream), round(0.1 * magnitude * len(stream)))
     first = int(rng.integers(0, len(stream) - length + 1))

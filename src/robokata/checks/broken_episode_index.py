@@ -35,7 +35,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Gathered, Need
+from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import EpisodeList, EpisodeRow, Facts
@@ -195,7 +195,7 @@ def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> Ep
     The pointer is planted where the format keeps no frame_index.
     """
     jump = round(10 * magnitude)
-    keys = list(source.keys())
+    keys = to_plant_into(source.keys(), "episode")
     chosen = source.episode(keys[int(rng.integers(len(keys)))])
     counter = chosen.streams.get("frame_index")
     facts = source.facts()

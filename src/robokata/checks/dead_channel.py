@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Gathered, Need
+from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import EpisodeList, Facts
@@ -172,11 +172,12 @@ def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> Ep
     episodes = list(source.episodes.values())
     if magnitude <= 0:
         return EpisodeList(episodes, source.facts())
-    victim = int(rng.integers(len(episodes)))
-    state = next(episodes[victim].numeric(Role.STATE, Role.ACTION))
+    victim = int(rng.integers(len(to_plant_into(episodes, "episode"))))
+    state = to_plant_into(episodes[victim].numeric(Role.STATE, Role.ACTION), "state and no action")[0]
     episodes[victim] = _hold(episodes[victim], state, int(rng.integers(_plain_width(state))), None)
     if magnitude >= 1:
-        command = next(iter([*episodes[0].numeric(Role.ACTION), *episodes[0].numeric(Role.STATE)]))
+        moved = [*episodes[0].numeric(Role.ACTION), *episodes[0].numeric(Role.STATE)]
+        command = to_plant_into(moved, "state and no action")[0]
         channel = int(rng.integers(_plain_width(command)))
         value = command.table[0, channel]
         episodes = [_hold(e, e.streams[command.name], channel, value) for e in episodes]

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robokata.checks._appended import noisy_copy, with_appended
-from robokata.core.contracts import Gathered, Need
+from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import EpisodeList, Facts
@@ -119,7 +119,7 @@ def _finding(copy: tuple[str, Copyable], first: tuple[str, Copyable], *, is_exac
 
 def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> EpisodeList:
     """Append copies of one episode: `magnitude` exact ones, or below 1 one with (1 - magnitude) * 30 % noise."""
-    keys = source.keys()
+    keys = to_plant_into(source.keys(), "episode")
     chosen = source.episode(keys[int(rng.integers(len(keys)))])
     noise_share = 0.3 * max(0.0, 1 - magnitude)
     for _ in range(0 if magnitude <= 0 else max(1, round(magnitude))):

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Need
+from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
@@ -132,7 +132,8 @@ def _turn(period: float) -> str:
 
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
     """Put the zero of one joint's encoder into the middle of its motion (of `magnitude` joints, rounded up)."""
-    stream = next(s for s in episode.numeric(Role.STATE, Role.ACTION) if len(s) >= 8)
+    long_enough = (s for s in episode.numeric(Role.STATE, Role.ACTION) if len(s) >= 8)
+    stream = to_plant_into(long_enough, "state or action of 8 samples")[0]
     array = np.array(stream.values[:], dtype=_wide_enough(stream))
     table = array.reshape(len(array), -1)
     motion = motion_of(stream)

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.checks._camera_motion import BLANK_BELOW_LEVELS, EXACT_LEVELS, Watched, same_pictures, watch
-from robokata.core.contracts import Need
+from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Kind, Role, Stream
@@ -234,9 +234,9 @@ def _ordinal(number: int) -> str:
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
     """Repeat one picture of one camera for 1 s (times `magnitude`) where the robot moves most."""
     streams = [s for s in episode.pictures() if len(s) > 8 and s.values.dtype != np.uint16]
-    stream = streams[int(rng.integers(len(streams)))]
+    stream = streams[int(rng.integers(len(to_plant_into(streams, "camera of 9 pictures"))))]
     pictures, count = stream.pictures, len(stream)
-    mover = next(episode.numeric(Role.STATE, Role.ACTION))
+    mover = to_plant_into(episode.numeric(Role.STATE, Role.ACTION), "state and no action")[0]
     gone = np.concatenate(([0.0], np.cumsum(motion_of(mover).travel, dtype=np.float64)))
     at_picture = np.interp(stream.clock.times_ns.astype(float), mover.clock.times_ns.astype(float), gone)
     length = min(round(magnitude * samples_in(stream.clock, 1.0)), count - 2)

@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Gathered, Need
+from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import EpisodeList, Facts
@@ -46,9 +46,12 @@ from robokata.geometry.runs import moment_of
 
 NEEDS: Sequence[Need] = (Need.STATE,)
 
+_MOST_PER_CHANNEL = 20
+"""Jumps of a channel that are kept: 20 lost boundaries were the most that one take was seen to hold."""
+
 
 class Jump(NamedTuple):
-    """The largest step of one channel, where it is far above the channel's own sustained speed."""
+    """One step of one channel that is far above the channel's own sustained speed."""
 
     channel: int
     size: float
@@ -100,24 +103,30 @@ def _joints(episode: Episode, stream: Stream, longer_than: float, above_range_sh
         suspects = (speed.largest > longer_than * speed.sustained) & (speed.largest > above_range_share * reach)
     times_ns = stream.clock.times_ns
     jumps = []
-    for channel in np.flatnonzero(suspects & np.isfinite(reach)):
-        steps = np.abs(motion.steps[:, channel]) / _intervals(stream)
-        at, limit = int(np.argmax(steps)), longer_than * float(speed.sustained[channel])
-        size = float(steps[at])
-        if (
-            size <= max(limit, above_range_share * float(reach[channel]))
-            or wrap_period(stream, channel=int(channel), step=at)
-            or is_gripper(stream, int(channel))
-            or may_jump(stream, int(channel))
-            or has_few_values(stream.table[:, channel])
-            or _was_stuck(motion, int(channel), at)
-        ):
+    for channel in map(int, np.flatnonzero(suspects & np.isfinite(reach))):
+        if is_gripper(stream, channel) or may_jump(stream, channel) or has_few_values(stream.table[:, channel]):
             continue
-        start_s, end_s = (episode.seconds(int(times_ns[i])) for i in (at, at + 1))
-        moment = moment_of(episode, stream.clock, at)
-        jumps.append(Jump(int(channel), size, size / float(reach[channel]), start_s, end_s, moment))
+        steps = np.abs(motion.steps[:, channel]) / _intervals(stream)
+        limit = max(longer_than * float(speed.sustained[channel]), above_range_share * float(reach[channel]))
+        for at in _largest(steps, limit):
+            if wrap_period(stream, channel=channel, step=at) or _was_stuck(motion, channel, at):
+                continue
+            start_s, end_s = (episode.seconds(int(times_ns[i])) for i in (at, at + 1))
+            moment, size = moment_of(episode, stream.clock, at), float(steps[at])
+            jumps.append(Jump(channel, size, size / float(reach[channel]), start_s, end_s, moment))
     names = tuple(stream.channel_name(c) for c in range(len(reach)))
     return Joints(stream.name, names, speed.sustained.astype(np.float64), tuple(jumps))
+
+
+def _largest(steps: NDArray[np.floating], limit: float) -> list[int]:
+    """Places of the steps above a limit, largest first; the way back from one wrong sample is the same place."""
+    found: list[int] = []
+    for at in np.flatnonzero(steps > limit)[np.argsort(-steps[steps > limit], kind="stable")]:
+        if all(abs(at - other) > 1 for other in found):
+            found.append(int(at))
+        if len(found) == _MOST_PER_CHANNEL:
+            break
+    return found
 
 
 def _intervals(stream: Stream) -> NDArray[np.float64] | float:
@@ -176,6 +185,8 @@ def _finding(
     worst = max(jumps, key=lambda jump: jump.share_of_range)
     together = [jump for jump in jumps if jump.start_s == worst.start_s]
     names = [joints.names[jump.channel] for jump in together]
+    elsewhere = sorted((jump for jump in jumps if jump.start_s != worst.start_s), key=lambda jump: jump.start_s)
+    every = list(dict.fromkeys([*names, *(joints.names[jump.channel] for jump in elsewhere)]))
     is_error = worst.share_of_range > error_above_range_share or len(together) >= error_channels_count
     sustained = float(joints.sustained[worst.channel])
     return Finding(
@@ -185,10 +196,11 @@ def _finding(
             f"{listed(names)} of {joints.stream} jump{'s' if len(names) == 1 else ''} at {worst.moment}: "
             f"{joints.names[worst.channel]} by {worst.size:.3g} in one sample, "
             f"{100 * worst.share_of_range:.0f} % of its range, where its fastest motion is {sustained:.3g} per sample"
+            f"{_also(joints, elsewhere)}"
         ),
         episode=episode,
         stream=joints.stream,
-        channel=", ".join(names) if len(names) <= 6 else None,
+        channel=", ".join(every) if len(every) <= 6 else None,
         start_s=worst.start_s,
         end_s=worst.end_s,
         measured=worst.size,
@@ -197,11 +209,19 @@ def _finding(
     )
 
 
+def _also(joints: Joints, elsewhere: Sequence[Jump]) -> str:
+    if not elsewhere:
+        return ""
+    places = listed([f"{joints.names[jump.channel]} at {jump.moment}" for jump in elsewhere])
+    return f"; {len(elsewhere)} more jump{'s' if len(elsewhere) > 1 else ''}: {places}"
+
+
 def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> EpisodeList:
     """Displace one joint of one episode for 5 samples by 30 times its sustained speed (times `magnitude`)."""
-    episodes = list(source.episodes.values())
+    episodes = list(to_plant_into(source.episodes.values(), "episode"))
     victim = int(rng.integers(len(episodes)))
-    stream = next(s for s in episodes[victim].numeric(Role.STATE) if len(s) >= 8)
+    long_enough = (s for s in episodes[victim].numeric(Role.STATE) if len(s) >= 8)
+    stream = to_plant_into(long_enough, "state of 8 samples")[0]
     speed, motion = speed_of(stream), motion_of(stream)
     with np.errstate(invalid="ignore"):
         reach = np.nan_to_num(motion.high - motion.low)

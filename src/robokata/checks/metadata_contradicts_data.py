@@ -111,15 +111,24 @@ def _is_reported_elsewhere(stated: Declaration) -> bool:
 def _false_statement(stated: Declaration) -> Finding:
     subject, hint = stated.subject, f" ({stated.hint})" if stated.hint else ""
     found, declared = _shown(stated.found), _shown(stated.declared)
+    is_unreadable = declared == "readable" and found in ("refused", "damaged") and stated.hint
     is_extra = stated.declared == "not declared"
     is_minor = is_extra or subject.startswith("dtype of ") or subject.split(".")[0] in _BOOKKEEPING_COUNTS
     return Finding(
         check=_NAME,
         level=Level.WARNING if is_minor else Level.ERROR,
-        message=f"{subject}: {found} in the data, {declared} in {stated.where}{hint}",
+        message=(
+            f"{subject} cannot be read: {stated.hint}"
+            if is_unreadable
+            else f"{subject}: {found} in the data, {declared} in {stated.where}{hint}"
+        ),
         measured=_plain(stated.found),
         expected=_plain(stated.declared),
-        repair=f"write {found} into {stated.where}, or restore what is missing from the original",
+        repair=(
+            f"restore {stated.where} from the original, or take it out of the dataset"
+            if is_unreadable
+            else f"write {found} into {stated.where}, or restore what is missing from the original"
+        ),
     )
 
 

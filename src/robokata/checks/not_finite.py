@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import ClockQuality
-from robokata.core.contracts import Need
+from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
@@ -103,7 +103,7 @@ def _level(stream: Stream, nan_count: int) -> Level:
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
     """Write NaN into 3 samples in a row (times `magnitude`) of one channel of the first float stream."""
     streams = [s for s in episode.numeric() if s.values.dtype.kind == "f" and len(s) and s.table.shape[1]]
-    stream = min(streams, key=lambda s: s.role not in _TRAINED_ON)
+    stream = min(to_plant_into(streams, "stream of floats"), key=lambda s: s.role not in _TRAINED_ON)
     array = np.array(stream.values[:])
     table = array.reshape(len(array), -1)
     length = min(round(3 * magnitude), len(table))

@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robokata.checks._appended import noisy_copy, with_appended
-from robokata.core.contracts import Gathered, Need
+from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import EpisodeList, Facts
@@ -167,7 +167,7 @@ def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> Ep
 
     The noise is (1 - magnitude) * 30 % of each channel's range. A dataset of one split gets a second one.
     """
-    sizes = Counter(str(episode.origin.split) for episode in source.episodes.values())
+    sizes = Counter(str(e.origin.split) for e in to_plant_into(source.episodes.values(), "episode"))
     order = [split for split, _ in sizes.most_common()]
     inside = [episode for episode in source.episodes.values() if str(episode.origin.split) == order[0]]
     chosen = inside[int(rng.integers(len(inside)))]

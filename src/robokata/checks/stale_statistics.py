@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Gathered, Need
+from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import EpisodeList, Facts
@@ -231,7 +231,7 @@ def _finding(name: str, level: Level, said: str, measured: float, expected: floa
 
 def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> EpisodeList:
     """Declare true statistics of one stream, but for a mean that is off by 20 % of the spread (times `magnitude`)."""
-    episodes = list(source.episodes.values())
+    episodes = list(to_plant_into(source.episodes.values(), "episode"))
     parts = [gather(episode).moments for episode in episodes]
     common = [name for name in parts[0] if all(name in part for part in parts)]
     names = [name for name in common if np.any(parts[0][name].squares > 0)]

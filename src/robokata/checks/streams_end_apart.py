@@ -1,7 +1,7 @@
 """Streams of one episode that start or end at different times.
 
 What it finds:
-    Cameras, states, actions and regular sensors whose first or last sample lies more than half a second (and
+    Cameras, states, actions and other regular streams whose first or last sample lies more than half a second (and
     three of their periods) from those of the other streams; tables of the same rate whose lengths differ by
     more than one sample; streams that hold nothing at all.
 
@@ -43,6 +43,8 @@ from robokata.core.stream import Role, Stream
 NEEDS: Sequence[Need] = ()
 
 _MAIN = (Role.STATE, Role.ACTION, Role.CAMERA)
+_REGULAR = (Role.SENSOR, Role.UNKNOWN)
+"""Of a topic whose purpose nobody states, the rhythm tells whether it should last as long as the others."""
 _FEWEST_MESSAGES = 20
 """Samples below which a sensor counts as an event: a regular one sends more in the shortest episode."""
 
@@ -84,7 +86,8 @@ def check(
 def _is_wanted(stream: Stream) -> bool:
     if not (stream.is_numeric or stream.is_picture):
         return False
-    return stream.role in _MAIN or (stream.role is Role.SENSOR and len(stream.clock) >= _FEWEST_MESSAGES)
+    is_regular = stream.role in _REGULAR and len(stream.clock) >= _FEWEST_MESSAGES
+    return stream.role in _MAIN or is_regular
 
 
 def _families(streams: Sequence[Stream]) -> Iterator[list[Stream]]:

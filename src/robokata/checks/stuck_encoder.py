@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Need
+from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
@@ -217,7 +217,8 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
     """Freeze the reading of one joint for 1 s (times `magnitude`), in which its command moves."""
     states = [s for s in episode.numeric(Role.STATE) if len(s) >= 8]
     pairs = [p for p in (_pair(episode, s) for s in states) if p is not None]
-    pair = next((p for p in pairs if _follows(p, 0.6)), pairs[0])
+    usable = to_plant_into(pairs, "state of 8 samples that an action of the same channels drives")
+    pair = next((p for p in usable if _follows(p, 0.6)), usable[0])
     motion = motion_of(pair.state)
     length = min(round(magnitude * samples_in(pair.state.clock, 1.0)), len(pair.state) - 1)
     # Joints whose command goes somewhere within the stretch: a joint that is stuck while it rests is no defect.
@@ -229,7 +230,9 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
         if not is_gripper(pair.state, c) and motion.high[c] > motion.low[c] and reach[d] > 0.3 * np.max(reach)
     }
     good = [c for c in far if far[c] >= 0.3 and not has_few_values(pair.commands[:, pair.driver[c]])]
-    channel = int(rng.choice(good or [max(far, key=lambda c: far[c])]))
+    channel = int(
+        rng.choice(good or [max(to_plant_into(far, "joint that moves and is commanded"), key=lambda c: far[c])])
+    )
     array = np.array(pair.state.values[:])
     table = array.reshape(len(array), -1)
     first = int(np.argmax(away[:, pair.driver[channel]]))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from robokata.core.errors import NotADataset
 from robokata.core.source import Found, Source, find_datasets, open_source
+from robokata.core.visible import visible
 
 
 def datasets_at(path: Path, format_name: str | None) -> list[Found]:
@@ -49,7 +50,9 @@ def print_json_of(answers: Sequence[_Answer]) -> None:
     """
     objects = [answer.as_json() for answer in answers]
     value = objects[0] if len(objects) == 1 else {"datasets": objects}
-    json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    # What JSON leaves as it is (C1 controls, marks of direction) steers a terminal; spelled out it reads the same.
+    parts = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False, default=str).iterencode(_plain(value))
+    sys.stdout.writelines(visible(part) for part in parts)
     sys.stdout.write("\n")
 
 

@@ -14,7 +14,9 @@ def convert(
     to: Annotated[str, typer.Option(help="Format to write: lerobot_v3, rlds, mcap, ...")],
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
     episode: Annotated[list[str] | None, typer.Option(help="Only this episode; may be given several times.")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the writer; --plan lists them.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the writer; a wrong name lists them.")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="Insist on this source format.")] = None,
     accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Write although something is lost.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Print the loss report, and end.")] = False,
@@ -30,9 +32,11 @@ def convert(
 
     if not plan:
         refuse_occupied(out)
-    source = one_dataset_at(path, format)
-    keys = keys_from(source, episode, where)
     options = parse_options(to, option or [])
+    source = one_dataset_at(path, format)
+    if not plan:
+        conversion.refuse_target(source, out)
+    keys = keys_from(source, episode, where)
     with progress_bar("measuring what it costs") as bar:
         bar.started(len(source.keys() if keys is None else keys))
         report = conversion.plan_conversion(source, to, keys=keys, options=options, advance=bar.advance)

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from robokata.cli import check, convert, demo, explain, look
+from robokata.cli import check, convert, demo, diff, explain, look, snapshot, snapshots, verify
 
 app = typer.Typer(
     name="kata",
@@ -23,6 +23,10 @@ app = typer.Typer(
 app.command(name="look", short_help="Say what is in a dataset.")(look.look)
 app.command(name="check", short_help="Say what is wrong with a dataset.")(check.check)
 app.command(name="convert", short_help="Write a dataset in another format; its price first.")(convert.convert)
+app.command(name="snapshot", short_help="Keep a version of a dataset for ever.")(snapshot.snapshot)
+app.command(name="snapshots", short_help="Say which versions there are, and what made them.")(snapshots.snapshots)
+app.command(name="diff", short_help="Say what changed between two versions.")(diff.diff)
+app.command(name="verify", short_help="Say whether kept versions are still what they were.")(verify.verify)
 app.command(name="explain", short_help="Say what a check finds, and why it matters.")(explain.explain)
 app.command(name="demo", short_help="Take the tour on a small sample dataset.")(demo.demo)
 
@@ -69,7 +73,9 @@ def run(words: Sequence[str] | None = None) -> None:
 
 
 def _end(message: str, *, code: int) -> NoReturn:
-    typer.echo(message, err=True)
+    from robokata.core.visible import visible
+
+    typer.echo(visible(message), err=True)
     sys.exit(code)
 
 

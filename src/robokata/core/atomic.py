@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +20,9 @@ _UNFINISHED = ".unfinished-"
 def appearing(path: Path, *, is_file: bool = False) -> Iterator[Path]:
     """Give a place to write to; on leaving without an error it becomes `path`, in one rename.
 
-    Killed at any moment, `path` is absent (or what it was) and only a hidden `.NAME.unfinished-PID` is left, which the
-    next write to the same target removes once that process is gone.
+    Killed at any moment, `path` is absent (or what it was) and only a hidden `.NAME.unfinished-PID-...` is left, which
+    the next write to the same target removes once that process is gone. Of two writers at once, the first to finish
+    keeps the place, and the other is refused.
 
     Raises:
         WriteRefused: the target is there and no empty folder, or cannot be written, or the disk is full.
@@ -27,20 +30,19 @@ def appearing(path: Path, *, is_file: bool = False) -> Iterator[Path]:
     refuse_occupied(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    unfinished = path.parent / f".{path.name}{_UNFINISHED}{os.getpid()}"
+    # The process says whether it is left over; the token keeps two writers of one process apart.
+    unfinished = path.parent / f".{path.name}{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
     try:
         if not is_file:
             unfinished.mkdir()
         yield unfinished
         _sync(unfinished)
-        if path.is_dir():
-            path.rmdir()
-        os.replace(unfinished, path)
+        _move(unfinished, path)
         _sync_folder(path.parent)
     except OSError as error:
         if error.errno in _DISK_FULL:
             raise WriteRefused(
-                f"{path}: {error.strerror}. Nothing was left there; make room or choose another disk."
+                f"{path}: {os.strerror(error.errno)}. Nothing was left there; make room or choose another disk."
             ) from None
         raise
     finally:
@@ -63,12 +65,34 @@ def refuse_occupied(path: Path) -> None:
         raise WriteRefused(f"{path}: the folder {parent} cannot be written. Choose another target.")
 
 
-_DISK_FULL = (28, 122)
-"""ENOSPC and EDQUOT: no space on the device, quota used up."""
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No space on the device, quota used up, file larger than the file system or the process may have."""
+
+
+def _move(unfinished: Path, path: Path) -> None:
+    try:
+        if unfinished.is_dir():
+            if path.is_dir():
+                path.rmdir()
+            os.rename(unfinished, path)
+        else:
+            if path.is_dir():
+                path.rmdir()
+            # A link is refused where a file appeared meanwhile; a rename would replace it.
+            os.link(unfinished, path)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR):
+            raise WriteRefused(
+                f"{path} appeared while it was written: another process has the same target. Nothing was overwritten; "
+                f"choose another target."
+            ) from None
+        if error.errno not in (errno.EPERM, errno.ENOTSUP) or unfinished.is_dir():
+            raise
+        os.rename(unfinished, path)  # a file system without links: FAT, some network shares
 
 
 def _remove_leftovers(path: Path) -> None:
-    pattern = re.compile(re.escape(f".{path.name}{_UNFINISHED}") + r"(\d+)")
+    pattern = re.compile(re.escape(f".{path.name}{_UNFINISHED}") + r"(\d+)(?:-\w+)?")
     for child in path.parent.iterdir():
         match = pattern.fullmatch(child.name)
         if match and not _is_alive(int(match.group(1))):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from robokata.core.episode import Episode
 from robokata.core.finding import Verdict
 from robokata.core.source import EpisodeList, Facts, Source
 from robokata.core.stream import Role
+
+T = TypeVar("T")
 
 
 class FormatLeaf(Protocol):
@@ -35,7 +37,8 @@ class WritableFormatLeaf(FormatLeaf, Protocol):
     """A format that can be written too."""
 
     LOSES: Sequence[str]
-    """What this format cannot hold, a phrase each."""
+    """What this format cannot hold, a phrase each. A leaf whose episodes must all have the same streams says
+    `IS_ONE_TABLE = True` beside it: a plan then refuses what differs."""
 
     def write(self, path: Path, episodes: Iterable[Episode]) -> None:
         """Write episodes; the directory appears in one rename."""
@@ -137,3 +140,15 @@ _REASONS: dict[Need, Callable[[Episode], str | None]] = {
     ),
     Need.INSTRUCTIONS: lambda e: None if e.instructions else "the dataset has no place for instructions",
 }
+
+
+def to_plant_into(candidates: Iterable[T], what: str) -> Sequence[T]:
+    """What a plant may change.
+
+    Raises:
+        ValueError: nothing; `what` names in words what is lacking.
+    """
+    found = tuple(candidates)
+    if not found:
+        raise ValueError(f"nothing to plant the defect into: the data has no {what}")
+    return found

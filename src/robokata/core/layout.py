@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -129,20 +129,24 @@ class LossReport:
 
 def loss_report(format_name: str, layouts: Iterable[Layout], *, options: Mapping[str, Any]) -> LossReport:
     """Layouts of all episodes as one report: per stream and way, the first note and the number of episodes."""
-    grouped: dict[tuple[str, str | None, Way], list[Place]] = {}
+    grouped: dict[tuple[str, str | None, Way], Loss] = {}
     notes: dict[str, None] = {}
     count = 0
     for layout in layouts:
         count += 1
         notes |= dict.fromkeys(layout.notes)
         for place in layout.places:
-            grouped.setdefault((place.stream, place.target, place.way), []).append(place)
-    losses = [_loss(stream, target, way, places) for (stream, target, way), places in grouped.items()]
-    return LossReport(format_name, tuple(losses), tuple(notes), count, options)
+            line = (place.stream, place.target, place.way)
+            grouped[line] = _with(grouped.get(line) or Loss(*line, note="", episodes=0), place)
+    return LossReport(format_name, tuple(grouped.values()), tuple(notes), count, options)
 
 
-def _loss(stream: str, target: str | None, way: Way, places: Sequence[Place]) -> Loss:
-    measured = [place.psnr_db for place in places if place.psnr_db is not None]
+def _with(loss: Loss, place: Place) -> Loss:
+    measured = [psnr for psnr in (loss.psnr_db, place.psnr_db) if psnr is not None]
     # The lowest PSNR is the one to know; the first note stands for all.
-    note = next((place.note for place in places if place.note), "")
-    return Loss(stream, target, way, note, len(places), min(measured) if measured else None)
+    return replace(
+        loss,
+        note=loss.note or place.note,
+        episodes=loss.episodes + 1,
+        psnr_db=min(measured) if measured else None,
+    )

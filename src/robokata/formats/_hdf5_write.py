@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,16 +32,64 @@ def new_file(path: Path) -> Iterator[Any]:
         OSError: it cannot be written; a full disk says so by its number.
     """
     h5py = require("h5py", extra="hdf5")
-    try:
-        # The earliest layout that h5py knows: robots and clusters run old HDF5 libraries.
-        with h5py.File(path, "x", libver="earliest") as file:
-            yield file
-    except (OSError, RuntimeError) as error:
-        # h5py tells a full disk in the text only: "file write failed: ..., errno = 28, error message = ...".
-        for number in (errno.ENOSPC, errno.EDQUOT):
-            if f"errno = {number}," in str(error):
-                raise OSError(number, os.strerror(number)) from None
-        raise
+    with path.open("x+b", buffering=0) as raw:
+        disk = _Disk(raw)
+        token = _writing.set(disk)
+        try:
+            # The earliest layout that h5py knows: robots and clusters run old HDF5 libraries.
+            with h5py.File(disk, "w", libver="earliest") as file:
+                yield file
+        finally:
+            _writing.reset(token)
+            disk.refuse_full()
+
+
+class _Disk:
+    """A file that keeps from HDF5 that the disk is full. A class, because it remembers that.
+
+    HDF5 does not survive a write that fails while it closes a file: the process ends in a segmentation fault.
+    """
+
+    def __init__(self, raw: FileIO) -> None:
+        self._raw = raw
+        self._error: OSError | None = None
+        self.read, self.seek, self.tell, self.flush = raw.read, raw.seek, raw.tell, raw.flush
+
+    def refuse_full(self) -> None:
+        """Say what HDF5 was not told.
+
+        Raises:
+            OSError: a write has failed.
+        """
+        if self._error is not None:
+            raise OSError(self._error.errno, self._error.strerror)
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        try:
+            while self._error is None and len(view):
+                view = view[self._raw.write(view) :]
+        except OSError as error:
+            self._error = error
+        return memoryview(data).nbytes
+
+    def truncate(self, size: int) -> int:
+        try:
+            return size if self._error is not None else self._raw.truncate(size)
+        except OSError as error:
+            self._error = error
+            return size
+
+    def readinto(self, buffer: Any) -> int:
+        view, filled = memoryview(buffer).cast("B"), 0
+        while filled < len(view) and (count := self._raw.readinto(view[filled:])):
+            filled += count
+        view[filled:] = bytes(len(view) - filled)
+        return len(view)
+
+
+_writing: ContextVar[_Disk | None] = ContextVar("_writing", default=None)
+"""The file that is being written: a full disk is to end the work at the next stream, not at the last."""
 
 
 def put_rows(group: Any, name: str, stream: Stream, picked: NDArray[np.int64]) -> None:
@@ -49,6 +97,7 @@ def put_rows(group: Any, name: str, stream: Stream, picked: NDArray[np.int64]) -
 
     Raises:
         DamagedData: the stream cannot be read.
+        OSError: the disk is full.
     """
     shape = (len(picked), *stream.shape)
     is_chunked = stream.is_picture and min(shape) > 0
@@ -57,8 +106,11 @@ def put_rows(group: Any, name: str, stream: Stream, picked: NDArray[np.int64]) -
     )
     if not dataset.size:
         return
+    disk = _writing.get()
     for start, block in blocks(stream, picked):
         dataset[start : start + len(block)] = block
+        if disk is not None:
+            disk.refuse_full()
 
 
 def put_attributes(group: Any, values: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,6 +136,19 @@ class Listed(NamedTuple):
     extra: Mapping[str, Any]
 
 
+NOTHING_SAID = Listed((), None, {})
+
+
+def lines_by_episode(lines: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    """The first line about each episode."""
+    said: dict[int, Mapping[str, Any]] = {}
+    for line in lines:
+        number = line.get("episode_index")
+        if isinstance(number, int) and 0 <= number < 2**53:
+            said.setdefault(number, line)
+    return said
+
+
 def listed_from(line: Mapping[str, Any]) -> Listed:
     """One line of meta/episodes.jsonl; what is not what it should be counts as not said."""
     tasks, length = line.get("tasks"), line.get("length")
@@ -145,6 +158,18 @@ def listed_from(line: Mapping[str, Any]) -> Listed:
         length if isinstance(length, int) and 0 <= length < 2**53 else None,
         {name: value for name, value in line.items() if name not in ("episode_index", "tasks", "length")},
     )
+
+
+def tables_by_episode(found: set[Path], listed: Collection[int], file_of: Callable[[int], Path]) -> dict[int, Path]:
+    """Tables by episode: where the template puts them, else by the number that ends their name."""
+    named = {file: int(digits[1]) for file in found if (digits := re.search(r"(\d{1,15})$", file.stem))}
+    # By the files first: a million lines may stand beside a copy of ten episodes.
+    tables = {number: file for file, number in named.items() if number in listed and file_of(number) == file}
+    if len(tables) < len(found):
+        tables |= {number: file for number in listed if (file := file_of(number)) in found}
+    for file in sorted(named.keys() - set(tables.values())):
+        tables.setdefault(named[file], file)
+    return tables
 
 
 def refuse_broken_line(broken: Sequence[BrokenLine], number: int, path: Path) -> None:

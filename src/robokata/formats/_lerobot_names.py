@@ -21,9 +21,9 @@ _PREFIXES = {Role.STATE: "observation.", Role.SENSOR: "observation.", Role.ACTIO
 def target_names(episode: Episode, streams: Sequence[Stream]) -> Mapping[str, str]:
     """Stream -> feature, for the streams that get one; the same for every episode of the same streams.
 
-    A LeRobot name stays. Else the only state becomes `observation.state`, the only action `action`, the only reward
-    `next.reward`; cameras become `observation.images.*`, and the rest the words of their own name behind the prefix of
-    their role.
+    A LeRobot name stays. Else the only state, or of several the joint positions, become `observation.state`, which
+    policies ask for; the only action becomes `action`, the only reward `next.reward`, cameras `observation.images.*`,
+    and the rest the words of their own name behind the prefix of their role.
     """
     is_lerobot = episode.ref is not None and episode.ref.format.startswith("lerobot")
     names = {s.name: s.name for s in streams if _is_legal(s.name) and (is_lerobot or _is_conventional(s))}
@@ -52,9 +52,19 @@ def _wanted(stream: Stream, streams: Sequence[Stream]) -> str:
     if stream.is_picture:
         return f"observation.images.{slug(stream.name)}"
     alone = {Role.STATE: "observation.state", Role.ACTION: "action", Role.REWARD: "next.reward"}
-    if stream.role in alone and sum(s.role is stream.role and s.is_numeric for s in streams) == 1:
+    alike = [s for s in streams if s.role is stream.role and s.is_numeric]
+    if stream.role in alone and (len(alike) == 1 or (stream.role is Role.STATE and stream is _positions(alike))):
         return alone[stream.role]
     return f"{_PREFIXES.get(stream.role, '')}{slug(stream.name)}"
+
+
+def _positions(states: Sequence[Stream]) -> Stream | None:
+    """The joint positions among several states, by their name; None where no name says so."""
+    for pattern in (r"qpos", r"joint.*pos", r"proprio"):
+        found = next((state for state in states if re.search(pattern, state.name, re.IGNORECASE)), None)
+        if found is not None:
+            return found
+    return None
 
 
 def slug(name: str) -> str:

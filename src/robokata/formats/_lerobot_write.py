@@ -51,6 +51,13 @@ class _Tables:
             self._writer.close()
         self._writer = None
 
+    def give_up(self) -> None:
+        """Leave a file as it is where its end was not reached."""
+        if self._writer is not None:
+            # Else it tries once more when it is collected, and tells standard error that it cannot.
+            self._writer.is_open = False
+        self._writer = None
+
 
 def write_dataset(path: Path, episodes: Iterable[Episode], options: Options) -> None:
     """Write all episodes; the folder appears when it is complete.
@@ -80,6 +87,7 @@ def write_dataset(path: Path, episodes: Iterable[Episode], options: Options) -> 
             tables.close()
         finally:
             sources.close()
+            tables.give_up()
         _write_meta(root, dataset, rows)
 
 

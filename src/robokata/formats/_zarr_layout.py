@@ -139,6 +139,8 @@ def _layout_v2(meta: Mapping[str, Any], where: str) -> Layout:
     configs = [*(meta.get("filters") or []), *([meta["compressor"]] if meta.get("compressor") else [])]
     axes = tuple(range(len(shape)))
     pipeline = Pipeline(vet_codecs(configs, where=where), axes[::-1] if meta.get("order") == "F" else axes, dtype)
+    if meta.get("order", "C") not in ("C", "F"):
+        raise ValueError(f"order {meta['order']!r}")
     separator = meta.get("dimension_separator", ".")
     if separator not in (".", "/"):
         raise ValueError(f"dimension_separator {separator!r}")

@@ -53,13 +53,24 @@ from robokata.formats._lerobot_facts import (
     without_features,
 )
 from robokata.formats._lerobot_instructions import all_instructions
-from robokata.formats._lerobot_lines import Lines, Listed, StatisticsLines, listed_from, read_lines, refuse_broken_line
+from robokata.formats._lerobot_lines import (
+    NOTHING_SAID,
+    Lines,
+    Listed,
+    StatisticsLines,
+    lines_by_episode,
+    listed_from,
+    read_lines,
+    refuse_broken_line,
+    tables_by_episode,
+)
 from robokata.formats._lerobot_plan import LOSES as LOSES
 from robokata.formats._lerobot_plan import Options, plan_of
 from robokata.formats._lerobot_write_v2 import refuse_unknown_modality, write_dataset
 from robokata.formats._parquet import ParquetRows
 from robokata.media.video import VideoFrames
 
+IS_ONE_TABLE = True
 LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v2.x"
 
 FOOTERS = 50
@@ -112,27 +123,15 @@ class LeRobotV2:
     def _read_lists(self) -> None:
         lines = read_lines(self.path / _EPISODES)
         self._line_count, self._broken = len(lines.objects) + len(lines.broken), lines.broken
-        self._listed: dict[int, Listed] = {}
-        for line in lines.objects:
-            number = line.get("episode_index")
-            if isinstance(number, int) and 0 <= number < 2**53:
-                self._listed.setdefault(number, listed_from(line))
-        self._tables = self._find_tables()
+        said = lines_by_episode(lines.objects)
+        self._listed = dict.fromkeys(said, NOTHING_SAID)
+        folder = self.path / self._data_file(0).relative_to(self.path).parts[0]
+        self._tables = tables_by_episode(set(files_below(folder, ".parquet")), self._listed, self._data_file)
+        self._listed |= {number: listed_from(said[number]) for number in self._tables if number in said}
         present = [number for number in self._listed if number in self._tables]
         self._unlisted = sorted(set(self._tables) - set(self._listed))
         self._keys = [str(number) for number in (*present, *self._unlisted)]
         self._video_file(0, "camera")
-
-    def _find_tables(self) -> dict[int, Path]:
-        """Tables by episode: where the template puts them, else by the number that ends their name."""
-        first = self._data_file(0).relative_to(self.path).parts[0]
-        found = set(files_below(self.path / first, ".parquet"))
-        tables = {number: file for number in self._listed if (file := self._data_file(number)) in found}
-        for file in sorted(found - set(tables.values())):
-            number = re.search(r"(\d{1,15})$", file.stem)
-            if number:
-                tables.setdefault(int(number[1]), file)
-        return tables
 
     def keys(self) -> Sequence[str]:
         return list(self._keys)
@@ -145,7 +144,7 @@ class LeRobotV2:
             DamagedData: its line in meta/episodes.jsonl or its table is broken, or its table is absent.
         """
         number = int(key) if re.fullmatch(r"\d{1,15}", key) else -1
-        if str(number) != key or number not in {*self._listed, *self._tables}:
+        if str(number) != key or not (number in self._listed or number in self._tables):
             raise UnknownName("episode", key, self._keys)
         if number not in self._tables:
             raise MediaMissing(
@@ -159,7 +158,7 @@ class LeRobotV2:
         rows = EpisodeRows(self._parquet, file, 0, self._parquet.count(file), root=self.path)
         clock = rows.clock(self.rate_hz)
         streams = [*rows.streams(self.features, clock), *self._pictures(number, clock, rows.known)]
-        listed = self._listed.get(number, Listed((), None, {}))
+        listed = self._listed.get(number, NOTHING_SAID)
         found = Episode(
             id=key,
             streams={stream.name: self._with_groups(stream) for stream in streams},

@@ -53,6 +53,7 @@ from robokata.formats._parquet import ParquetRows, guarded
 from robokata.geometry.runs import Run
 from robokata.media.video import VideoFrames
 
+IS_ONE_TABLE = True
 LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v3.x"
 
 _POINTERS = ("episode_index", "length", "data/chunk_index", "data/file_index")

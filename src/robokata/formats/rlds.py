@@ -37,6 +37,7 @@ from robokata.formats._tfds_features import Spec, read_features, read_json
 from robokata.formats._tfrecord import read_record, starts_like_tfrecord
 from robokata.media.images import RawImages
 
+IS_ONE_TABLE = True
 LOOKS_FOR = "a version folder of TFDS: features.json, dataset_info.json and <name>-<split>.tfrecord-00000-of-00001"
 
 LOSES = (

@@ -35,6 +35,7 @@ from robokata.formats._zarr_store import Store, open_store, peek_zip
 from robokata.formats._zarr_streams import clock_reading, is_picture, pictures_of, refused_stream, role_of, text_of
 from robokata.formats._zarr_write import BLOB_GROUP, Flavour, Options, PictureCodec, plan, write_store
 
+IS_ONE_TABLE = True
 LOOKS_FOR = "a Zarr folder or .zarr.zip with meta/episode_ends and data/* (Diffusion Policy, UMI)"
 LOSES = (
     "times and rate: rows are one after the other (carried beside)",
@@ -262,9 +263,7 @@ class ReplayBuffer:
             yield Declaration(f"rows of {name}", last, len(array), ENDS, hint)
             yield chunk_declaration(array, starts=self.starts, ends=self.ends)
         for name, error in self.refused.items():
-            yield Declaration(
-                f"metadata of {name}", "an array that can be read", type(error).__name__, name, str(error)
-            )
+            yield Declaration(f"metadata of {name}", "readable", "refused", name, str(error))
         for name, values in self._meta.items():
             if isinstance(values, str) and name not in self.refused:
                 yield Declaration(f"values of {name}", "readable", "damaged", name, values)

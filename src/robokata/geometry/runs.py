@@ -55,11 +55,11 @@ class Span(NamedTuple):
 
 
 def span_of(episode: Episode, clock: Clock, first: int, last: int) -> Span:
-    """The stretch from sample `first` to sample `last`; its length is the time between the two."""
+    """The stretch from sample `first` to sample `last`, both in it; its length is the time between the two."""
     start_s, end_s = (episode.seconds(int(clock.times_ns[sample])) for sample in (first, last))
     if clock.quality is ClockQuality.UNKNOWN:
-        words = f"{last - first} samples from sample {first} on"
-        return Span(start_s, end_s, last - first, "samples", words)
+        words = f"{last - first + 1} samples from sample {first} on"
+        return Span(start_s, end_s, last - first + 1, "samples", words)
     return Span(start_s, end_s, end_s - start_s, "s", f"{end_s - start_s:.2f} s from {start_s:.2f} s on")
 
 

@@ -137,6 +137,20 @@ def survives_short_episodes(check: str) -> None:
         assert not failed, failed
 
 
+def says_what_it_lacks_to_plant(check: str) -> None:
+    """Where there is nothing to plant into, `plant` gives the data back or says in words what it lacks."""
+    leaf = _leaf(check)
+    bare = Episode(id="bare", streams={})
+    targets = [EpisodeList([]), EpisodeList([bare])] if hasattr(leaf, "judge") else [bare]
+    for target in targets:
+        refusal = "nothing to plant"
+        try:
+            leaf.plant(target, np.random.default_rng(0), 1.0)
+        except ValueError as error:
+            refusal = str(error)
+        assert "nothing to plant" in refusal, f"{check}: {refusal}"
+
+
 CHECK_CLAUSES: tuple[Callable[[str], None], ...] = (
     has_five_sections,
     defines_its_parts,
@@ -146,6 +160,7 @@ CHECK_CLAUSES: tuple[Callable[[str], None], ...] = (
     plants_the_same_each_time,
     abstains_where_needs_are_unmet,
     survives_short_episodes,
+    says_what_it_lacks_to_plant,
 )
 """All that a check must do; each takes the check's name."""
 

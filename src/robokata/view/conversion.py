@@ -9,11 +9,10 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from robokata.convert import Receipt, options_of, receipt_path
+from robokata.convert import Receipt, options_of, receipt_path, writer_of
 from robokata.core.clock import rate_fraction
 from robokata.core.errors import UnknownName, WriteRefused
 from robokata.core.layout import LossReport
-from robokata.core.shelf import shelf
 from robokata.view.terminal import console
 
 
@@ -21,10 +20,10 @@ def parse_options(format_name: str, words: Sequence[str]) -> dict[str, Any]:
     """`NAME=VALUE` words as arguments of the format's writer, typed like their defaults.
 
     Raises:
-        UnknownName: the format has no such option.
+        UnknownName: the format cannot be written, or has no such option.
         WriteRefused: a word is not NAME=VALUE, or the value is not of the option's type.
     """
-    known = options_of(shelf("formats")[format_name]) if words else {}
+    known = options_of(writer_of(format_name))
     options = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -89,4 +88,12 @@ def _typed(name: str, value: str, parameter: inspect.Parameter) -> Any:
             return int(value)
         return float(value) if "float" in wanted else value
     except (ValueError, KeyError):
-        raise WriteRefused(f"--option {name}={value}: not a {wanted.removesuffix(' | None')}.") from None
+        raise WriteRefused(f"--option {name}={value}: {_EXPECTED[wanted.removesuffix(' | None')]}.") from None
+
+
+_EXPECTED = {
+    "Fraction": "expected a number or a ratio, as 30 or 30000/1001",
+    "bool": "expected true or false",
+    "int": "expected a whole number",
+    "float": "expected a number",
+}

@@ -11,6 +11,7 @@ from pathlib import Path
 from robokata.checkup import Report
 from robokata.core.finding import Finding
 from robokata.core.shelf import shelf
+from robokata.core.visible import visible
 from robokata.survey import Survey
 from robokata.view import text
 from robokata.view.episode_map import episode_map
@@ -34,7 +35,7 @@ def write_html(reports: Sequence[Report], path: Path) -> None:
         f"nothing was changed.</footer></main></body></html>"
     )
     # Names of files may hold bytes that are no text; they become question marks.
-    path.write_text(page, encoding="utf-8", errors="replace")
+    path.write_text(visible(page), encoding="utf-8", errors="replace")
 
 
 def _stylesheet() -> str:

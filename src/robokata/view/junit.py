@@ -9,6 +9,7 @@ from pathlib import Path
 
 from robokata.checkup import Report
 from robokata.core.finding import Finding
+from robokata.core.visible import visible
 from robokata.view import text
 
 _FORBIDDEN = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
@@ -58,5 +59,5 @@ def _lines(findings: Sequence[Finding]) -> str:
 
 
 def _clean(line: str) -> str:
-    """Without the characters that XML 1.0 forbids: control characters, halves of pairs, two that are none."""
-    return "".join(c for c in line if c in "\n\t" or (ord(c) >= 32 and not _FORBIDDEN.match(c)))
+    """Control characters spelled out, and without what XML 1.0 forbids: halves of pairs, two that are none."""
+    return "".join(c for c in visible(line) if c in "\n\t" or (ord(c) >= 32 and not _FORBIDDEN.match(c)))

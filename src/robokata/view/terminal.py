@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 
 from robokata.catalogue import Catalogue, CheckCard
 from robokata.checkup import Report
+from robokata.core.visible import visible
 from robokata.survey import EpisodeSurvey, StreamSummary, Survey
 from robokata.view import text
 
@@ -26,7 +29,12 @@ _NARROW = 120
 
 
 class _Output(Console):
-    """Standard output. A class, because rich asks it what to do when the reader has gone."""
+    """Standard output. A class, because rich asks it how to draw, and what to do when the reader has gone."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Draw, with nothing in it that a name in the data could steer the terminal with."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
         """End as a shell command does (128 + SIGPIPE): `kata check ... | head` has neither passed nor failed."""
