@@ -89,7 +89,7 @@ def barcode_video(
 ) -> None:
     """Write a video whose frames say which frame they are: several episodes in a row make a packed file."""
     pictures = (barcode_picture(code.episode, code.frame, height=height, width=width) for code in barcodes)
-    encode_video(path, pictures, rate_hz=rate_hz, codec=codec, gop=gop, crf=23)
+    encode_video(path, pictures, rate_hz=rate_hz, codec=codec, gop=gop, crf=10)
 
 
 def _check(episode: int, frame: int) -> int:
