@@ -151,4 +151,4 @@ def with_video(path: Path, *, episodes: int, duration_s: float, height_px: int, 
         )
         for number in range(episodes)
     )
-    shelf("formats")["lerobot_v3"].write(path, made, codec=codec)
+    shelf("formats")["lerobot_v3"].write(path, made, codec=codec, pictures="video")
