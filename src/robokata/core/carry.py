@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import Clock, ClockQuality, Reading
-from robokata.core.episode import Annotation, Embodiment, Episode, Instruction, Joint, Origin, Outcome
+from robokata.core.episode import Annotation, Arm, Embodiment, Episode, Gripper, Instruction, Joint, Origin, Outcome
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.layout import Layout, Place
 from robokata.core.picked import PickedPictures, PickedValues
@@ -291,7 +291,15 @@ def _fact(entry: Mapping[str, Any]) -> Fact:
 
 def _embodiment(entry: Mapping[str, Any]) -> Embodiment:
     joints = tuple(Joint(**joint) for joint in entry["joints"])
-    return Embodiment(entry["name"], Evidence(entry["evidence"]), joints, tuple(entry["cameras"]), entry["model"])
+    arms = tuple(_arm(arm) for arm in entry.get("arms", ()))
+    return Embodiment(entry["name"], Evidence(entry["evidence"]), joints, tuple(entry["cameras"]), entry["model"], arms)
+
+
+def _arm(entry: Mapping[str, Any]) -> Arm:
+    gripper = entry["gripper"]
+    if gripper is not None:
+        gripper = Gripper(**{**gripper, "stroke": tuple((float(a), float(b)) for a, b in gripper["stroke"])})
+    return Arm(entry["name"], tuple(entry["joints"]), entry["tip"], tuple(entry["home"]), gripper)
 
 
 def _fraction_text(rate_hz: Fraction | None) -> str | None:

@@ -34,6 +34,34 @@ class Joint:
 
 
 @dataclass(frozen=True)
+class Gripper:
+    """Jaws of one arm."""
+
+    joint: str
+    """Channel of state and action that holds the opening."""
+    open_m: float
+    """Distance of the jaws when open."""
+    stroke: tuple[tuple[float, float], ...] = ()
+    """Joint value (m or rad) and distance of the jaws (m) that go together, rising in both; linear between them."""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a robot."""
+
+    name: str
+    """`arm` where there is one, else `left` and `right`."""
+    joints: tuple[str, ...]
+    """Names of its joints from base to tip, without the gripper."""
+    tip: str
+    """Site of the kinematic model between the jaws: z out of the hand, y along the jaws' motion."""
+    home: tuple[float, ...]
+    """Joint values of its rest pose, rad."""
+    gripper: Gripper | None = None
+
+
+@dataclass(frozen=True)
 class Embodiment:
     """Facts of a robot, as far as they are known."""
 
@@ -44,6 +72,7 @@ class Embodiment:
     cameras: tuple[str, ...] = ()
     model: str | None = None
     """Kinematic model as text (URDF, MJCF), None where the source has none."""
+    arms: tuple[Arm, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,148 @@
+"""Rigid transforms: 4x4 matrices `a_from_b`, rotation vectors and quaternions.
+
+Rotation logarithm and exponential after Murray, Li and Sastry, A Mathematical Introduction to Robotic Manipulation
+(1994), section 2.2; quaternions after Shepperd, J. Guidance and Control 1 (1978) 223.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Pose = NDArray[np.float64]
+"""A rigid transform, (4, 4)."""
+Rotation = NDArray[np.float64]
+"""A rotation matrix, (3, 3)."""
+
+_SMALL_ANGLE_RAD = 1e-9
+
+
+def pose_of(position_m: ArrayLike, rotation: Rotation | None = None) -> Pose:
+    """The transform with this translation (3,) and rotation (3, 3), identity where none is given."""
+    pose = np.eye(4)
+    if rotation is not None:
+        pose[:3, :3] = rotation
+    pose[:3, 3] = position_m
+    return pose
+
+
+def inverse(pose: Pose) -> Pose:
+    """`b_from_a` of `a_from_b`."""
+    rotation = pose[:3, :3].T
+    return pose_of(-rotation @ pose[:3, 3], rotation)
+
+
+def yaw_rotation(yaw_rad: float) -> Rotation:
+    """Rotation about the vertical."""
+    c, s = math.cos(yaw_rad), math.sin(yaw_rad)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def yaw_of(rotation: Rotation) -> float:
+    """Angle in radians by which a rotation turns the x axis about the vertical."""
+    return math.atan2(rotation[1, 0], rotation[0, 0])
+
+
+def wrapped_rad(angle_rad: float, *, period_rad: float = 2 * math.pi) -> float:
+    """The same angle modulo a period, in [-period/2, period/2)."""
+    return (angle_rad + period_rad / 2) % period_rad - period_rad / 2
+
+
+def rotation_vector(rotation: Rotation) -> NDArray[np.float64]:
+    """Axis times angle in radians, (3,), of a rotation; the angle lies in [0, pi]."""
+    sine = 0.5 * np.array(
+        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
+    )
+    cosine = 0.5 * (float(rotation[0, 0] + rotation[1, 1] + rotation[2, 2]) - 1.0)
+    norm = math.sqrt(float(sine @ sine))
+    angle_rad = math.atan2(norm, cosine)
+    if norm > 1e-6:
+        return np.asarray(sine * (angle_rad / norm))
+    if cosine > 0:
+        return np.asarray(sine)
+    # At half a turn the antisymmetric part vanishes: the axis is the column of R + I of largest length.
+    column = (rotation + np.eye(3))[:, int(np.argmax(np.diag(rotation)))]
+    return np.asarray(column / np.linalg.norm(column) * angle_rad)
+
+
+def rotation_from_vector(vector: ArrayLike) -> Rotation:
+    """The rotation of an axis-times-angle vector (3,), radians (Rodrigues)."""
+    x, y, z = (float(part) for part in np.asarray(vector))
+    angle_rad = math.sqrt(x * x + y * y + z * z)
+    if angle_rad < _SMALL_ANGLE_RAD:
+        return np.array([[1.0, -z, y], [z, 1.0, -x], [-y, x, 1.0]])
+    x, y, z = x / angle_rad, y / angle_rad, z / angle_rad
+    c, s = math.cos(angle_rad), math.sin(angle_rad)
+    d = 1 - c
+    return np.array(
+        [
+            [c + x * x * d, x * y * d - z * s, x * z * d + y * s],
+            [y * x * d + z * s, c + y * y * d, y * z * d - x * s],
+            [z * x * d - y * s, z * y * d + x * s, c + z * z * d],
+        ]
+    )
+
+
+def angle_between_rad(a: Rotation, b: Rotation) -> float:
+    """Angle of the smallest rotation that turns `a` into `b`, in [0, pi]."""
+    vector = rotation_vector(b @ a.T)
+    return math.sqrt(float(vector @ vector))
+
+
+def quat_xyzw_of(rotation: Rotation) -> NDArray[np.float64]:
+    """Unit quaternion (x, y, z, w) of a rotation, w >= 0."""
+    m = rotation
+    trace = float(m[0, 0] + m[1, 1] + m[2, 2])
+    choices = (m[0, 0], m[1, 1], m[2, 2], trace)
+    largest = int(np.argmax(choices))
+    if largest == 3:
+        quat = np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], 1 + trace])
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        quat = np.empty(4)
+        quat[i] = 1 - trace + 2 * m[i, i]
+        quat[j] = m[j, i] + m[i, j]
+        quat[k] = m[k, i] + m[i, k]
+        quat[3] = m[k, j] - m[j, k]
+    quat /= np.linalg.norm(quat)
+    return -quat if quat[3] < 0 else quat
+
+
+def rotation_from_quat_xyzw(quat_xyzw: ArrayLike) -> Rotation:
+    """The rotation of a quaternion (x, y, z, w), which need not be of length one."""
+    x, y, z, w = (float(part) for part in np.asarray(quat_xyzw))
+    n = 2.0 / (x * x + y * y + z * z + w * w)
+    return np.array(
+        [
+            [1 - n * (y * y + z * z), n * (x * y - z * w), n * (x * z + y * w)],
+            [n * (x * y + z * w), 1 - n * (x * x + z * z), n * (y * z - x * w)],
+            [n * (x * z - y * w), n * (y * z + x * w), 1 - n * (x * x + y * y)],
+        ]
+    )
+
+
+def pose_from_seven(seven: ArrayLike) -> Pose:
+    """The transform written as x, y, z (m) and quaternion x, y, z, w: (7,)."""
+    numbers = np.asarray(seven, dtype=np.float64)
+    return pose_of(numbers[:3], rotation_from_quat_xyzw(numbers[3:7]))
+
+
+def seven_of(pose: Pose) -> NDArray[np.float64]:
+    """A transform as x, y, z (m) and quaternion x, y, z, w, w >= 0: (7,)."""
+    return np.concatenate([pose[:3, 3], quat_xyzw_of(pose[:3, :3])])
+
+
+def between(start: Pose, end: Pose, share: float) -> Pose:
+    """The pose at `share` (0..1) of the way: straight in position, one constant axis in rotation."""
+    turn = rotation_vector(end[:3, :3] @ start[:3, :3].T)
+    rotation = rotation_from_vector(share * turn) @ start[:3, :3]
+    return pose_of(start[:3, 3] + share * (end[:3, 3] - start[:3, 3]), rotation)
+
+
+def nearest_turn(rotation: Rotation, target: Rotation, turns: Sequence[Rotation]) -> Rotation:
+    """The one of `turns` (rotations in the body's own frame that leave it looking the same) that brings
+    `rotation` nearest to `target`."""
+    return min(turns, key=lambda turn: angle_between_rad(rotation @ turn, target))
