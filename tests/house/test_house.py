@@ -12,9 +12,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "robokata"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHELVES = ("formats", "checks")
+SHELVES = ("formats", "checks", "metrics")
 FLOORS = {"core": 0, "geometry": 1, "media": 1, "formats": 2, "checks": 2, "engine": 2, "survey": 3, "checkup": 3}
 FLOORS |= {"catalogue": 3, "convert": 3, "store": 2}
+FLOORS |= {"statistics": 1, "metrics": 2, "arena": 4}
+FLOORS |= {"feed": 2, "learn": 3, "policies": 3}
 FLOORS |= {"view": 4, "testing": 4, "cli": 5}
 HEAVY = ("torch", "mujoco", "pyarrow", "av", "duckdb", "h5py", "zarr", "mcap", "rosbags", "scipy", "pandas", "rich")
 UNITS = ("_s", "_ns", "_ms", "_hz", "_rad", "_rad_s", "_m", "_px", "_share", "_periods", "_ratio", "_std", "_bytes")

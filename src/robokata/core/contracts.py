@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robokata.core.clock import ClockQuality
 from robokata.core.episode import Episode
+from robokata.core.estimate import Estimate, Observation
 from robokata.core.finding import Verdict
 from robokata.core.source import EpisodeList, Facts, Source
 from robokata.core.stream import Role
@@ -96,11 +99,129 @@ class DatasetCheckLeaf(Protocol):
         ...
 
 
+class MetricLeaf(Protocol):
+    """A file in `metrics/`: map (`observe` per trial), then reduce (`summarise`). `measure` is both.
+
+    The docstring has five sections: Definition, Unit, Needs, Limits, Source.
+    """
+
+    UNIT: str | None
+    """SI unit of the value, None for shares, counts and numbers without a unit."""
+
+    def observe(self, trial: Episode) -> Observation:
+        """What one trial says. Parameters besides the trial are keyword-only, with defaults."""
+        ...
+
+    def summarise(self, observations: Sequence[Observation]) -> Estimate:
+        """The estimate from all trials' rows; their order does not matter."""
+        ...
+
+    def measure(self, trials: Sequence[Episode]) -> Estimate:
+        """Both, for trials of a policy and for demonstrations alike."""
+        ...
+
+
 class Gathered(NamedTuple):
     """One episode's row for `judge`."""
 
     episode: str
     value: Any
+
+
+class StreamNeed(NamedTuple):
+    """One stream that a policy looks at."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Of one sample: (D,) numbers, or (H, W, 3) uint8 pictures (any H and W are accepted and resized)."""
+    channels: tuple[str, ...] = ()
+    """Name of each number, in the order that is expected; empty for pictures and where the data named none."""
+    at_s: tuple[float, ...] = (0.0,)
+    """When, in seconds relative to now: one array of `shape` for (0.0,), else (len(at_s), *shape), oldest first."""
+    is_optional: bool = False
+    """True where the policy does without it."""
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What a policy wants to see, and what it answers, on one robot."""
+
+    name: str
+    needs: tuple[StreamNeed, ...]
+    channels: tuple[str, ...]
+    """Name of each number of an action, in order."""
+    chunk_steps: int
+    """Actions per answer."""
+    rate_hz: float
+    """Actions per second of a chunk."""
+    action_stream: str = "action"
+    """Which stream of the data the actions continue: `action` (joints), `action.tip_pose`."""
+    execute_steps: int = 0
+    """Actions of a chunk to send before asking again; 0 where the policy leaves it open (then half of the chunk)."""
+    embodiments: tuple[str, ...] = ()
+    """Robots that it knows; empty where it does not say."""
+    wants_instruction: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What a server says about itself and has no other home."""
+
+
+class Chunk(NamedTuple):
+    """What a policy wants done next: the first action at the moment of the observation, then one per 1 / rate_hz."""
+
+    actions: NDArray[np.float64]
+    """(H, D), in the units of the stream that they continue."""
+    channels: tuple[str, ...]
+    rate_hz: float
+
+
+Observation = Mapping[str, Any]
+"""Stream name -> array as `StreamNeed` says; `instruction`: str; `time_s`: float seconds since the reset, where known
+(policies that blend overlapping chunks need it)."""
+
+
+class Policy(Protocol):
+    """Something that acts. Everything that goes wrong is a `PolicyFailed`."""
+
+    def hello(self, embodiment: str | None = None) -> PolicySpec:
+        """What it wants and answers on this robot; None: on the one that it was made for (the first of several)."""
+        ...
+
+    def reset(self, episode_id: str, *, seed: int, embodiment: str | None = None) -> None:
+        """A new attempt begins: forget the last one. `seed` fixes whatever the policy draws."""
+        ...
+
+    def act(self, observation: Observation) -> Chunk:
+        """What to do next.
+
+        Raises:
+            PolicyFailed: no answer that could be executed; `kind` says why.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class PolicyOrder(NamedTuple):
+    """Which policy to open, and how."""
+
+    where: str
+    """Checkpoint folder, or the URL of a server."""
+    device: str = "cpu"
+    options: Mapping[str, str] = {}
+    """Words of the leaf's own: `timeout_s`, `api_key`, `python`."""
+
+
+class PolicyLeaf(Protocol):
+    """A file in `policies/`. One that can be trained also meets `learn.recipe.TrainableLeaf`."""
+
+    def load(self, order: PolicyOrder) -> Policy:
+        """Open a policy.
+
+        Raises:
+            DamagedData: the checkpoint is not what its card promises.
+            PolicyFailed: a server does not answer.
+        """
+        ...
 
 
 def unmet_need(episode: Episode, needs: Sequence[Need]) -> Unmet | None:

@@ -13,6 +13,10 @@
   x QueryRefused         a `--where` that DuckDB does not accept
   x SuiteRefused         a suite file that cannot be obeyed
   x WriteRefused         a target that would lose or overwrite something
+  x ComparisonRefused    numbers that must not be compared, or that cannot carry the claim
+  x InvalidEstimate      a number without what makes it one: value, interval and reason contradict each other
+  x TrainingRefused      a training that cannot be done as asked; refused before it starts
+  x PolicyFailed         a policy gave no action that could be executed
 """
 
 from __future__ import annotations
@@ -94,8 +98,37 @@ class SuiteRefused(RobokataError):
     """A suite file that cannot be obeyed: unknown check or threshold, waiver without reason or expiry."""
 
 
+class HandheldRefused(RobokataError):
+    """Settings of a handheld gripper that cannot be obeyed: its board, camera, tags or trajectory."""
+
+
 class WriteRefused(RobokataError):
     """A write that would lose or overwrite something, or that cannot succeed; refused before it starts."""
+
+
+class ComparisonRefused(RobokataError):
+    """A comparison between unlike protocols, or a claim that the data cannot carry (one training seed)."""
+
+
+class InvalidEstimate(RobokataError):
+    """An estimate, or the numbers for one, that contradict themselves: 7 successes in 5 trials."""
+
+
+class TrainingRefused(RobokataError):
+    """A training that the data, the machine or a checkpoint does not allow; said before the first step."""
+
+
+class PolicyFailed(RobokataError):
+    """A policy gave no action that could be executed. `kind` says why; evaluation counts it as infrastructure."""
+
+    KINDS = ("unreachable", "died", "stalled", "server_error", "not_finite", "wrong_shape", "bad_message", "refused")
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind, self.message = kind, message
+        super().__init__(kind, message)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def _rebuild_damage(kind: type[DamagedData], file: str, reason: str, offset: int | None, next_move: str) -> DamagedData:
