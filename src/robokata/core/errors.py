@@ -13,6 +13,7 @@
   x QueryRefused         a `--where` that DuckDB does not accept
   x SuiteRefused         a suite file that cannot be obeyed
   x WriteRefused         a target that would lose or overwrite something
+  x HandheldRefused      settings of a handheld gripper that cannot be obeyed: board, camera, tags, trajectory
   x ComparisonRefused    numbers that must not be compared, or that cannot carry the claim
   x InvalidEstimate      a number without what makes it one: value, interval and reason contradict each other
   x TrainingRefused      a training that cannot be done as asked; refused before it starts
