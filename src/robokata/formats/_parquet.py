@@ -16,6 +16,8 @@ BLOCK_BYTES = 4 * 2**20
 """Row groups smaller than this are decoded with their neighbours: writers that make one per episode have thousands."""
 KEPT_BYTES = 128 * 2**20
 """Decoded tables that are kept: one row group of LeRobot's 100 MB files, and the small columns of a second."""
+TABLE_BYTES = 4 * 2**10
+"""What a decoded table costs beside its numbers: 2 kB were measured for one column. Ten thousand small ones count."""
 MAX_ROWS = 50_000_000
 """Most rows that one file may claim: nine days at 60 Hz. Every row costs memory in the clock before it is read."""
 
@@ -33,6 +35,7 @@ class ParquetRows:
         self._blocks: dict[Path, list[_Block]] = {}
         self._damaged: set[Path] = set()
         self._tables: OrderedDict[tuple[Path, int, int, tuple[str, ...]], Any] = OrderedDict()
+        self._held_bytes = 0
         self._last: tuple[tuple[Path, int, int, tuple[str, ...]], Any] | None = None
 
     def file(self, path: Path) -> Any:
@@ -136,8 +139,11 @@ class ParquetRows:
                 next_move="Restore it from the original.",
             )
         self._tables[key] = table
-        while len(self._tables) > 1 and sum(kept.nbytes for kept in self._tables.values()) > self._keep_bytes:
-            self._tables.popitem(last=False)
+        # A running sum: to add up all that is kept at each table would be quadratic in the episodes of a dataset.
+        self._held_bytes += table.nbytes + TABLE_BYTES
+        while len(self._tables) > 1 and self._held_bytes > self._keep_bytes:
+            _, oldest = self._tables.popitem(last=False)
+            self._held_bytes -= oldest.nbytes + TABLE_BYTES
         return table
 
 
