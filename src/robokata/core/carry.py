@@ -292,7 +292,15 @@ def _fact(entry: Mapping[str, Any]) -> Fact:
 def _embodiment(entry: Mapping[str, Any]) -> Embodiment:
     joints = tuple(Joint(**joint) for joint in entry["joints"])
     arms = tuple(_arm(arm) for arm in entry.get("arms", ()))
-    return Embodiment(entry["name"], Evidence(entry["evidence"]), joints, tuple(entry["cameras"]), entry["model"], arms)
+    return Embodiment(
+        entry["name"],
+        Evidence(entry["evidence"]),
+        joints,
+        tuple(entry["cameras"]),
+        entry["model"],
+        arms,
+        tuple(entry["reach_m"]) if entry.get("reach_m") else None,
+    )
 
 
 def _arm(entry: Mapping[str, Any]) -> Arm:

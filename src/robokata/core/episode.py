@@ -73,6 +73,8 @@ class Embodiment:
     model: str | None = None
     """Kinematic model as text (URDF, MJCF), None where the source has none."""
     arms: tuple[Arm, ...] = ()
+    reach_m: tuple[float, float] | None = None
+    """Half extents (x, y) of the table around the model's origin where every arm can grasp from above."""
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Setup:
 
 
 class World(Protocol):
-    """A world while something happens in it. Poses are `world_from_x`; the table's top is z = 0."""
+    """A world while something happens in it. Poses are `world_from_x`; the table's top is z = 0, its middle the origin."""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -185,8 +185,8 @@ class TaskLeaf(Protocol):
     HORIZON_S: float
     """Time after which an attempt has failed."""
 
-    def reset(self, rng: np.random.Generator, *, width: Width) -> Setup:
-        """Draw where things are and what is asked."""
+    def reset(self, rng: np.random.Generator, *, width: Width, reach_m: tuple[float, float]) -> Setup:
+        """Draw where things are and what is asked, within a robot's reach (half extents around the origin)."""
         ...
 
     def subtasks(self, setup: Setup) -> tuple[Subtask, ...]:
@@ -198,7 +198,7 @@ class TaskLeaf(Protocol):
         ...
 
     def demonstrate(self, world: World, setup: Setup, rng: np.random.Generator) -> Iterator[tuple[Move, ...]]:
-        """What a skilled operator would do next, looking at the world between moves; moves of one tuple happen at once."""
+        """What a skilled operator would do next, looking at the world between moves; one tuple happens at once."""
         ...
 
 

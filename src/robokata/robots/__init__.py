@@ -1,0 +1,1 @@
+"""Robots, one per file: `ROBOT` is an Embodiment whose numbers name their source."""

@@ -1,0 +1,1 @@
+"""Simulated worlds: tasks and robots as MuJoCo models, stepped, recorded and rendered."""

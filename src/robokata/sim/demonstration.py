@@ -1,0 +1,102 @@
+"""A scripted expert's attempt at a task."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.episode import Embodiment
+from robokata.core.errors import UnknownName
+from robokata.core.shelf import shelf
+from robokata.core.world import Setup, Width
+from robokata.sim.attempt import Attempt, Recorder
+from robokata.sim.operator import Style, targets_along, with_mishaps
+from robokata.sim.sensors import Sensors
+from robokata.sim.world import SimWorld
+
+START_NOISE_RAD = 0.02
+"""Standard deviation of each joint at the start: people never begin at exactly the same pose."""
+_TAIL_S = 0.4
+"""Time after the last move in which a success must last."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A task on a robot, at a control rate."""
+
+    task: str
+    robot: str
+    control_hz: int = 20
+
+    @property
+    def leaf(self) -> ModuleType:
+        """The task's module."""
+        return shelf("tasks")[self.task]
+
+    @property
+    def embodiment(self) -> Embodiment:
+        """The robot's facts."""
+        return robot_of(self.robot)
+
+
+def robot_of(name: str) -> Embodiment:
+    """A robot of the shelf.
+
+    Raises:
+        UnknownName: there is none of this name.
+    """
+    robot: Embodiment = shelf("robots")[name].ROBOT
+    return robot
+
+
+def scene_of(task: str, robot: str | None = None, *, control_hz: int = 20) -> Scene:
+    """A task on the robot asked for, or on its usual one.
+
+    Raises:
+        UnknownName: no such task or robot, or this robot cannot do the task.
+    """
+    leaf = shelf("tasks")[task]
+    chosen = robot or leaf.ROBOTS[0]
+    if chosen not in leaf.ROBOTS:
+        shelf("robots")[chosen]
+        raise UnknownName(f"robot that can do {task}", chosen, leaf.ROBOTS)
+    return Scene(task, chosen, control_hz)
+
+
+@functools.lru_cache(maxsize=4)
+def world_of(scene: Scene) -> SimWorld:
+    """The world of a scene, one per process: building one takes longer than an attempt's physics."""
+    return SimWorld(scene.embodiment, scene.leaf.PROPS, control_hz=scene.control_hz)
+
+
+def start(world: SimWorld, scene: Scene, *, width: Width, rng: np.random.Generator) -> Setup:
+    """Draw a reset and put the world there."""
+    robot = scene.embodiment
+    setup: Setup = scene.leaf.reset(rng, width=width, reach_m=robot.reach_m)
+    noise = {arm.name: rng.normal(0, START_NOISE_RAD, len(arm.joints)) for arm in robot.arms}
+    world.reset(setup, joint_noise_rad=noise)
+    return setup
+
+
+def demonstrate(
+    scene: Scene, *, width: Width, seed: NDArray[Any] | list[int], style: Style, sensors: Sensors | None = None
+) -> tuple[Attempt, Setup]:
+    """One attempt of the scripted expert; the same seed gives the same attempt."""
+    rng = np.random.default_rng(seed)
+    world = world_of(scene)
+    setup = start(world, scene, width=width, rng=rng)
+    recorder = Recorder(world, setup, task=scene.leaf, sensors=sensors)
+    for planned in scene.leaf.demonstrate(world, setup, rng):
+        for moves in with_mishaps(world, planned, style, rng):
+            for targets in targets_along(world, moves, style, rng):
+                recorder.step(functools.partial(world.command_tips, targets))
+                if recorder.is_over_time:
+                    return recorder.attempt, setup
+    for _ in range(round(_TAIL_S * scene.control_hz)):
+        recorder.step(lambda: None)
+    return recorder.attempt, setup

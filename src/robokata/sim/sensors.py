@@ -1,0 +1,83 @@
+"""What sensors do to the truth: rate, latency, jitter and noise. All off by default: every control step, exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import NS_PER_S
+from robokata.sim.model import PHYSICS_HZ
+
+
+@dataclass(frozen=True)
+class Sensors:
+    """Rates and imperfections. A rate of None is the control's own."""
+
+    camera_hz: int | None = None
+    joints_hz: int | None = None
+    force_hz: int | None = None
+    """None: no force sensor at all."""
+    camera_latency_s: float = 0.0
+    """How late a picture's stamp is: the picture shows the world of so long before."""
+    joints_latency_s: float = 0.0
+    jitter_s: float = 0.0
+    """Standard deviation of every stamp of a fast sensor."""
+    joints_noise_rad: float = 0.0
+    force_noise_n: float = 0.0
+    pixel_noise_levels: float = 0.0
+    """Standard deviation of a pixel, of 255 levels."""
+
+    def ticks(self, start: int, end: int) -> Iterator[tuple[int, frozenset[str]]]:
+        """Physics steps in [start, end) at which a fast sensor reads, with what is read: `state`, `force`."""
+        due: dict[int, set[str]] = {}
+        for rate_hz, kind in ((self.camera_hz, "state"), (self.joints_hz, "state"), (self.force_hz, "force")):
+            for step in ticks_of(rate_hz, start, end):
+                due.setdefault(step, set()).add(kind)
+        for step in sorted(due):
+            yield step, frozenset(due[step])
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return asdict(self)
+
+
+REALISTIC = Sensors(
+    camera_hz=30,
+    joints_hz=100,
+    force_hz=500,
+    camera_latency_s=0.03,  # one frame of exposure, readout and transfer
+    joints_latency_s=0.002,
+    jitter_s=0.0005,
+    joints_noise_rad=3e-4,  # less than half a step of a 12-bit encoder (0.8 mrad)
+    force_noise_n=0.05,
+    pixel_noise_levels=2.0,
+)
+"""What a lab's rig gives: camera 30 Hz, joints 100 Hz, force 500 Hz, each a little late and a little noisy."""
+
+
+def ticks_of(rate_hz: int | None, start: int, end: int) -> range | list[int]:
+    """Physics steps in [start, end) nearest to the ticks of a rate; empty without one."""
+    if rate_hz is None:
+        return range(0)
+    if PHYSICS_HZ % rate_hz == 0:
+        period = PHYSICS_HZ // rate_hz
+        return range(-(-start // period) * period, end, period)
+    first = start * rate_hz // PHYSICS_HZ
+    last = end * rate_hz // PHYSICS_HZ + 1
+    steps = [round(tick * PHYSICS_HZ / rate_hz) for tick in range(first, last + 1)]
+    return [step for step in steps if start <= step < end]
+
+
+def stamps_ns(
+    steps: NDArray[np.int64], *, latency_s: float, jitter_s: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Stamps of samples that were taken at these physics steps, (T,), rising strictly."""
+    exact = steps.astype(np.int64) * (NS_PER_S // PHYSICS_HZ)
+    late = np.rint(rng.normal(0.0, jitter_s, len(steps)) * NS_PER_S).astype(np.int64) if jitter_s else 0
+    stamped = exact + round(latency_s * NS_PER_S) + late
+    # A driver never stamps a sample before the one it stamped last.
+    return np.maximum.accumulate(stamped - np.arange(len(steps))) + np.arange(len(steps))

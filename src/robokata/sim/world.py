@@ -1,0 +1,346 @@
+"""A MuJoCo world that a task can be asked about and arms can be commanded in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import NS_PER_S
+from robokata.core.episode import Arm, Embodiment
+from robokata.core.world import TABLE, Prop, Setup
+from robokata.geometry.poses import Pose, quat_xyzw_of
+from robokata.sim.gl import mujoco
+from robokata.sim.inverse_kinematics import ArmKinematics
+from robokata.sim.model import PHYSICS_HZ, compiled, model_text
+
+
+class Target(NamedTuple):
+    """What one arm is told."""
+
+    tip: Pose
+    """world_from_tip."""
+    opening_m: float
+
+
+class _Limb(NamedTuple):
+    """Where one arm lies in the model's arrays."""
+
+    arm: Arm
+    qpos: NDArray[np.int64]
+    dofs: NDArray[np.int64]
+    motors: NDArray[np.int64]
+    gripper_qpos: int
+    gripper_motor: int
+    site: int
+    speed_rad_s: NDArray[np.float64]
+
+
+class SimWorld:
+    """One scene while time runs. A class, because it is the state of a world.
+
+    Times are integers: physics steps since the reset. `command` says what the arms shall do, `advance` lets time pass.
+    """
+
+    def __init__(self, robot: Embodiment, props: Sequence[Prop], *, control_hz: int = 20) -> None:
+        if PHYSICS_HZ % control_hz:
+            raise ValueError(f"a control rate of {control_hz} Hz does not divide the physics' {PHYSICS_HZ} Hz")
+        self.robot, self.props, self.control_hz = robot, tuple(props), control_hz
+        self.text = model_text(robot, props)
+        # A copy: variation edits colours, sizes and cameras of this world only.
+        self.model = _copied(compiled(self.text))
+        self.data = mujoco().MjData(self.model)
+        self.setup = Setup({})
+        self.steps = 0
+        self._limbs = {arm.name: _limb(self.model, robot, arm) for arm in robot.arms}
+        self._kinematics = {arm.name: ArmKinematics(robot, arm) for arm in robot.arms}
+        self._targets: dict[str, Target] = {}
+        self._sent: dict[str, NDArray[np.float64]] = {}
+        self._entities, self._entity_of_geom = _entities(self.model, robot, props)
+        self._touching: tuple[int, frozenset[tuple[int, int]]] = (-1, frozenset())
+
+    # -- what a task may ask (core.world.World) ------------------------------------------------------------------
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms."""
+        return tuple(self._limbs)
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the reset."""
+        return self.steps / PHYSICS_HZ
+
+    @property
+    def time_ns(self) -> int:
+        """Nanoseconds since the reset, exact."""
+        return self.steps * (NS_PER_S // PHYSICS_HZ)
+
+    def pose(self, prop: str) -> Pose:
+        """world_from_prop."""
+        body = self.model.body(prop).id
+        pose: Pose = np.eye(4)
+        pose[:3, :3] = self.data.xmat[body].reshape(3, 3)
+        pose[:3, 3] = self.data.xpos[body]
+        return pose
+
+    def mark_m(self, prop: str, mark: str) -> NDArray[np.float64]:
+        """A named point of a prop in the world, (3,)."""
+        return np.array(self.data.site_xpos[self.model.site(f"{prop}/{mark}").id])
+
+    def slide_m(self, prop: str) -> float:
+        """How far a sliding prop is drawn."""
+        return float(self.data.qpos[self.model.joint(f"{prop}/slide").qposadr[0]])
+
+    def speed_m_s(self, prop: str) -> float:
+        """How fast a prop moves."""
+        return float(np.linalg.norm(self.data.cvel[self.model.body(prop).id][3:]))
+
+    def tip(self, arm: str) -> Pose:
+        """Measured world_from_tip."""
+        site = self._limbs[arm].site
+        pose: Pose = np.eye(4)
+        pose[:3, :3] = self.data.site_xmat[site].reshape(3, 3)
+        pose[:3, 3] = self.data.site_xpos[site]
+        return pose
+
+    def command(self, arm: str) -> Pose:
+        """The tip pose last commanded."""
+        return self._targets[arm].tip
+
+    def opening_m(self, arm: str) -> float:
+        """Measured distance of the jaws."""
+        limb = self._limbs[arm]
+        return _opening_of(limb.arm, float(self.data.qpos[limb.gripper_qpos]))
+
+    def max_opening_m(self, arm: str) -> float:
+        """Distance of the jaws when the gripper is open."""
+        gripper = self._limbs[arm].arm.gripper
+        return 0.0 if gripper is None else gripper.open_m
+
+    def touches(self, one: str, other: str) -> bool:
+        """True while two of these touch: props, arms (their jaws or palm), `table`."""
+        pairs = self.touching()
+        return any((min(a, b), max(a, b)) in pairs for a in self._entities[one] for b in self._entities[other])
+
+    def holds(self, arm: str, prop: str) -> bool:
+        """True while a prop touches both jaws of an arm."""
+        pairs, props = self.touching(), self._entities[prop]
+        jaws = self._entities[f"{arm}/jaws"]
+        return all(any((min(jaw, p), max(jaw, p)) in pairs for p in props) for jaw in jaws)
+
+    # -- what acts ------------------------------------------------------------------------------------------------
+
+    def reset(self, setup: Setup, *, joint_noise_rad: Mapping[str, NDArray[np.float64]] | None = None) -> None:
+        """Put everything where `setup` says, arms at home (plus noise (dof,) per arm), and let it come to rest."""
+        self.setup = setup
+        mujoco().mj_resetData(self.model, self.data)
+        for prop in self.props:
+            if prop.name in setup.poses:
+                self._place(prop, setup.poses[prop.name])
+        for name, limb in self._limbs.items():
+            joints = np.array(limb.arm.home)
+            if joint_noise_rad is not None:
+                joints = joints + joint_noise_rad[name]
+            self.data.qpos[limb.qpos] = joints
+            self.data.ctrl[limb.motors] = joints
+            opening_m = self.max_opening_m(name)
+            self._set_gripper(limb, opening_m)
+            self._sent[name] = joints
+            self._targets[name] = Target(self._kinematics[name].tip(joints), opening_m)
+        mujoco().mj_forward(self.model, self.data)
+        # Half a second: props that were placed a hair above the table stand still, and jaws have closed their loop.
+        mujoco().mj_step(self.model, self.data, nstep=PHYSICS_HZ // 2)
+        self.data.time = 0.0
+        self.steps = 0
+        mujoco().mj_forward(self.model, self.data)
+
+    def reaches(self, arm: str, tip: Pose) -> bool:
+        """True where the arm can be at this pose (5 mm and 3 degrees), looked for from where it is."""
+        found = self._kinematics[arm].solve(tip, self._sent[arm], iterations=60)
+        return found.error_m < 0.005 and (found.error_rad < 0.05 or len(self._limbs[arm].qpos) < 6)
+
+    def command_tips(self, targets: Mapping[str, Target]) -> None:
+        """Command tip poses: joint targets by inverse kinematics, no faster than the joints' limits."""
+        for name, target in targets.items():
+            limb = self._limbs[name]
+            found = self._kinematics[name].solve(target.tip, self._sent[name])
+            largest = limb.speed_rad_s / self.control_hz
+            joints = self._sent[name] + np.clip(found.joints_rad - self._sent[name], -largest, largest)
+            self._send(limb, joints, target.opening_m)
+            self._targets[name] = target
+
+    def command_joints(self, action: NDArray[np.float64]) -> None:
+        """Command joint targets (rad) and openings (m), laid out as `action_channels`; the commanded tip follows."""
+        at = 0
+        for name, limb in self._limbs.items():
+            dof = len(limb.qpos)
+            joints, opening_m = action[at : at + dof], float(action[at + dof])
+            largest = limb.speed_rad_s / self.control_hz
+            joints = self._sent[name] + np.clip(joints - self._sent[name], -largest, largest)
+            self._send(limb, joints, opening_m)
+            self._targets[name] = Target(self._kinematics[name].tip(self._sent[name]), opening_m)
+            at += dof + 1
+
+    def advance(self, physics_steps: int) -> None:
+        """Let time pass."""
+        mujoco().mj_step(self.model, self.data, nstep=physics_steps)
+        self.steps += physics_steps
+
+    # -- what is recorded -----------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def action_channels(self) -> tuple[str, ...]:
+        """Names of the numbers of state and action: joints and gripper of each arm."""
+        out: list[str] = []
+        for limb in self._limbs.values():
+            out += [*limb.arm.joints, *([limb.arm.gripper.joint] if limb.arm.gripper else [])]
+        return tuple(out)
+
+    def state(self) -> NDArray[np.float64]:
+        """Measured joints (rad) and openings (m), as `action_channels`."""
+        return np.concatenate(
+            [[*self.data.qpos[limb.qpos], self.opening_m(name)] for name, limb in self._limbs.items()]
+        )
+
+    def action(self) -> NDArray[np.float64]:
+        """Joint targets (rad) and openings (m) last sent, as `action_channels`."""
+        return np.concatenate([[*self._sent[name], self._targets[name].opening_m] for name in self._limbs])
+
+    def objects(self) -> NDArray[np.float64]:
+        """x y z (m) and quaternion x y z w of every prop, (P, 7)."""
+        bodies = self._prop_bodies
+        quat_wxyz = self.data.xquat[bodies]
+        return np.concatenate([self.data.xpos[bodies], quat_wxyz[:, [1, 2, 3, 0]]], axis=1)
+
+    def tips(self) -> NDArray[np.float64]:
+        """Measured tip pose of every arm, (A, 7)."""
+        return np.array([_seven(self.tip(name)) for name in self._limbs])
+
+    def commands(self) -> NDArray[np.float64]:
+        """Commanded tip pose and opening of every arm, (A, 8)."""
+        return np.array([[*_seven(target.tip), target.opening_m] for target in self._targets.values()])
+
+    def physics_state(self) -> NDArray[np.float64]:
+        """qpos and qvel, (nq + nv,): enough to render this moment again."""
+        return np.concatenate([self.data.qpos, self.data.qvel])
+
+    def force(self) -> NDArray[np.float64]:
+        """Force (N) and torque (N m) that each arm's wrist carries, (A, 6), in the frame of its tip."""
+        out = []
+        for limb in self._limbs.values():
+            # What the rest of the arm puts on the hand's body, which the constraint solver knows after a step.
+            body = self.model.site_bodyid[limb.site]
+            mujoco().mj_rnePostConstraint(self.model, self.data)
+            torque, force = self.data.cfrc_int[body][:3], self.data.cfrc_int[body][3:]
+            rotation = self.data.site_xmat[limb.site].reshape(3, 3)
+            out.append([*(rotation.T @ force), *(rotation.T @ torque)])
+        return np.array(out)
+
+    def touching(self) -> frozenset[tuple[int, int]]:
+        """Pairs of entities that touch now, each (smaller, larger)."""
+        if self._touching[0] != self.steps:
+            contacts = self.data.contact
+            pairs = self._entity_of_geom[contacts.geom][contacts.dist < 0.0005]
+            found = frozenset((min(a, b), max(a, b)) for a, b in pairs.tolist() if a >= 0 and b >= 0 and a != b)
+            self._touching = (self.steps, found)
+        return self._touching[1]
+
+    @functools.cached_property
+    def entity_names(self) -> tuple[str, ...]:
+        """Name of each entity of `touching`: table, props, `<arm>/jaw...`, `<arm>/palm`."""
+        return _entity_names(self.robot, self.props)
+
+    @functools.cached_property
+    def _prop_bodies(self) -> NDArray[np.int64]:
+        return np.array([self.model.body(prop.name).id for prop in self.props], dtype=np.int64)
+
+    def _place(self, prop: Prop, pose: Pose) -> None:
+        x, y, z, w = quat_xyzw_of(pose[:3, :3])
+        if prop.is_free:
+            at = self.model.joint(f"{prop.name}/free").qposadr[0]
+            self.data.qpos[at : at + 7] = [*pose[:3, 3], w, x, y, z]
+        else:
+            body = self.model.body(prop.name).id
+            self.model.body_pos[body] = pose[:3, 3]
+            self.model.body_quat[body] = [w, x, y, z]
+
+    def _send(self, limb: _Limb, joints_rad: NDArray[np.float64], opening_m: float) -> None:
+        self._sent[limb.arm.name] = joints_rad
+        self.data.ctrl[limb.motors] = joints_rad
+        self.data.ctrl[limb.gripper_motor] = _joint_of(limb.arm, opening_m)
+
+    def _set_gripper(self, limb: _Limb, opening_m: float) -> None:
+        value = _joint_of(limb.arm, opening_m)
+        self.data.qpos[limb.gripper_qpos] = value
+        self.data.ctrl[limb.gripper_motor] = value
+        for equality in range(self.model.neq):  # the other jaw, where one motor drives two
+            if self.model.jnt_qposadr[self.model.eq_obj2id[equality]] == limb.gripper_qpos:
+                self.data.qpos[self.model.jnt_qposadr[self.model.eq_obj1id[equality]]] = value
+
+
+def _copied(model: Any) -> Any:
+    import copy
+
+    return copy.copy(model)
+
+
+def _seven(pose: Pose) -> list[float]:
+    return [*pose[:3, 3], *quat_xyzw_of(pose[:3, :3])]
+
+
+def _opening_of(arm: Arm, joint: float) -> float:
+    if arm.gripper is None:
+        return 0.0
+    values, openings = zip(*arm.gripper.stroke, strict=True)
+    return float(np.interp(joint, values, openings))
+
+
+def _joint_of(arm: Arm, opening_m: float) -> float:
+    if arm.gripper is None:
+        return 0.0
+    values, openings = zip(*arm.gripper.stroke, strict=True)
+    return float(np.interp(opening_m, openings, values))
+
+
+def _limb(model: Any, robot: Embodiment, arm: Arm) -> _Limb:
+    joints = [model.joint(name) for name in arm.joints]
+    limits = {joint.name: joint.velocity_limit for joint in robot.joints}
+    motor = model.actuator(arm.gripper.joint if arm.gripper else arm.joints[-1])
+    return _Limb(
+        arm=arm,
+        qpos=np.array([joint.qposadr[0] for joint in joints]),
+        dofs=np.array([joint.dofadr[0] for joint in joints]),
+        motors=np.array([model.actuator(name).id for name in arm.joints]),
+        gripper_qpos=int(model.jnt_qposadr[motor.trnid[0]]),
+        gripper_motor=motor.id,
+        site=model.site(arm.tip).id,
+        speed_rad_s=np.array([limits[name] or np.inf for name in arm.joints]),
+    )
+
+
+def _entity_names(robot: Embodiment, props: Sequence[Prop]) -> tuple[str, ...]:
+    parts = [f"{arm.name}/{part}" for arm in robot.arms for part in ("jaw_left", "jaw_right", "palm")]
+    return (TABLE, *(prop.name for prop in props), *parts)
+
+
+def _entities(
+    model: Any, robot: Embodiment, props: Sequence[Prop]
+) -> tuple[dict[str, tuple[int, ...]], NDArray[np.int64]]:
+    """Names -> entity numbers, and the entity of each geom (-1: none)."""
+    names = _entity_names(robot, props)
+    numbers = {name: number for number, name in enumerate(names)}
+    of_geom = np.full(model.ngeom, -1, dtype=np.int64)
+    for geom in range(model.ngeom):
+        name = model.geom(geom).name
+        owner = name.split("/")[1] if name.startswith("prop/") else name
+        of_geom[geom] = numbers.get(owner, -1)
+    groups: dict[str, tuple[int, ...]] = {name: (number,) for name, number in numbers.items()}
+    for arm in robot.arms:
+        jaws = (numbers[f"{arm.name}/jaw_left"], numbers[f"{arm.name}/jaw_right"])
+        groups[f"{arm.name}/jaws"] = jaws
+        groups[arm.name] = (*jaws, numbers[f"{arm.name}/palm"])
+    return groups, of_geom

@@ -1,0 +1,63 @@
+"""How far apart resets lie: shares of a robot's reach, and turns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.world import Pose, Width
+
+
+class Spread(NamedTuple):
+    """What one width allows."""
+
+    x_share: float
+    y_share: float
+    """Shares of the robot's reach."""
+    yaw_rad: float
+    """Largest turn to either side."""
+
+
+SPREADS = {
+    # As the prototype of the reference: +-8 x 12 cm, +-14 x 22 cm, +-16 x 28 cm with a reach of 16 x 28 cm.
+    Width.D0: Spread(0.5, 0.43, 0.3),
+    Width.D1: Spread(0.875, 0.786, 1.5),
+    Width.D2: Spread(1.0, 1.0, 3.1),
+}
+_TRIES = 1000
+
+
+def places_apart(
+    rng: np.random.Generator, *, count: int, width: Width, reach_m: tuple[float, float], apart_m: float
+) -> NDArray[np.float64]:
+    """Points on the table, (count, 2) in m, drawn uniformly and at least `apart_m` from each other.
+
+    Raises:
+        ValueError: the area is too small for so many things so far apart.
+    """
+    spread = SPREADS[width]
+    half = np.array([spread.x_share * reach_m[0], spread.y_share * reach_m[1]])
+    for _ in range(_TRIES):
+        points = rng.uniform(-half, half, (count, 2))
+        gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
+        if gaps[np.triu_indices(count, 1)].min(initial=np.inf) >= apart_m:
+            return points
+    raise ValueError(f"{count} things do not fit {apart_m} m apart into {2 * half[0]:.2f} x {2 * half[1]:.2f} m")
+
+
+def standing(place_m: Sequence[float] | NDArray[np.float64], *, height_m: float, yaw_rad: float) -> Pose:
+    """A pose on the table, turned about the vertical."""
+    pose: Pose = np.eye(4)
+    c, s = math.cos(yaw_rad), math.sin(yaw_rad)
+    pose[:2, :2] = [[c, -s], [s, c]]
+    pose[:3, 3] = [place_m[0], place_m[1], height_m]
+    return pose
+
+
+def any_yaw(rng: np.random.Generator, width: Width) -> float:
+    """A turn that this width allows."""
+    return float(rng.uniform(-1, 1)) * SPREADS[width].yaw_rad
