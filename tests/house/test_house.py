@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "robokata"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHELVES = ("formats", "checks", "metrics")
+SHELVES = ("formats", "checks", "metrics", "robots", "tasks")
 FLOORS = {"core": 0, "geometry": 1, "media": 1, "formats": 2, "checks": 2, "engine": 2, "survey": 3, "checkup": 3}
 FLOORS |= {"catalogue": 3, "convert": 3, "store": 2}
 FLOORS |= {"statistics": 1, "metrics": 2, "arena": 4}

@@ -51,7 +51,7 @@ class Attempt:
     @property
     def success_at_end(self) -> bool:
         """True where the task was done at the end."""
-        return self.successes[-1:] == [True]
+        return bool(self.successes[-1:] == [True])
 
     @property
     def first_success_s(self) -> float | None:

@@ -6,7 +6,7 @@ After Buss, Introduction to inverse kinematics with Jacobian transpose, pseudoin
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
