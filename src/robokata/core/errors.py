@@ -17,6 +17,7 @@
   x ComparisonRefused    numbers that must not be compared, or that cannot carry the claim
   x InvalidEstimate      a number without what makes it one: value, interval and reason contradict each other
   x TrainingRefused      a training that cannot be done as asked; refused before it starts
+  x TrainingFailed       the loss is no number any more
   x PolicyFailed         a policy gave no action that could be executed
 """
 
@@ -117,6 +118,10 @@ class InvalidEstimate(RobokataError):
 
 class TrainingRefused(RobokataError):
     """A training that the data, the machine or a checkpoint does not allow; said before the first step."""
+
+
+class TrainingFailed(RobokataError):
+    """A training that went wrong on its way: the loss is no number any more."""
 
 
 class PolicyFailed(RobokataError):

@@ -1,0 +1,1 @@
+"""Training small policies: the loop, its modules, its checkpoints."""
