@@ -1,0 +1,1 @@
+"""Preferences between policies, and the rankings that follow from them."""

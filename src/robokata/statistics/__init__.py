@@ -1,0 +1,1 @@
+"""Statistics: intervals, comparisons, rankings; pure functions over numbers."""
