@@ -19,6 +19,9 @@
   x TrainingRefused      a training that cannot be done as asked; refused before it starts
   x TrainingFailed       the loss is no number any more
   x PolicyFailed         a policy gave no action that could be executed
+  x CommandRefused       a command of an operator that must not reach a robot
+  x CollectionRefused    a collection that cannot start or go on: port taken, folder of another task
+  x RobotFailed          real hardware that died, stalls or answers nonsense
 """
 
 from __future__ import annotations
@@ -135,6 +138,18 @@ class PolicyFailed(RobokataError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class CommandRefused(RobokataError):
+    """A command that must not reach a robot: not finite, out of range, or not of the schema."""
+
+
+class CollectionRefused(RobokataError):
+    """A collection that cannot start or go on; the message says what to change."""
+
+
+class RobotFailed(RobokataError):
+    """Real hardware that died, stalls or answers nonsense; the robot is disconnected before this is raised."""
 
 
 def _rebuild_damage(kind: type[DamagedData], file: str, reason: str, offset: int | None, next_move: str) -> DamagedData:
