@@ -101,8 +101,8 @@ def effect_resolved_by_seeds(
     error = math.sqrt(seed_std**2 / seeds + discordant_share / (seeds * trials))
     critical = float(stats.t.ppf(1 - alpha_level / 2, seeds - 1))
 
-    def missing_power(distance: float) -> float:
-        return float(stats.nct.sf(critical, seeds - 1, distance)) - power_share
+    def missing_power(distance_ratio: float) -> float:
+        return float(stats.nct.sf(critical, seeds - 1, distance_ratio)) - power_share
 
     solve = require("scipy.optimize", extra="statistics").brentq
     # The needed distance exceeds neither bound: power is below 0.5 at 0, and nearly 1 at eight critical values.

@@ -61,7 +61,7 @@ class Effect:
             return None
         for seeds in range(2, most + 1):
             variance = self.seed_std**2 / seeds + self.scene_std**2 / self.trials
-            variance += self.residual_std**2 / (seeds * self.trials) + _floor(seeds * self.trials)
+            variance += self.residual_std**2 / (seeds * self.trials)
             if _detectable(math.sqrt(variance), seeds - 1) <= size:
                 return seeds
         return None
