@@ -60,7 +60,7 @@ def _model() -> str:
     model = mjcf.root("franka_panda")
     world = mjcf.place(model, "worldbody")
     # In front of the table's middle, and beside it, as a person would sit.
-    mjcf.camera(world, "scene", at_m=(0.62, 0, 0.60), right_up=(0, 1, 0, -0.70, 0, 0.71), fovy_deg=45)
+    mjcf.camera(world, "scene", at_m=(0.60, 0, 0.55), right_up=(0, 1, 0, -0.61, 0, 0.79), fovy_deg=40)
     body = mjcf.link(world, "base", at_m=(-BASE_BEHIND_M, 0, 0), mass_kg=3.0, size_m=0.08)
     mjcf.shell(body, "cylinder", size_m=(0.075, 0.04), rgba=mjcf.ARM_RGBA, pos="0 0 0.04")
     for number, (each, (ends, radius)) in enumerate(zip(_LINKS, _SHELLS, strict=True), start=1):
@@ -83,7 +83,7 @@ def _add_hand(model: mjcf.Element, flange: mjcf.Element) -> None:
     mjcf.pad(hand, "arm/palm", half_m=palm_m, at_m=(0, 0, 0.03), mass_kg=0, friction=0.5, rgba=mjcf.ARM_RGBA)
     mjcf.site(hand, "tip", at_m=(0, 0, TIP_FROM_HAND_M))
     # Behind the jaws and tilted to see what lies between them, as wrist cameras are mounted.
-    mjcf.camera(hand, "wrist", at_m=(0.07, 0, 0.02), right_up=(0, -1, 0, 0.92, 0, 0.39), fovy_deg=75)
+    mjcf.camera(hand, "wrist", at_m=(0.07, 0, 0.02), right_up=(0, 1, 0, 0.92, 0, 0.35), fovy_deg=75)
     for side, sign in (("left", 1), ("right", -1)):
         finger = mjcf.link(hand, f"{side}_finger", at_m=(0, 0, 0.0584), mass_kg=0.05, size_m=0.02)
         limits = (0.0, GRIPPER_OPEN_M / 2)

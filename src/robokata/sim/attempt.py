@@ -51,7 +51,7 @@ class Attempt:
     @property
     def success_at_end(self) -> bool:
         """True where the task was done at the end."""
-        return bool(self.successes[-1:] == [True])
+        return self.successes[-1] if self.successes else False
 
     @property
     def first_success_s(self) -> float | None:
@@ -75,7 +75,7 @@ class Recorder:
         self.sensors = sensors or Sensors()
         self.attempt = Attempt(task.subtasks(setup), self.sensors)
         self._period = PHYSICS_HZ // world.control_hz
-        self._horizon = round(task.HORIZON_S * PHYSICS_HZ)
+        self._horizon: int = round(task.HORIZON_S * PHYSICS_HZ)
 
     @property
     def is_over_time(self) -> bool:

@@ -57,7 +57,7 @@ def _add_options(root: ET.Element) -> None:
     # Software rendering is bound by vertices at 128 px: fewer facets, no multisampling, no shadow maps.
     quality = {"offsamples": "0", "shadowsize": "0", "numslices": "14", "numstacks": "7", "numquads": "1"}
     ET.SubElement(visual, "quality", quality)
-    ET.SubElement(visual, "headlight", ambient="0.35 0.35 0.35", diffuse="0.25 0.25 0.25", specular="0 0 0")
+    ET.SubElement(visual, "headlight", ambient="0.3 0.3 0.3", diffuse="0.14 0.14 0.14", specular="0 0 0")
     ET.SubElement(visual, "map", znear="0.01", zfar="10")
     ET.SubElement(visual, "global", offwidth="1280", offheight="960")
 
@@ -71,15 +71,15 @@ def _add_table(root: ET.Element, world: ET.Element) -> None:
     ET.SubElement(
         assets, "texture", colours | speckle, name="speckle", type="2d", builtin="flat", width="64", height="64"
     )
-    ET.SubElement(assets, "material", name="plain", rgba="0.72 0.70 0.67 1")
+    ET.SubElement(assets, "material", name="plain", rgba="0.62 0.60 0.57 1")
     for name in TEXTURES[1:]:
         ET.SubElement(assets, "material", name=name, texture=name, texrepeat="8 8", texuniform="false")
     ET.SubElement(
         world, "geom", name=TABLE, type="plane", size="2 2 0.1", material="plain", friction="1 0.02 0.0001", condim="4"
     )
-    for name, pos, strength in zip(LIGHTS, ("0.6 -0.6 1.6", "-0.3 0.9 1.4"), ("0.55", "0.25"), strict=True):
+    for name, pos, strength in zip(LIGHTS, ("0.6 -0.6 1.6", "-0.3 0.9 1.4"), ("0.42", "0.16"), strict=True):
         look = {"pos": pos, "dir": "-0.2 0 -1", "diffuse": " ".join([strength] * 3), "specular": "0.1 0.1 0.1"}
-        ET.SubElement(world, "light", look, name=name, castshadow="false")
+        ET.SubElement(world, "light", look, name=name, castshadow="false", type="directional")
 
 
 def _add_prop(parent: ET.Element, prop: Prop) -> ET.Element:

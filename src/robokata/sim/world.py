@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Arm, Embodiment
 from robokata.core.world import TABLE, Prop, Setup
-from robokata.geometry.poses import Pose, quat_xyzw_of
+from robokata.geometry.poses import Pose, pose_of, quat_xyzw_of, rotation_from_quat_xyzw
 from robokata.sim.gl import mujoco
 from robokata.sim.inverse_kinematics import ArmKinematics
 from robokata.sim.model import PHYSICS_HZ, compiled, model_text
@@ -185,6 +185,21 @@ class SimWorld:
             self._targets[name] = Target(self._kinematics[name].tip(self._sent[name]), opening_m)
             at += dof + 1
 
+    def command_arm_joints(self, arm: str, joints_rad: NDArray[np.float64], opening_m: float) -> None:
+        """Command one arm's joint targets (dof,), no faster than its limits; the commanded tip follows."""
+        limb = self._limbs[arm]
+        largest = limb.speed_rad_s / self.control_hz
+        self._send(limb, self._sent[arm] + np.clip(joints_rad - self._sent[arm], -largest, largest), opening_m)
+        self._targets[arm] = Target(self._kinematics[arm].tip(self._sent[arm]), opening_m)
+
+    def hold(self, arm: str) -> None:
+        """Stay at the joint targets last sent: the commanded tip becomes the one that belongs to them."""
+        self._targets[arm] = Target(self._kinematics[arm].tip(self._sent[arm]), self._targets[arm].opening_m)
+
+    def commanded_opening_m(self, arm: str) -> float:
+        """The distance of the jaws last commanded."""
+        return self._targets[arm].opening_m
+
     def advance(self, physics_steps: int) -> None:
         """Let time pass."""
         mujoco().mj_step(self.model, self.data, nstep=physics_steps)
@@ -205,6 +220,27 @@ class SimWorld:
         return np.concatenate(
             [[*self.data.qpos[limb.qpos], self.opening_m(name)] for name, limb in self._limbs.items()]
         )
+
+    def state_of(self, physics: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same of stored states (T, nq + nv): (T, D)."""
+        columns = []
+        for limb in self._limbs.values():
+            columns.append(physics[:, limb.qpos])
+            gripper = [[_opening_of(limb.arm, value)] for value in physics[:, limb.gripper_qpos]]
+            columns.append(np.array(gripper).reshape(len(physics), 1))
+        return np.concatenate(columns, axis=1)
+
+    @functools.cached_property
+    def is_joint(self) -> NDArray[np.bool_]:
+        """Which numbers of state and action are joints, (D,); the others are openings."""
+        return np.concatenate([[*[True] * len(limb.qpos), False] for limb in self._limbs.values()])
+
+    def camera_in_body(self, camera: str) -> Pose:
+        """body_from_camera of the body that carries a camera, in OpenCV's axes."""
+        number = self.model.camera(camera).id
+        quat_wxyz = self.model.cam_quat[number]
+        rotation = rotation_from_quat_xyzw(quat_wxyz[[1, 2, 3, 0]]) @ np.diag([1.0, -1.0, -1.0])
+        return pose_of(self.model.cam_pos[number], rotation)
 
     def action(self) -> NDArray[np.float64]:
         """Joint targets (rad) and openings (m) last sent, as `action_channels`."""

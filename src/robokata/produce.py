@@ -1,0 +1,224 @@
+"""Numbered jobs on all cores, their episodes in one folder, in order: what collecting, generating and evaluating share.
+
+A job is a pure function of its number. So the folder does not depend on the number of workers, and a run that was
+killed goes on where it stopped: what is finished lies there as a file of its own, and a journal says what was tried.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from robokata.core.episode import Episode
+from robokata.core.errors import WriteRefused
+from robokata.core.shelf import shelf
+
+JOURNAL = "attempts.jsonl"
+"""In the folder, one line per finished job; readers of datasets do not look at it."""
+_AHEAD = 3
+"""Jobs per worker that are begun before the first one's answer is taken: all stay busy, few are thrown away at the end."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one job gave."""
+
+    row: Mapping[str, Any]
+    """What the journal keeps of it; plain values."""
+    episode: Episode | None = None
+    """None: nothing to keep."""
+
+
+class Job(Protocol):
+    """A numbered job; it is pickled to the workers."""
+
+    def __call__(self, number: int) -> Made: ...
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One line of the journal."""
+
+    number: int
+    row: Mapping[str, Any]
+    file: str | None
+    """Name of the episode's file in the folder, None where nothing was kept."""
+
+
+def produce(
+    job: Job,
+    out: Path,
+    *,
+    wanted: int,
+    at_most: int,
+    same_as: Mapping[str, Any],
+    workers: int | None = None,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> list[Tried]:
+    """Do jobs 0, 1, 2, ... until `wanted` episodes are kept or `at_most` were tried; all lines of the journal.
+
+    `same_as` describes the run: a folder that was begun with another description is refused, one that was begun with
+    this one is gone on with. `workers` None: one per core.
+
+    Raises:
+        WriteRefused: the folder holds something else, cannot be written, or the disk is full.
+    """
+    journal = _Journal(out, same_as)
+    kept = sum(tried.file is not None for tried in journal.lines)
+    advance(kept)
+    if kept >= wanted or len(journal.lines) >= at_most:
+        return journal.lines[: _cut(journal.lines, wanted)]
+    count = workers or len(os.sched_getaffinity(0))
+    numbers = range(len(journal.lines), at_most)
+    made = _inline(job, numbers, journal.pending) if count == 1 else _pooled(job, numbers, journal.pending, count)
+    try:
+        for number, row, is_kept in made:
+            journal.add(number, row, is_kept=is_kept)
+            kept += is_kept
+            advance(int(is_kept))
+            if kept == wanted:
+                break
+    finally:
+        made.close()
+        journal.close()
+    return journal.lines
+
+
+def workers_of(wish: int | None) -> int:
+    """The number of workers asked for, or one per core."""
+    return wish or len(os.sched_getaffinity(0))
+
+
+def _cut(lines: list[Tried], wanted: int) -> int:
+    kept = 0
+    for index, tried in enumerate(lines):
+        kept += tried.file is not None
+        if kept == wanted:
+            return index + 1
+    return len(lines)
+
+
+class _Journal:
+    """The folder's journal. A class, because a file is open and lines are added."""
+
+    def __init__(self, out: Path, same_as: Mapping[str, Any]) -> None:
+        self.out, self.pending = out, out / ".pending"
+        self.lines: list[Tried] = []
+        head = json.dumps({"robokata": "attempts", **same_as}, sort_keys=True, default=str)
+        path = out / JOURNAL
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                self._resume(path, head)
+            elif any(out.iterdir()):
+                raise WriteRefused(
+                    f"{out} exists and is not empty. Choose another target; nothing is ever overwritten."
+                )
+            else:
+                path.write_text(head + "\n", encoding="utf-8")
+            self.pending.mkdir(exist_ok=True)
+            for leftover in self.pending.iterdir():
+                leftover.unlink()
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise WriteRefused(f"{out}: {error.strerror}. Choose another target.") from None
+
+    def add(self, number: int, row: Mapping[str, Any], *, is_kept: bool) -> None:
+        """Write a finished job down; its file moves into the folder first, so that a line never lacks its file."""
+        name = f"episode-{number:06d}.mcap" if is_kept else None
+        if name is not None:
+            os.replace(self.pending / name, self.out / name)
+        line = {"number": number, "file": name, "row": dict(row)}
+        self._file.write(json.dumps(line, default=float) + "\n")
+        self._file.flush()
+        self.lines.append(Tried(number, row, name))
+
+    def close(self) -> None:
+        """End the journal; what nobody asked for any more goes."""
+        self._file.close()
+        for leftover in self.pending.iterdir():
+            leftover.unlink()
+        self.pending.rmdir()
+
+    def _resume(self, path: Path, head: str) -> None:
+        first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
+        if first != head:
+            raise WriteRefused(
+                f"{self.out} was begun with other settings ({first}). Choose another target, or repeat them to go on."
+            )
+        whole = [first]
+        for text in rest:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                break  # the line that was being written when the run was killed
+            self.lines.append(Tried(line["number"], line["row"], line["file"]))
+            whole.append(text)
+        path.write_text("\n".join(whole) + "\n", encoding="utf-8")
+
+
+def _do(job: Job, number: int, pending: str) -> tuple[int, Mapping[str, Any], bool]:
+    made = job(number)
+    if made.episode is not None:
+        path = Path(pending) / f"episode-{number:06d}.mcap"
+        path.unlink(missing_ok=True)
+        shelf("formats")["mcap"].write(path, [made.episode])
+    return number, made.row, made.episode is not None
+
+
+_Done = tuple[int, Mapping[str, Any], bool]
+
+
+def _inline(job: Job, numbers: range, pending: Path) -> Generator[_Done, None, None]:
+    for number in numbers:
+        yield _do(job, number, str(pending))
+
+
+def _pooled(job: Job, numbers: range, pending: Path, workers: int) -> Generator[_Done, None, None]:
+    # Spawned, not forked: OpenGL and Arrow hold threads and locks that a fork would copy.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    running: deque[tuple[int, Future[_Done]]] = deque()
+    left = iter(numbers)
+    try:
+        while True:
+            while len(running) < _AHEAD * workers and (number := next(left, None)) is not None:
+                running.append((number, _submit(pool, job, number, pending)))
+            if not running:
+                return
+            number, future = running.popleft()
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                raise WriteRefused(
+                    f"job {number}: a worker process was killed (out of memory?). What is finished is kept; run the "
+                    f"same command again to go on, with fewer --workers."
+                ) from None
+    finally:
+        processes = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
+
+
+def _submit(pool: ProcessPoolExecutor, job: Job, number: int, pending: Path) -> Future[_Done]:
+    # Ctrl-C reaches only the parent, which ends the workers.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_do, job, number, str(pending))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _begin() -> None:
+    # One process per core: software OpenGL and BLAS must not start threads of their own in each.
+    os.environ.update(LP_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")

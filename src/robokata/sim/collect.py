@@ -1,0 +1,80 @@
+"""Demonstrations of the scripted expert, by number: one attempt per job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from robokata.core.episode import Origin
+from robokata.core.world import Width, instruction_of
+from robokata.produce import Made
+from robokata.sim.demonstration import Scene, demonstrate, world_of
+from robokata.sim.episode import Filming, episode_of
+from robokata.sim.operator import style_of
+from robokata.sim.sensors import Sensors
+
+
+@dataclass(frozen=True)
+class ExpertJob:
+    """Attempt `number` of the expert; the same number gives the same episode, on every machine of one MuJoCo."""
+
+    scene: Scene
+    width: Width
+    seed: int
+    filming: Filming | None
+    sensors: Sensors
+    clumsiness_share: float = 0.0
+    operators: int = 1
+    keep_failures: bool = False
+
+    def __call__(self, number: int) -> Made:
+        operator = number % self.operators
+        style = style_of(operator, seed=self.seed, clumsiness_share=self.clumsiness_share)
+        attempt, setup = demonstrate(
+            self.scene, width=self.width, seed=[self.seed, number], style=style, sensors=self.sensors
+        )
+        row: dict[str, Any] = {
+            "success": attempt.success_at_end,
+            "duration_s": len(attempt.steps) / self.scene.control_hz,
+            "reached": list(attempt.reached),
+            "operator": operator,
+        }
+        if not attempt.success_at_end and not self.keep_failures:
+            return Made(row)
+        rng = np.random.default_rng([self.seed, number, 1])
+        leaf = self.scene.leaf
+        wording = int(rng.integers(len(leaf.INSTRUCTIONS)))
+        episode = episode_of(
+            attempt,
+            world_of(self.scene),
+            id=f"{self.scene.task}-{self.width}-s{self.seed}-{number:06d}",
+            instruction=instruction_of(leaf, setup, paraphrase=wording),
+            made={
+                "task": self.scene.task,
+                "width": str(self.width),
+                "seed": [self.seed, number],
+                "words": dict(setup.words),
+                "by": "expert",
+                "style": asdict(style),
+            },
+            origin=Origin(session=f"seed {self.seed}", operator=f"expert {operator}"),
+            filming=self.filming,
+            rng=rng,
+        )
+        return Made(row, episode)
+
+    def described(self) -> dict[str, Any]:
+        """What makes two runs the same: everything but how many."""
+        return {
+            "by": "expert",
+            "scene": asdict(self.scene),
+            "width": str(self.width),
+            "seed": self.seed,
+            "filming": None if self.filming is None else self.filming.as_json(),
+            "sensors": self.sensors.as_json(),
+            "clumsiness_share": self.clumsiness_share,
+            "operators": self.operators,
+            "keep_failures": self.keep_failures,
+        }

@@ -1,0 +1,277 @@
+"""An attempt as an Episode: every stream on its own clock, and pictures rendered from the stored states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import Clock, measured_clock
+from robokata.core.episode import Episode, Instruction, Origin, Outcome
+from robokata.core.require import require
+from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
+from robokata.core.values import ArrayValues
+from robokata.media.images import EncodedImages, RawImages
+from robokata.sim.attempt import Attempt
+from robokata.sim.events import annotations_of
+from robokata.sim.model import PHYSICS_HZ, model_hash
+from robokata.sim.render import camera_pose, pinhole_of, renderer_of
+from robokata.sim.sensors import stamps_ns, ticks_of
+from robokata.sim.world import SimWorld
+
+_POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
+
+
+@dataclass(frozen=True)
+class Filming:
+    """Which pictures an episode gets."""
+
+    height_px: int = 128
+    width_px: int = 128
+    cameras: tuple[str, ...] | None = None
+    """None: all that the robot has."""
+    depth: bool = False
+    segmentation: bool = False
+    jpeg_quality: int = 92
+    """Of 100: 40 dB on these scenes, without subsampling of colour, which would smear a cube of eight pixels."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return asdict(self)
+
+
+def episode_of(
+    attempt: Attempt,
+    world: SimWorld,
+    *,
+    id: str,
+    instruction: str,
+    made: Mapping[str, Any],
+    origin: Origin | None = None,
+    filming: Filming | None = None,
+    rng: np.random.Generator,
+    filmed: Callable[[int, int], None] | None = None,
+) -> Episode:
+    """The attempt as an Episode in memory. `made` says how it was made: task, width, seed, factors, ...
+
+    The world must be the one that it happened in (or one with the same model): pictures are rendered with it.
+    `filmed` is told after each moment how many are rendered, and of how many.
+    """
+    streams = [*_numbers(attempt, world, rng)]
+    if filming is not None:
+        streams += _films(attempt, world, filming, rng, filmed)
+    simulation = {
+        **made,
+        "robot": world.robot.name,
+        "model_hash": model_hash(world.text),
+        "mujoco": require("mujoco", extra="sim").__version__,
+        "control_hz": world.control_hz,
+        "physics_hz": PHYSICS_HZ,
+        "sensors": attempt.sensors.as_json(),
+        "cameras": _cameras(world, filming),
+        "subtasks": [subtask.name for subtask in attempt.subtasks],
+        "reached": list(attempt.reached),
+        "contacts_recorded": True,
+        "success_once": attempt.success_once,
+        "success_at_end": attempt.success_at_end,
+        "first_success_s": attempt.first_success_s,
+    }
+    return Episode(
+        id=id,
+        streams={stream.name: stream for stream in streams},
+        embodiment=world.robot,
+        instructions=(Instruction(instruction, source="task"),),
+        annotations=tuple(annotations_of(attempt, world)),
+        outcome=Outcome(attempt.success_at_end, "the task's own predicate, at the end"),
+        origin=origin or Origin(),
+        declared_rate_hz=Fraction(world.control_hz),
+        declared_steps=len(attempt.steps),
+        extra={"simulation": simulation},
+    )
+
+
+def _numbers(attempt: Attempt, world: SimWorld, rng: np.random.Generator) -> list[Stream]:
+    control = _clock(attempt.steps, world.control_hz)
+    arms = [("" if len(world.arms) == 1 else f"{name}.") for name in world.arms]
+    props = [prop.name for prop in world.props]
+    commands = np.array(attempt.commands).reshape(len(attempt.steps), -1)
+    return [
+        _state(attempt, world, control, rng),
+        _table("observation.tip_pose", Role.STATE, control, attempt.tips, _channels(arms, "tip.", _POSE), _POSES),
+        _table("action", Role.ACTION, control, attempt.action, world.action_channels, _JOINT_TARGETS),
+        _table(
+            "action.tip_pose",
+            Role.ACTION,
+            control,
+            commands,
+            [f"{arm}{name}" for arm in arms for name in (*(f"tip.{axis}" for axis in _POSE), "opening")],
+            _POSES,
+        ),
+        _table("simulation.objects", Role.SENSOR, control, attempt.objects, _channels(props, ".", _POSE), _POSES),
+        *_physics(attempt, control),
+        *_force(attempt, arms, rng),
+        *(
+            Stream(f"simulation.{name}", Kind.TENSOR, Role.SENSOR, control, ArrayValues(np.array(rows)))
+            for name, rows in attempt.labels.items()
+        ),
+    ]
+
+
+def _state(attempt: Attempt, world: SimWorld, control: Clock, rng: np.random.Generator) -> Stream:
+    sensors = attempt.sensors
+    rows, clock = np.array(attempt.state), control
+    if sensors.joints_hz is not None:
+        ticks, physics = _at_ticks(attempt, sensors.joints_hz)
+        rows = world.state_of(physics)
+        times_ns = stamps_ns(ticks, latency_s=sensors.joints_latency_s, jitter_s=sensors.jitter_s, rng=rng)
+        clock = measured_clock(times_ns, declared_rate_hz=Fraction(sensors.joints_hz))
+    if sensors.joints_noise_rad:
+        rows = rows + rng.normal(0.0, sensors.joints_noise_rad, rows.shape) * world.is_joint
+    return _table("observation.state", Role.STATE, clock, rows, world.action_channels, _JOINTS)
+
+
+def _physics(attempt: Attempt, control: Clock) -> list[Stream]:
+    if not attempt.between:
+        return [_table("simulation.state", Role.SENSOR, control, attempt.physics, None, Meaning())]
+    steps, physics = _all_states(attempt)
+    clock = measured_clock(_exact_ns(steps))
+    return [_table("simulation.state", Role.SENSOR, clock, physics, None, Meaning())]
+
+
+def _force(attempt: Attempt, arms: Sequence[str], rng: np.random.Generator) -> list[Stream]:
+    if not attempt.force:
+        return []
+    sensors = attempt.sensors
+    rows = np.array(attempt.force).reshape(len(attempt.force), -1)
+    if sensors.force_noise_n:
+        rows = rows + rng.normal(0.0, sensors.force_noise_n, rows.shape)
+    times_ns = stamps_ns(np.array(attempt.force_steps), latency_s=0.0, jitter_s=sensors.jitter_s, rng=rng)
+    clock = measured_clock(times_ns, declared_rate_hz=Fraction(sensors.force_hz or 0) or None)
+    names = [f"{arm}{axis}" for arm in arms for axis in ("fx", "fy", "fz", "tx", "ty", "tz")]
+    meaning = Meaning(unit=_fact("N, N m"), frame=_fact("tool"))
+    return [_table("observation.force", Role.SENSOR, clock, rows, names, meaning)]
+
+
+def _films(
+    attempt: Attempt,
+    world: SimWorld,
+    filming: Filming,
+    rng: np.random.Generator,
+    filmed: Callable[[int, int], None] | None,
+) -> list[Stream]:
+    sensors = attempt.sensors
+    if sensors.camera_hz is None:
+        steps, physics = np.array(attempt.steps), np.array(attempt.physics)
+    else:
+        steps, physics = _at_ticks(attempt, sensors.camera_hz)
+    times_ns = stamps_ns(steps, latency_s=sensors.camera_latency_s, jitter_s=sensors.jitter_s, rng=rng)
+    clock = measured_clock(times_ns, declared_rate_hz=Fraction(sensors.camera_hz or world.control_hz))
+    encode = require("simplejpeg", extra="images").encode_jpeg
+    cameras = filming.cameras or world.robot.cameras
+    renderer = renderer_of(world, height_px=filming.height_px, width_px=filming.width_px)
+    films: dict[str, list[Any]] = {}
+    for row in physics:
+        renderer.at(row)
+        for camera in cameras:
+            picture = _noisy(renderer.rgb(camera), sensors.pixel_noise_levels, rng)
+            jpeg = encode(picture, quality=filming.jpeg_quality, colorspace="RGB", colorsubsampling="444")
+            films.setdefault(f"observation.images.{camera}", []).append(jpeg)
+            if filming.depth or filming.segmentation:
+                view = renderer.view(camera)
+                millimetres = np.clip(np.nan_to_num(view.depth_m * 1000, posinf=0), 0, 65535).astype(np.uint16)
+                films.setdefault(f"observation.depth.{camera}", []).append(millimetres)
+                films.setdefault(f"simulation.segmentation.{camera}", []).append(view.geoms.astype(np.int16))
+    return [_film(name, rows, clock, world) for name, rows in films.items() if _is_wanted(name, filming)]
+
+
+def _film(name: str, rows: list[Any], clock: Clock, world: SimWorld) -> Stream:
+    camera = name.rpartition(".")[2]
+    frame = Meaning(frame=_fact(f"camera:{camera}"))
+    if isinstance(rows[0], bytes):
+        pictures = EncodedImages(len(rows), rows.__getitem__, where=name)
+        return Stream(name, Kind.IMAGE, Role.CAMERA, clock, pictures, meaning=frame, encoding="jpeg")
+    values = ArrayValues(np.stack(rows))
+    if name.startswith("observation.depth"):
+        depth = Meaning(unit=_fact("mm"), frame=_fact(f"camera:{camera}"))
+        return Stream(name, Kind.IMAGE, Role.CAMERA, clock, RawImages(values, where=name), meaning=depth)
+    names = [world.model.geom(number).name for number in range(world.model.ngeom)]
+    return Stream(name, Kind.TENSOR, Role.SENSOR, clock, values, meaning=frame, extra={"geoms": names})
+
+
+def _is_wanted(name: str, filming: Filming) -> bool:
+    if name.startswith("observation.depth"):
+        return filming.depth
+    return filming.segmentation if name.startswith("simulation.segmentation") else True
+
+
+def _noisy(picture: NDArray[np.uint8], levels: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    if not levels:
+        return picture
+    noise = rng.normal(0.0, levels, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def _cameras(world: SimWorld, filming: Filming | None) -> dict[str, Any]:
+    """Intrinsics of the pictures as filmed, and where each camera is: on its body and, if fixed, in the world."""
+    if filming is None:
+        return {}
+    out: dict[str, Any] = {}
+    for camera in filming.cameras or world.robot.cameras:
+        hole = pinhole_of(world.model, camera, height_px=filming.height_px, width_px=filming.width_px)
+        body = int(world.model.cam_bodyid[world.model.camera(camera).id])
+        pose = camera_pose(world.model, world.data, camera)
+        out[camera] = {
+            "model": "pinhole",
+            **hole._asdict(),
+            "is_fixed": body == 0,
+            "body": world.model.body(body).name,
+            **({"world_from_camera": pose.tolist()} if body == 0 else {}),
+            "body_from_camera": world.camera_in_body(camera).tolist(),
+        }
+    return out
+
+
+def _all_states(attempt: Attempt) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    states = {**attempt.between, **dict(zip(attempt.steps, attempt.physics, strict=True))}
+    steps = np.array(sorted(states), dtype=np.int64)
+    return steps, np.array([states[int(step)] for step in steps])
+
+
+def _at_ticks(attempt: Attempt, rate_hz: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Stored states at the ticks of a fast sensor: steps (T,), states (T, nq + nv)."""
+    steps, physics = _all_states(attempt)
+    ticks = np.array(list(ticks_of(rate_hz, int(steps[0]), int(steps[-1]) + 1)), dtype=np.int64)
+    ticks = ticks[np.isin(ticks, steps)]
+    return ticks, physics[np.searchsorted(steps, ticks)]
+
+
+def _exact_ns(steps: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int64]:
+    return np.asarray(steps, dtype=np.int64) * (1_000_000_000 // PHYSICS_HZ)
+
+
+def _clock(steps: Sequence[int], rate_hz: int) -> Clock:
+    return measured_clock(_exact_ns(steps), declared_rate_hz=Fraction(rate_hz))
+
+
+def _channels(owners: Sequence[str], joint: str, names: Sequence[str]) -> list[str]:
+    return [f"{owner}{joint}{name}" for owner in owners for name in names]
+
+
+def _table(name: str, role: Role, clock: Clock, rows: Any, channels: Sequence[str] | None, meaning: Meaning) -> Stream:
+    values = np.asarray(rows, dtype=np.float64)
+    values = values.reshape(len(values), -1)
+    named = None if channels is None else tuple(channels)
+    return Stream(name, Kind.TENSOR, role, clock, ArrayValues(values), channels=named, meaning=meaning)
+
+
+def _fact(value: str) -> Fact:
+    return Fact(value, Evidence.ROBOT)
+
+
+_JOINTS = Meaning(unit=_fact("rad"), gripper=_fact("width_m"))
+_JOINT_TARGETS = Meaning(unit=_fact("rad"), gripper=_fact("width_m"), reference=_fact("absolute"))
+_POSES = Meaning(unit=_fact("m"), frame=_fact("world"), rotation=_fact("quat_xyzw"), reference=_fact("absolute"))
