@@ -6,9 +6,11 @@ killed goes on where it stopped: what is finished lies there as a file of its ow
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
+import platform
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
@@ -25,7 +27,7 @@ from robokata.core.shelf import shelf
 JOURNAL = "attempts.jsonl"
 """In the folder, one line per finished job; readers of datasets do not look at it."""
 _AHEAD = 3
-"""Jobs per worker that are begun before the first one's answer is taken: all stay busy, few are thrown away at the end."""
+"""Jobs per worker that are begun before the first one answers: all stay busy, few are thrown away at the end."""
 
 
 @dataclass(frozen=True)
@@ -222,3 +224,66 @@ def _submit(pool: ProcessPoolExecutor, job: Job, number: int, pending: Path) -> 
 def _begin() -> None:
     # One process per core: software OpenGL and BLAS must not start threads of their own in each.
     os.environ.update(LP_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+
+@dataclass(frozen=True)
+class Production:
+    """What a run made."""
+
+    out: str
+    tried: int
+    kept: int
+    succeeded: int
+    duration_s: float
+    """Recorded time of the kept episodes."""
+    recipe: Mapping[str, Any]
+    receipt: str
+    """Path of the receipt."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def with_receipt(
+    out: Path, lines: list[Tried], recipe: Mapping[str, Any], *, versions: Mapping[str, str]
+) -> Production:
+    """Write the receipt of a finished run beside its folder: enough to make every file again, byte for byte.
+
+    Raises:
+        WriteRefused: it cannot be written.
+    """
+    from robokata import __version__  # the package's own name, which is complete only after this module is
+
+    kept = [tried for tried in lines if tried.file is not None]
+    path = out.with_name(f"{out.name}.receipt.json")
+    text = json.dumps(recipe, sort_keys=True, default=str)
+    receipt = {
+        "recipe": recipe,
+        "recipe_hash": hashlib.sha256(text.encode()).hexdigest(),
+        "versions": {"robokata": __version__, "python": platform.python_version(), **versions},
+        "tried": len(lines),
+        "files": {tried.file: _file_hash(out / str(tried.file)) for tried in kept},
+    }
+    try:
+        unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
+        unfinished.write_text(json.dumps(receipt, indent=2, default=str) + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise WriteRefused(
+            f"{path}: {error.strerror}. The episodes are complete; only the receipt is missing."
+        ) from None
+    return Production(
+        out=str(out),
+        tried=len(lines),
+        kept=len(kept),
+        succeeded=sum(bool(tried.row.get("success")) for tried in lines),
+        duration_s=float(sum(tried.row.get("duration_s", 0.0) for tried in kept)),
+        recipe=recipe,
+        receipt=str(path),
+    )
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

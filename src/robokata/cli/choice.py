@@ -1,16 +1,19 @@
-"""What the options of `kata check` mean: which demands, which episodes, where the reports go."""
+"""What options mean: which demands, which episodes, where the reports go."""
 
 from __future__ import annotations
 
+import enum
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from robokata.core.source import Source
     from robokata.core.suite import Suite
+
+Choice = TypeVar("Choice", bound=enum.StrEnum)
 
 
 def suite_from(path: Path | None, fail_on: str | None) -> Suite:
@@ -69,3 +72,33 @@ def refuse_unwritable(target: Path | None) -> None:
         raise WriteRefused(f"{target}: is a folder. Name a file in it: {target / 'report'}{target.suffix or '.html'}")
     if not os.access(target if target.exists() else target.parent, os.W_OK):
         raise WriteRefused(f"{target}: may not be written. Choose another place.")
+
+
+def one_of(kind: type[Choice], word: str, what: str) -> Choice:
+    """A word as a member of an enumeration.
+
+    Raises:
+        UnknownName: it is none; the message lists those that exist.
+    """
+    from robokata.core.errors import UnknownName
+
+    try:
+        return kind(word)
+    except ValueError:
+        raise UnknownName(what, word, [str(member) for member in kind]) from None
+
+
+def size_of(word: str) -> tuple[int, int] | None:
+    """`480x640` as height and width in pixels; None for `0`, no pictures.
+
+    Raises:
+        UnknownName: it is no size.
+    """
+    from robokata.core.errors import UnknownName
+
+    if word == "0":
+        return None
+    height, _, width = word.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and 16 <= int(height) <= 2160 and 16 <= int(width) <= 3840):
+        raise UnknownName("picture size", word, ["0", "128x128", "224x224", "480x640"])
+    return int(height), int(width)

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from robokata.cli import check, convert, demo, diff, explain, look, snapshot, snapshots, verify
+from robokata.cli import check, collect, convert, demo, diff, explain, look, snapshot, snapshots, verify
 
 app = typer.Typer(
     name="kata",
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command(name="look", short_help="Say what is in a dataset.")(look.look)
 app.command(name="check", short_help="Say what is wrong with a dataset.")(check.check)
+app.add_typer(collect.app, name="collect", short_help="Record demonstrations: simulated, real, handheld.")
 app.command(name="convert", short_help="Write a dataset in another format; its price first.")(convert.convert)
 app.command(name="snapshot", short_help="Keep a version of a dataset for ever.")(snapshot.snapshot)
 app.command(name="snapshots", short_help="Say which versions there are, and what made them.")(snapshots.snapshots)

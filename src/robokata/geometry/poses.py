@@ -124,6 +124,20 @@ def rotation_from_quat_xyzw(quat_xyzw: ArrayLike) -> Rotation:
     )
 
 
+def continuous_quats(quats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same rotations with signs that never jump, (T, 4): q and -q are one rotation.
+
+    The first one's largest component is positive. A sign chosen by w >= 0 flips at every half turn, and a hand that
+    points down is one.
+    """
+    if not len(quats):
+        return quats
+    signs = np.ones(len(quats))
+    signs[1:] = np.where((quats[1:] * quats[:-1]).sum(axis=1) < 0, -1.0, 1.0)
+    first = quats[0, np.argmax(np.abs(quats[0]))]
+    return quats * (np.cumprod(signs) * (1.0 if first >= 0 else -1.0))[:, None]
+
+
 def pose_from_seven(seven: ArrayLike) -> Pose:
     """The transform written as x, y, z (m) and quaternion x, y, z, w: (7,)."""
     numbers = np.asarray(seven, dtype=np.float64)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from robokata.core.episode import Origin
+from robokata.core.errors import WriteRefused
 from robokata.core.world import Width, instruction_of
-from robokata.produce import Made
+from robokata.produce import Made, Production, produce, with_receipt
 from robokata.sim.demonstration import Scene, demonstrate, world_of
 from robokata.sim.episode import Filming, episode_of
+from robokata.sim.gl import mujoco
 from robokata.sim.operator import style_of
 from robokata.sim.sensors import Sensors
 
@@ -78,3 +82,28 @@ class ExpertJob:
             "operators": self.operators,
             "keep_failures": self.keep_failures,
         }
+
+
+def collect_expert(
+    job: ExpertJob,
+    out: Path,
+    *,
+    episodes: int,
+    workers: int | None = None,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> Production:
+    """Record the scripted expert until `episodes` are kept; a run that was killed goes on where it stopped.
+
+    Raises:
+        WriteRefused: the folder holds something else or cannot be written, or the expert fails so often that four
+            attempts per episode are not enough.
+    """
+    recipe = job.described()
+    lines = produce(job, out, wanted=episodes, at_most=4 * episodes, same_as=recipe, workers=workers, advance=advance)
+    made = with_receipt(out, lines, recipe, versions={"mujoco": mujoco().__version__})
+    if made.kept < episodes:
+        raise WriteRefused(
+            f"{out}: the expert succeeded in {made.succeeded} of {made.tried} attempts at {job.scene.task} "
+            f"{job.width}; {made.kept} of {episodes} episodes were kept. Ask for a narrower --width or less --clumsy."
+        )
+    return made

@@ -15,12 +15,13 @@ from robokata.core.episode import Episode, Instruction, Origin, Outcome
 from robokata.core.require import require
 from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import ArrayValues
+from robokata.geometry.poses import continuous_quats
 from robokata.media.images import EncodedImages, RawImages
 from robokata.sim.attempt import Attempt
 from robokata.sim.events import annotations_of
 from robokata.sim.model import PHYSICS_HZ, model_hash
 from robokata.sim.render import camera_pose, pinhole_of, renderer_of
-from robokata.sim.sensors import stamps_ns, ticks_of
+from robokata.sim.sensors import Sensors, stamps_ns, ticks_of
 from robokata.sim.world import SimWorld
 
 _POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
@@ -98,22 +99,25 @@ def _numbers(attempt: Attempt, world: SimWorld, rng: np.random.Generator) -> lis
     control = _clock(attempt.steps, world.control_hz)
     arms = [("" if len(world.arms) == 1 else f"{name}.") for name in world.arms]
     props = [prop.name for prop in world.props]
-    commands = np.array(attempt.commands).reshape(len(attempt.steps), -1)
     return [
         _state(attempt, world, control, rng),
-        _table("observation.tip_pose", Role.STATE, control, attempt.tips, _channels(arms, "tip.", _POSE), _POSES),
+        _table(
+            "observation.tip_pose", Role.STATE, control, _smooth(attempt.tips), _channels(arms, "tip.", _POSE), _POSES
+        ),
         _table("action", Role.ACTION, control, attempt.action, world.action_channels, _JOINT_TARGETS),
         _table(
             "action.tip_pose",
             Role.ACTION,
             control,
-            commands,
+            _smooth(attempt.commands),
             [f"{arm}{name}" for arm in arms for name in (*(f"tip.{axis}" for axis in _POSE), "opening")],
             _POSES,
         ),
-        _table("simulation.objects", Role.SENSOR, control, attempt.objects, _channels(props, ".", _POSE), _POSES),
-        *_physics(attempt, control),
-        *_force(attempt, arms, rng),
+        _table(
+            "simulation.objects", Role.SENSOR, control, _smooth(attempt.objects), _channels(props, ".", _POSE), _POSES
+        ),
+        _physics(attempt, control),
+        *_force(attempt, world, arms, rng),
         *(
             Stream(f"simulation.{name}", Kind.TENSOR, Role.SENSOR, control, ArrayValues(np.array(rows)))
             for name, rows in attempt.labels.items()
@@ -127,30 +131,32 @@ def _state(attempt: Attempt, world: SimWorld, control: Clock, rng: np.random.Gen
     if sensors.joints_hz is not None:
         ticks, physics = _at_ticks(attempt, sensors.joints_hz)
         rows = world.state_of(physics)
-        times_ns = stamps_ns(ticks, latency_s=sensors.joints_latency_s, jitter_s=sensors.jitter_s, rng=rng)
+        times_ns = _stamps(sensors, ticks, sensors.joints_hz, sensors.joints_latency_s, rng)
         clock = measured_clock(times_ns, declared_rate_hz=Fraction(sensors.joints_hz))
     if sensors.joints_noise_rad:
         rows = rows + rng.normal(0.0, sensors.joints_noise_rad, rows.shape) * world.is_joint
     return _table("observation.state", Role.STATE, clock, rows, world.action_channels, _JOINTS)
 
 
-def _physics(attempt: Attempt, control: Clock) -> list[Stream]:
-    if not attempt.between:
-        return [_table("simulation.state", Role.SENSOR, control, attempt.physics, None, Meaning())]
-    steps, physics = _all_states(attempt)
-    clock = measured_clock(_exact_ns(steps))
-    return [_table("simulation.state", Role.SENSOR, clock, physics, None, Meaning())]
+def _physics(attempt: Attempt, control: Clock) -> Stream:
+    """The simulator's states at the moments that pictures show."""
+    clock, rows = control, np.array(attempt.physics)
+    if attempt.sensors.camera_hz is not None:
+        steps, rows = _at_ticks(attempt, attempt.sensors.camera_hz)
+        clock = _clock(steps, attempt.sensors.camera_hz)
+    return _table("simulation.state", Role.SENSOR, clock, rows, None, Meaning())
 
 
-def _force(attempt: Attempt, arms: Sequence[str], rng: np.random.Generator) -> list[Stream]:
+def _force(attempt: Attempt, world: SimWorld, arms: Sequence[str], rng: np.random.Generator) -> list[Stream]:
     if not attempt.force:
         return []
     sensors = attempt.sensors
     rows = np.array(attempt.force).reshape(len(attempt.force), -1)
     if sensors.force_noise_n:
         rows = rows + rng.normal(0.0, sensors.force_noise_n, rows.shape)
-    times_ns = stamps_ns(np.array(attempt.force_steps), latency_s=0.0, jitter_s=sensors.jitter_s, rng=rng)
-    clock = measured_clock(times_ns, declared_rate_hz=Fraction(sensors.force_hz or 0) or None)
+    rate_hz = sensors.force_hz or world.control_hz
+    times_ns = _stamps(sensors, np.array(attempt.force_steps), rate_hz, 0.0, rng)
+    clock = measured_clock(times_ns, declared_rate_hz=Fraction(rate_hz))
     names = [f"{arm}{axis}" for arm in arms for axis in ("fx", "fy", "fz", "tx", "ty", "tz")]
     meaning = Meaning(unit=_fact("N, N m"), frame=_fact("tool"))
     return [_table("observation.force", Role.SENSOR, clock, rows, names, meaning)]
@@ -168,8 +174,9 @@ def _films(
         steps, physics = np.array(attempt.steps), np.array(attempt.physics)
     else:
         steps, physics = _at_ticks(attempt, sensors.camera_hz)
-    times_ns = stamps_ns(steps, latency_s=sensors.camera_latency_s, jitter_s=sensors.jitter_s, rng=rng)
-    clock = measured_clock(times_ns, declared_rate_hz=Fraction(sensors.camera_hz or world.control_hz))
+    rate_hz = sensors.camera_hz or world.control_hz
+    times_ns = _stamps(sensors, steps, rate_hz, sensors.camera_latency_s, rng)
+    clock = measured_clock(times_ns, declared_rate_hz=Fraction(rate_hz))
     encode = require("simplejpeg", extra="images").encode_jpeg
     cameras = filming.cameras or world.robot.cameras
     renderer = renderer_of(world, height_px=filming.height_px, width_px=filming.width_px)
@@ -200,6 +207,14 @@ def _film(name: str, rows: list[Any], clock: Clock, world: SimWorld) -> Stream:
         return Stream(name, Kind.IMAGE, Role.CAMERA, clock, RawImages(values, where=name), meaning=depth)
     names = [world.model.geom(number).name for number in range(world.model.ngeom)]
     return Stream(name, Kind.TENSOR, Role.SENSOR, clock, values, meaning=frame, extra={"geoms": names})
+
+
+def _smooth(poses: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Poses (T, N, 7 or 8) whose quaternions do not change sign from sample to sample."""
+    rows = np.array(poses)
+    for owner in range(rows.shape[1]):
+        rows[:, owner, 3:7] = continuous_quats(rows[:, owner, 3:7])
+    return rows
 
 
 def _is_wanted(name: str, filming: Filming) -> bool:
@@ -249,11 +264,17 @@ def _at_ticks(attempt: Attempt, rate_hz: int) -> tuple[NDArray[np.int64], NDArra
     return ticks, physics[np.searchsorted(steps, ticks)]
 
 
+def _stamps(
+    sensors: Sensors, steps: NDArray[np.int64], rate_hz: int, latency_s: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    return stamps_ns(steps, rate_hz=rate_hz, latency_s=latency_s, jitter_share=sensors.jitter_share, rng=rng)
+
+
 def _exact_ns(steps: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int64]:
     return np.asarray(steps, dtype=np.int64) * (1_000_000_000 // PHYSICS_HZ)
 
 
-def _clock(steps: Sequence[int], rate_hz: int) -> Clock:
+def _clock(steps: Sequence[int] | NDArray[np.int64], rate_hz: int) -> Clock:
     return measured_clock(_exact_ns(steps), declared_rate_hz=Fraction(rate_hz))
 
 

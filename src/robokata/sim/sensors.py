@@ -24,8 +24,8 @@ class Sensors:
     camera_latency_s: float = 0.0
     """How late a picture's stamp is: the picture shows the world of so long before."""
     joints_latency_s: float = 0.0
-    jitter_s: float = 0.0
-    """Standard deviation of every stamp of a fast sensor."""
+    jitter_share: float = 0.0
+    """Standard deviation of every stamp of a fast sensor, as a share of its period."""
     joints_noise_rad: float = 0.0
     force_noise_n: float = 0.0
     pixel_noise_levels: float = 0.0
@@ -51,7 +51,7 @@ REALISTIC = Sensors(
     force_hz=500,
     camera_latency_s=0.03,  # one frame of exposure, readout and transfer
     joints_latency_s=0.002,
-    jitter_s=0.0005,
+    jitter_share=0.02,
     joints_noise_rad=3e-4,  # less than half a step of a 12-bit encoder (0.8 mrad)
     force_noise_n=0.05,
     pixel_noise_levels=2.0,
@@ -73,11 +73,12 @@ def ticks_of(rate_hz: int | None, start: int, end: int) -> range | list[int]:
 
 
 def stamps_ns(
-    steps: NDArray[np.int64], *, latency_s: float, jitter_s: float, rng: np.random.Generator
+    steps: NDArray[np.int64], *, rate_hz: int, latency_s: float, jitter_share: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Stamps of samples that were taken at these physics steps, (T,), rising strictly."""
     exact = steps.astype(np.int64) * (NS_PER_S // PHYSICS_HZ)
-    late = np.rint(rng.normal(0.0, jitter_s, len(steps)) * NS_PER_S).astype(np.int64) if jitter_s else 0
+    jitter_ns = jitter_share * NS_PER_S / rate_hz
+    late = np.rint(rng.normal(0.0, jitter_ns, len(steps))).astype(np.int64) if jitter_share else 0
     stamped = exact + round(latency_s * NS_PER_S) + late
     # A driver never stamps a sample before the one it stamped last.
     return np.maximum.accumulate(stamped - np.arange(len(steps))) + np.arange(len(steps))

@@ -1,0 +1,10 @@
+"""`kata collect`: demonstrations from a simulated world, a robot, or a handheld gripper."""
+
+from __future__ import annotations
+
+import typer
+
+from robokata.cli import collect_sim
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command(name="sim", short_help="Demonstrate in a simulated world, yourself or by its expert.")(collect_sim.sim)

@@ -1,0 +1,59 @@
+"""`kata collect sim`: demonstrations in a simulated world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sim(
+    task: Annotated[str, typer.Argument(help="lift, stack, pick_place, push, ...; a wrong name lists them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the episodes, one file each.")],
+    robot: Annotated[str | None, typer.Option(help="Robot, where not the task's usual one.")] = None,
+    expert: Annotated[bool, typer.Option("--expert", help="Record the scripted expert instead of you.")] = False,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes to record.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same episodes.")] = 0,
+    width: Annotated[str, typer.Option(help="How far apart resets lie: D0, D1, D2.")] = "D0",
+    clumsy: Annotated[float, typer.Option(min=0, max=1, help="Pauses, detours and missed grasps: 0 none.")] = 0.0,
+    operators: Annotated[int, typer.Option(min=1, help="Different operators who take turns.")] = 1,
+    size: Annotated[str, typer.Option(help="Height x width of the pictures; 0 for none.")] = "128x128",
+    realistic: Annotated[bool, typer.Option("--realistic", help="Camera 30 Hz, joints 100, force 500; noisy.")] = False,
+    depth: Annotated[bool, typer.Option("--depth", help="Depth pictures and segmentation too.")] = False,
+    keep_failures: Annotated[bool, typer.Option("--keep-failures", help="Keep failed attempts, labelled.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Record demonstrations of a task: by its scripted expert, or by you in the browser."""
+    from robokata.cli.choice import one_of, size_of
+    from robokata.cli.console import print_json_of
+    from robokata.cli.progress import progress_bar
+    from robokata.core.world import Width
+    from robokata.sim.collect import ExpertJob, collect_expert
+    from robokata.sim.demonstration import scene_of
+    from robokata.sim.episode import Filming
+    from robokata.sim.gl import backend
+    from robokata.sim.sensors import REALISTIC, Sensors
+    from robokata.view.production import show_production
+
+    pixels = size_of(size)
+    job = ExpertJob(
+        scene=scene_of(task, robot),
+        width=one_of(Width, width, "width"),
+        seed=seed,
+        filming=Filming(*pixels, depth=depth, segmentation=depth) if pixels else None,
+        sensors=REALISTIC if realistic else Sensors(),
+        clumsiness_share=clumsy,
+        operators=operators,
+        keep_failures=keep_failures,
+    )
+    if not expert:
+        raise typer.BadParameter("the page is not there yet: use --expert")
+    with progress_bar(f"recording the expert at {task} (pictures by {backend().name})") as bar:
+        bar.started(episodes)
+        made = collect_expert(job, out, episodes=episodes, workers=workers, advance=bar.advance)
+    if json:
+        print_json_of([made])
+    else:
+        show_production(made)
