@@ -48,10 +48,10 @@ def kaplan_meier(times_s: Sequence[float], happened: Sequence[bool]) -> Survival
     moments = np.unique(times[events])
     at_risk = np.asarray([(times >= moment).sum() for moment in moments], dtype=np.int64)
     died = np.asarray([((times == moment) & events).sum() for moment in moments], dtype=np.int64)
-    survival = np.cumprod(1 - died / np.maximum(at_risk, 1))
+    survival = np.cumprod(1 - died / np.maximum(at_risk, 1)).astype(np.float64)
     left = at_risk - died
     # Where nobody is left the curve is 0 and Greenwood's sum has no finite term: its spread there is taken as 0.
-    hazard: NDArray[np.float64] = np.where(left > 0, died / np.maximum(at_risk * left, 1), 0.0)
+    hazard = np.where(left > 0, died / np.maximum(at_risk * left, 1), 0.0)
     spread = np.asarray(survival * np.sqrt(np.cumsum(hazard)), dtype=np.float64)
     return SurvivalCurve(moments, at_risk, died, survival, spread)
 
