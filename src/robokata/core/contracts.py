@@ -174,7 +174,7 @@ class Chunk(NamedTuple):
     rate_hz: float
 
 
-Observation = Mapping[str, Any]
+Sensed = Mapping[str, Any]
 """Stream name -> array as `StreamNeed` says; `instruction`: str; `time_s`: float seconds since the reset, where known
 (policies that blend overlapping chunks need it)."""
 
@@ -190,7 +190,7 @@ class Policy(Protocol):
         """A new attempt begins: forget the last one. `seed` fixes whatever the policy draws."""
         ...
 
-    def act(self, observation: Observation) -> Chunk:
+    def act(self, observation: Sensed) -> Chunk:
         """What to do next.
 
         Raises:

@@ -97,7 +97,7 @@ class BodyCodec:
         # A tenth of the chunk's overall spread: the first step of a slow robot moves by less than its noise.
         overall = np.sqrt(np.mean(self.learnt.std**2 + (self.learnt.mean - self.learnt.mean.mean(0)) ** 2, axis=0))
         least = np.asarray([LEAST_SPREAD[kind] for learnt in self.plan for kind in learnt.kinds])
-        return np.maximum(np.maximum(self.learnt.std, 0.1 * overall), 0.2 * least)
+        return np.asarray(np.maximum(np.maximum(self.learnt.std, 0.1 * overall), 0.2 * least))
 
     def features(self, numbers: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Normalised features (..., n, F), NaN where absent."""

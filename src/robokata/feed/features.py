@@ -28,6 +28,9 @@ class Noise(NamedTuple):
     """In units of the channel's own spread."""
 
 
+NO_NOISE = Noise()
+
+
 class Block(NamedTuple):
     """Some features from one group of channels."""
 

@@ -1,0 +1,73 @@
+"""What happened at every step of a training: loss, rate, speed, and the wait for data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLUMNS = ("loss", "gradient_norm", "learning_rate", "seconds", "waited_s")
+"""Of one step: the loss before it, the gradient's norm, the rate, its duration, and its share of that spent waiting."""
+
+
+class Curve:
+    """Rows of one number each per step, growing. A class, because it grows."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[float, ...]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, *, loss: float, gradient_norm: float, rate: float, duration_s: float, waited_s: float) -> None:
+        """One step more."""
+        self._rows.append((loss, gradient_norm, rate, duration_s, waited_s))
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The last step's numbers by name."""
+        return dict(zip(COLUMNS, self._rows[-1], strict=True))
+
+    @property
+    def last_loss(self) -> float:
+        """Loss of the last step."""
+        return self._rows[-1][0]
+
+    def table(self) -> NDArray[np.float64]:
+        """All steps, (steps, 5), as `COLUMNS`."""
+        return np.asarray(self._rows, np.float64).reshape(len(self._rows), len(COLUMNS))
+
+    def load(self, table: NDArray[np.float64]) -> None:
+        """Start from the steps of another run."""
+        self._rows = [tuple(row) for row in table.tolist()]
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """One number of every step."""
+        return np.asarray(self.table()[:, COLUMNS.index(name)])
+
+    def summary(self) -> Mapping[str, Any]:
+        """Last loss (mean of the last 5 % of the steps), steps per second, and the share of the time spent waiting.
+
+        The first steps are left out of speed and wait: they build what later ones use.
+        """
+        table = self.table()
+        if not len(table):
+            return {"steps": 0, "loss": None, "steps_per_s": None, "wait_share": None}
+        settled = table[min(len(table) - 1, 5) :]
+        seconds = float(settled[:, 3].sum())
+        last = table[-max(1, len(table) // 20) :, 0]
+        return {
+            "steps": len(table),
+            "loss": float(last.mean()),
+            "steps_per_s": len(settled) / seconds if seconds > 0 else None,
+            "wait_share": float(settled[:, 4].sum()) / seconds if seconds > 0 else None,
+        }
+
+    def write_csv(self, path: Path) -> None:
+        """One line per step; the numbers read back to the bit."""
+        lines = [",".join(("step", *COLUMNS))]
+        lines += [",".join((str(step), *map(repr, row))) for step, row in enumerate(self._rows)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,25 @@
+"""A policy by its name: a checkpoint folder, or the address of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from robokata.core.contracts import Policy, PolicyLeaf, PolicyOrder
+from robokata.core.shelf import shelf
+from robokata.learn.checkpoint import read_card
+
+
+def open_policy(where: str | Path, *, device: str = "cpu", options: Mapping[str, str] | None = None) -> Policy:
+    """Open a policy: `ws://host:port` is a server, anything else a checkpoint folder whose card names its leaf.
+
+    Raises:
+        NotADataset: the folder holds no policy.
+        DamagedData: its card or weights are damaged.
+        UnknownName: the card names a leaf that does not exist here.
+        PolicyFailed: the server does not answer.
+    """
+    name = "remote" if str(where).startswith(("ws://", "wss://")) else read_card(Path(where)).policy
+    leaf = cast(PolicyLeaf, shelf("policies")[name])
+    return leaf.load(PolicyOrder(str(where), device, dict(options or {})))

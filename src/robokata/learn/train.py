@@ -1,0 +1,326 @@
+"""The training loop: from a feed and a network to a checkpoint, exactly resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+
+from robokata.core.atomic import refuse_occupied
+from robokata.core.errors import TrainingFailed, TrainingRefused
+from robokata.core.require import require
+from robokata.core.shelf import shelf
+from robokata.feed.order import Order
+from robokata.feed.prefetch import Prefetched, prefetched
+from robokata.learn.averaging import Average
+from robokata.learn.batches import Augmentation, BatchMaker, Drawn
+from robokata.learn.checkpoint import read_state, write_checkpoint, write_state
+from robokata.learn.curve import Curve
+from robokata.learn.data import LeftOut, Prepared, Weighted, options_for, prepared, window_for
+from robokata.learn.net import Net
+from robokata.learn.receipt import card_of, identity_of
+from robokata.learn.settings import Settings, rate_at, with_steps
+from robokata.learn.trainable import Habits, TrainableLeaf
+from robokata.learn.training_spec import TrainingSpec
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = require("torch", extra="learn")
+
+KEEP_EVERY_S = 30.0
+"""Seconds between two checkpoints: what a kill can cost."""
+_MEASURED_STEPS = 12
+"""Steps that say how many fit into the minutes; the first third warms caches up and is not counted."""
+
+
+class Progress(NamedTuple):
+    """Where a training stands, told after every step."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a training is made of, before its first step."""
+
+    policy: str
+    spec: TrainingSpec
+    settings: Settings
+    habits: Habits
+    options: Mapping[str, Any]
+    prepared: Prepared
+
+    @property
+    def leaf(self) -> TrainableLeaf:
+        """The policy's module."""
+        return cast(TrainableLeaf, shelf("policies")[self.policy])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out."""
+
+    folder: Path
+    policy: str
+    parameters: int
+    episodes: int
+    samples: int
+    left_out: tuple[LeftOut, ...]
+    settings: Settings
+    curve: Curve
+    provenance: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            "folder": str(self.folder),
+            "policy": self.policy,
+            "parameters": self.parameters,
+            "episodes": self.episodes,
+            "samples": self.samples,
+            "left_out": [each._asdict() for each in self.left_out],
+            "settings": self.settings.as_json(),
+            "weights": dict(self.provenance),
+            **self.curve.summary(),
+        }
+
+
+def plan(
+    policy: str,
+    spec: TrainingSpec,
+    sources: Sequence[Weighted],
+    settings: Settings,
+    *,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> Job:
+    """Read the data and settle everything; whatever cannot be done is refused here.
+
+    Raises:
+        UnknownName: no such policy, or an option that it does not know.
+        TrainingRefused: the policy is not trained by us, or the data lacks what is asked for.
+    """
+    leaf = shelf("policies")[policy]
+    if not hasattr(leaf, "build"):
+        raise TrainingRefused(f"the policy {policy!r} is not trained by this loop. Others: {', '.join(trainable())}.")
+    habits: Habits = leaf.HABITS
+    options = options_for(habits, spec.options)
+    window = window_for(spec, habits, sources)
+    return Job(policy, spec, settings, habits, options, prepared(sources, window, habits, advance=advance))
+
+
+def trainable() -> tuple[str, ...]:
+    """Names of the policies that this loop trains."""
+    return tuple(name for name in shelf("policies").names() if hasattr(shelf("policies")[name], "build"))
+
+
+def train(
+    job: Job,
+    out: Path,
+    *,
+    resume: bool = False,
+    keep_every_s: float = KEEP_EVERY_S,
+    told: Callable[[Progress], None] = lambda progress: None,
+) -> Trained:
+    """Train a job into the folder `out`. On the CPU the same job gives the same weights, bit for bit.
+
+    Raises:
+        WriteRefused: `out` holds something and nothing is to be resumed.
+        TrainingRefused: what is to be resumed was another training.
+        TrainingFailed: the loss is no number any more.
+    """
+    if not resume:
+        refuse_occupied(out)
+    torch.set_num_threads(job.settings.threads)
+    if job.settings.minutes is not None and not resume:
+        job = _fitted_to_minutes(job)
+    run = _Run(job, out)
+    if resume:
+        run.resume()
+    run.keep()
+    with prefetched(run.maker) as batches, _Events(out, first_step=len(run.curve)) as events:
+        kept_at = time.monotonic()
+        while len(run.curve) < run.job.settings.steps:
+            run.step(batches)
+            events.add(run.curve)
+            told(Progress(len(run.curve), run.job.settings.steps, run.curve.last_loss))
+            if time.monotonic() - kept_at >= keep_every_s:
+                run.keep()
+                kept_at = time.monotonic()
+    run.keep()
+    return run.result()
+
+
+class _Run:
+    """A training under way: network, optimizer, average, curve. A class, because all of it changes with every step."""
+
+    def __init__(self, job: Job, out: Path) -> None:
+        self.job, self.out, self.curve = job, out, Curve()
+        settings, habits = job.settings, job.habits
+        torch.manual_seed(settings.seed)
+        self.net: Net = job.leaf.build(job.prepared.codec, job.options).to(settings.device)
+        self.net.train()
+        self.optimizer = torch.optim.AdamW(
+            _parameter_groups(self.net, settings.weight_decay), lr=settings.learning_rate
+        )
+        self.average = Average(self.net, decay=settings.ema_decay)
+        order = Order(job.prepared.weights, seed=settings.seed)
+        augmentation = Augmentation(habits.noise, habits.shift_px, habits.colour)
+        self.maker = BatchMaker(
+            job.prepared.feed,
+            job.prepared.codec,
+            order,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            augmentation=augmentation,
+        )
+        self._order_state = order.state_dict()
+
+    def step(self, batches: Prefetched[Drawn]) -> None:
+        settings, step, began = self.job.settings, len(self.curve), time.perf_counter()
+        waited_before = batches.waited_s
+        # Seeded per step: whoever resumes here drops the same units out.
+        torch.manual_seed(settings.seed * 1_000_003 + step)
+        rate = rate_at(step, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        total = 0.0
+        self.optimizer.zero_grad(set_to_none=True)
+        for _ in range(settings.accumulate):
+            drawn = next(batches)
+            with _autocast(settings):
+                loss = self.net.loss(drawn.seen.to(settings.device), drawn.wanted.to(settings.device))
+            (loss / settings.accumulate).backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach()) / settings.accumulate
+            self._order_state = drawn.order
+        if not np.isfinite(total):
+            raise TrainingFailed(
+                f"the loss of step {step} is {total}. Look for values that are no numbers (kata check), "
+                f"or learn slower: --learning-rate {settings.learning_rate / 4:g}."
+            )
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), settings.clip_norm)
+        self.optimizer.step()
+        self.average.update(step)
+        self.curve.add(
+            loss=total,
+            gradient_norm=float(norm),
+            rate=rate,
+            duration_s=time.perf_counter() - began,
+            waited_s=batches.waited_s - waited_before,
+        )
+
+    def keep(self) -> None:
+        """Write the checkpoint: what acts, and what resuming needs."""
+        state = {
+            "identity": identity_of(self.job),
+            "settings": self.job.settings.as_json(),
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict(),
+            "order": self._order_state,
+            "curve": torch.from_numpy(self.curve.table()),
+        }
+        write_state(self.out, state)
+        weights = trained_weights(self.net)
+        weights.update(self.average.state_dict())
+        write_checkpoint(self.out, card_of(self.job, self.net, self.curve), weights)
+        self.curve.write_csv(self.out / "training" / "curve.csv")
+
+    def resume(self) -> None:
+        """Stand where an earlier run of the same job was kept."""
+        state = read_state(self.out)
+        ours = identity_of(self.job)
+        theirs = state["identity"]
+        differs = next((name for name in ours if ours[name] != theirs.get(name)), None)
+        if differs is not None:
+            raise TrainingRefused(
+                f"{self.out}: what is to be resumed had another {differs}: {theirs.get(differs)}, not {ours[differs]}. "
+                f"Resume with the same, or train into another folder."
+            )
+        settings = Settings(**state["settings"])
+        self.__init__(_with_settings(self.job, settings), self.out)  # type: ignore[misc]
+        torch.set_num_threads(settings.threads)
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.load_state_dict(state["average"])
+        self.maker.order.load_state_dict(state["order"])
+        self._order_state = state["order"]
+        self.curve.load(state["curve"].numpy())
+
+    def result(self) -> Trained:
+        feed = self.job.prepared.feed
+        return Trained(
+            self.out,
+            self.job.policy,
+            sum(p.numel() for p in self.net.parameters()),
+            len(feed.episodes),
+            len(feed),
+            self.job.prepared.left_out,
+            self.job.settings,
+            self.curve,
+            self.net.provenance(),
+        )
+
+
+class _Events:
+    """TensorBoard's event file. A class, because it owns the writer."""
+
+    def __init__(self, out: Path, *, first_step: int) -> None:
+        tensorboard = require("torch.utils.tensorboard", extra="learn")
+        # purge_step: what an interrupted run wrote after its last checkpoint is not shown twice.
+        self._writer = tensorboard.SummaryWriter(str(out / "training" / "tensorboard"), purge_step=first_step)
+
+    def __enter__(self) -> _Events:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def add(self, curve: Curve) -> None:
+        step, row = len(curve) - 1, curve.last
+        for name in ("loss", "gradient_norm", "learning_rate"):
+            self._writer.add_scalar(name, row[name], step)
+        self._writer.add_scalar("steps_per_s", 1 / max(row["seconds"], 1e-9), step)
+
+
+def trained_weights(net: Net) -> dict[str, Any]:
+    """Weights and buffers but those of frozen parts, which their card's origin gives again."""
+    frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
+    return {name: value.detach().clone() for name, value in net.state_dict().items() if name not in frozen}
+
+
+def _fitted_to_minutes(job: Job) -> Job:
+    """The job with the steps that fit into its minutes, measured on steps that are thrown away."""
+    run = _Run(job, Path())
+    with prefetched(run.maker) as batches:
+        for _ in range(_MEASURED_STEPS):
+            run.step(batches)
+    step_s = float(np.median(run.curve.column("seconds")[_MEASURED_STEPS // 3 :]))
+    minutes = cast(float, job.settings.minutes)
+    return _with_settings(job, with_steps(job.settings, int(minutes * 60 / step_s)))
+
+
+def _with_settings(job: Job, settings: Settings) -> Job:
+    return Job(job.policy, job.spec, settings, job.habits, job.options, job.prepared)
+
+
+def _parameter_groups(net: Net, weight_decay: float) -> list[dict[str, Any]]:
+    """Decay for matrices and filters only: biases, norms and embeddings of places are no weights to shrink."""
+    trained = [p for p in net.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _autocast(settings: Settings) -> AbstractContextManager[Any]:
+    if settings.precision != "bfloat16":
+        return nullcontext()
+    return torch.autocast(settings.device.partition(":")[0], dtype=torch.bfloat16)

@@ -1,0 +1,68 @@
+"""What a leaf of `policies/` defines so that `kata train` can train it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from robokata.core.contracts import Policy, PolicyOrder
+from robokata.feed.actions import Frame
+from robokata.feed.codec import Codec
+from robokata.feed.features import NO_NOISE, Noise
+
+if TYPE_CHECKING:
+    from robokata.learn.net import Net
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a policy is trained where nobody says otherwise."""
+
+    inputs: tuple[str, ...]
+    """Streams of numbers that it uses where the data has them."""
+    sees_pictures: bool
+    actions: tuple[str, ...] = ("action.tip_pose", "action")
+    """Streams that it learns: the first that the data has."""
+    frame: Frame = Frame.TIP
+    seen_from_tip: tuple[str, ...] = ()
+    chunk_steps: int = 16
+    rate_hz: float = 20.0
+    history_s: tuple[float, ...] = (0.0,)
+    every_s: float = 0.05
+    picture_px: int = 128
+    execute_steps: int = 8
+    """Actions of a chunk that are executed before the next look."""
+    batch_size: int = 64
+    steps: int = 4000
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-3
+    warmup_steps: int = 100
+    ema_decay: float = 0.995
+    noise: Noise = NO_NOISE
+    shift_px: int = 0
+    """Largest random shift of a picture, at the size that is seen."""
+    colour: float = 0.0
+    """Largest random change of brightness and contrast, as a share."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Every option that it knows, with its default."""
+
+
+class TrainableLeaf(Protocol):
+    """A leaf with a network that our loop trains."""
+
+    HABITS: Habits
+
+    def build(self, codec: Codec, options: Mapping[str, Any]) -> Net:
+        """The network, with weights drawn from torch's generator."""
+        ...
+
+    def load(self, order: PolicyOrder) -> Policy: ...
+
+
+class SelfTrainingLeaf(Protocol):
+    """A leaf that is trained by somebody else's code."""
+
+    def train(self, order: Any) -> Any:
+        """Train, and leave a checkpoint that `load` opens."""
+        ...

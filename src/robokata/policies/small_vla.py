@@ -1,0 +1,57 @@
+"""The reference vision-language-action policy: five parts of the field's architecture, about two million parameters.
+
+vision (small convolutions, or DINOv2/SigLIP from a folder), language (hashed words, or a local transformers model),
+proprioception (a map per robot), fusion (a transformer that looks at the pictures' patches) and decoder (L1 chunk, or
+flow matching). Each is an option: `vision=hf:FOLDER`, `language=hf:FOLDER`, `decoder=flow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from robokata.core.contracts import Policy, PolicyOrder
+from robokata.feed.actions import Frame
+from robokata.feed.codec import Codec
+from robokata.learn.trainable import Habits
+
+if TYPE_CHECKING:
+    from robokata.learn.net import Net
+
+HABITS = Habits(
+    inputs=("observation.state", "observation.tip_pose"),
+    sees_pictures=True,
+    # What a fixed camera shows is told in the world's axes; how the wrist camera stands in them is in the joints seen.
+    frame=Frame.WORLD,
+    batch_size=64,
+    steps=4000,
+    learning_rate=6e-4,
+    # A twentieth of the picture: enough that no pixel's place can be learnt by heart.
+    shift_px=6,
+    colour=0.2,
+    options={
+        "vision": "conv",
+        "language": "hashed",
+        "decoder": "l1",
+        "width": 160,
+        "layers": 4,
+        "heads": 5,
+        "readouts": 8,
+    },
+)
+
+
+def build(codec: Codec, options: Mapping[str, Any]) -> Net:
+    """The network for these robots and cameras."""
+    from robokata.learn.vla import VisionLanguageAction
+
+    return VisionLanguageAction(codec, options)
+
+
+def load(order: PolicyOrder) -> Policy:
+    """Open a checkpoint folder."""
+    import sys
+
+    from robokata.learn.torch_policy import open_trained
+
+    return open_trained(order, sys.modules[__name__])
