@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from robokata.core.errors import DamagedData
 from robokata.core.picked import PickedPictures
+from robokata.media.clips import clip_of, joined
 from robokata.media.cuts import Run, cut_of, places_of, run_of
+from robokata.media.mp4_write import SplicedVideo
 from robokata.media.packet_index import packet_index
 from robokata.media.packets import VideoPackets, packet_run
-from robokata.media.remux import PacketSources, PacketWriter
 from robokata.media.video import VideoFrames
 from robokata.testing import Barcode, barcode_video, read_barcode
 
@@ -39,15 +40,11 @@ def shown(file: Path) -> list[int]:
 
 
 def copied(file: Path, runs: list[Run], *, hides: bool, rate_hz: Fraction = Fraction(30)) -> list[int]:
-    sources = PacketSources()
-    writer = PacketWriter(file, sources.of(runs[0].video), rate_hz=rate_hz)
-    starts = []
-    for run in runs:
-        cut = cut_of(run)
-        assert cut is not None
-        starts.append(writer.add(sources.of(run.video), cut, hides=hides))
+    clips = [clip_of(run, file.parent, rate_hz=rate_hz) for run in runs]
+    writer = SplicedVideo(file, clips[0], rate_hz=rate_hz)
+    starts = [writer.add(clip, hides=hides) for clip in clips]
     writer.close()
-    sources.close()
+    assert list(file.parent.iterdir()) == [file], "what was made on the way is deleted"
     return starts
 
 
@@ -119,14 +116,23 @@ def test_other_containers_are_not_copied_from(videos: dict[str, Path], tmp_path:
     assert cut_of(Run(tmp_path / "video.mkv", 0, 5)) is None
 
 
-def test_a_file_that_changes_while_it_is_copied_is_damage(videos: dict[str, Path], tmp_path: Path) -> None:
+def test_a_file_that_becomes_shorter_while_it_is_copied_is_damage(videos: dict[str, Path], tmp_path: Path) -> None:
     file = tmp_path / "video.mp4"
     file.write_bytes(videos["libx264-2"].read_bytes())
-    sources = PacketSources()
-    source, cut = sources.of(file), cut_of(Run(file, 10, 5))
-    assert cut is not None
-    source.places.rows[:, 0] += 1  # type: ignore[union-attr]  # what another file would have
+    clip = clip_of(Run(file, 10, 5), tmp_path, rate_hz=Fraction(30))
+    at = int(clip.offset[0])
+    file.write_bytes(file.read_bytes()[: at + 3])
     with pytest.raises(DamagedData) as caught:
-        list(source.packets(cut))
-    assert str(caught.value) == f"{file}: packet 10 cannot be reached."
-    sources.close()
+        list(clip.read())
+    assert str(caught.value) == f"{file} at byte {at}: became shorter while it was copied."
+
+
+def test_neighbours_that_share_packets_are_joined(videos: dict[str, Path], tmp_path: Path) -> None:
+    clips = [clip_of(Run(videos["libx264-250"], first, 4), tmp_path, rate_hz=Fraction(30)) for first in (3, 7, 30)]
+    assert clips[0].goes_on_with(clips[1])
+    assert not clips[1].goes_on_with(clips[2])
+    both = joined(clips[:2])
+    assert (both.first, both.frames, both.lead) == (3, 8, clips[0].lead)
+    assert b"".join(both.read()) == b"".join(
+        clip_of(Run(videos["libx264-250"], 3, 8), tmp_path, rate_hz=Fraction(1)).read()
+    )

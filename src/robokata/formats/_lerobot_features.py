@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
@@ -13,6 +14,9 @@ from robokata.formats._lerobot import HINT
 from robokata.formats._lerobot_names import MADE
 from robokata.formats._lerobot_plan import Column, Form, Options, Plan, said
 from robokata.media.cuts import places_of
+
+if TYPE_CHECKING:
+    from robokata.formats._lerobot_draft import Draft
 
 _OWN = (
     *("codebase_version", "robot_type", "total_episodes", "total_frames", "total_tasks", "total_videos"),
@@ -106,49 +110,62 @@ def is_json(value: Any) -> bool:
         return False
 
 
-def refuse_misfit(episode: Episode, plan: Plan, first: Plan, version: str) -> None:
+def refuse_misfit(draft: Draft, first: Draft, version: str) -> None:
     """Refuse an episode that differs from the first, before anything of it is written.
 
     Raises:
         WriteRefused: it has other streams, another rate, or another shape or type.
     """
-    had, has = {c.target: c for c in first.columns}, {c.target: c for c in plan.columns}
+    had, has = first.holds, draft.holds
     missing, added = [name for name in had if name not in has], [name for name in has if name not in had]
     if missing or added:
         changed = (
-            f"has no stream {', '.join(had[n].stream.name for n in missing)}, and the first episode had"
+            f"has no stream {', '.join(had[n].stream for n in missing)}, and the first episode had"
             if missing
-            else f"has the stream {', '.join(has[n].stream.name for n in added)}, and the first episode had not"
+            else f"has the stream {', '.join(has[n].stream for n in added)}, and the first episode had not"
         )
         raise WriteRefused(
-            f"episode {episode.id} {changed}. LeRobot {version} holds one set of streams per dataset: write the "
+            f"episode {draft.episode} {changed}. LeRobot {version} holds one set of streams per dataset: write the "
             f"episodes to two datasets."
         )
-    if plan.rows.rate_hz != first.rows.rate_hz:
+    if draft.rate_hz != first.rate_hz:
         raise WriteRefused(
-            f"episode {episode.id} has the rate {plan.rows.rate_hz} Hz, and the first {first.rows.rate_hz} Hz. LeRobot "
+            f"episode {draft.episode} has the rate {draft.rate_hz} Hz, and the first {first.rate_hz} Hz. LeRobot "
             f"{version} holds one rate per dataset: write the episodes to two datasets."
         )
-    for name, column in has.items():
-        found, expected = _kind_of(column), _kind_of(had[name])
+    for name, (stream, found) in has.items():
+        expected = had[name].kind
         if found != expected:
             raise WriteRefused(
-                f"stream {column.stream.name} of episode {episode.id} holds {found}, and in the first episode "
-                f"{expected}. LeRobot {version} holds one shape and type per dataset."
+                f"stream {stream} of episode {draft.episode} holds {found}, and in the first episode {expected}. "
+                f"LeRobot {version} holds one shape and type per dataset."
             )
 
 
-def _kind_of(column: Column) -> str:
+def kind_of(column: Column) -> str:
+    """What a feature holds, in words: it must be the same in all episodes."""
     kind = "" if column.form in (Form.NUMBERS, Form.TEXTS) else " images" if column.form is Form.IMAGES else " video"
     return f"{said(column.stream)}{kind}"
 
 
-def split_ranges_of(splits: Sequence[str | None]) -> dict[str, str]:
-    """Splits as LeRobot's ranges of episode numbers, where each split is one stretch; else everything is `train`."""
-    ranges: dict[str, list[int]] = {}
-    for number, name in enumerate(splits):
-        ranges.setdefault(name or "train", []).append(number)
-    whole = all(numbers[-1] - numbers[0] + 1 == len(numbers) for numbers in ranges.values())
-    if not whole:
-        return {"train": f"0:{len(splits)}"}
-    return {name: f"{numbers[0]}:{numbers[-1] + 1}" for name, numbers in ranges.items()}
+@dataclass
+class Splits:
+    """Splits as LeRobot's ranges of episode numbers. A class, because episodes add to them one by one."""
+
+    episodes: int = 0
+    spans: list[tuple[str, int]] = field(default_factory=list)
+    """Each split, and the first episode of it, where it differs from the episode before."""
+
+    def add(self, split: str | None) -> None:
+        name = split or "train"
+        if not self.spans or self.spans[-1][0] != name:
+            self.spans.append((name, self.episodes))
+        self.episodes += 1
+
+    def ranges(self) -> dict[str, str]:
+        """`name` -> `first:end` where each split is one stretch; else everything is `train`."""
+        names = [name for name, _ in self.spans]
+        if len(set(names)) < len(names):
+            return {"train": f"0:{self.episodes}"}
+        ends = [first for _, first in self.spans[1:]] + [self.episodes]
+        return {name: f"{first}:{end}" for (name, first), end in zip(self.spans, ends, strict=True)}

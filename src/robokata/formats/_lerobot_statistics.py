@@ -37,6 +37,12 @@ class Quantiles:
         for start in range(0, len(rows), KEPT_ROWS):
             self._put(0, rows[start : start + KEPT_ROWS])
 
+    def join(self, other: Quantiles) -> None:
+        """Take in the rows of another summary."""
+        for number, level in enumerate(other.levels):
+            for rows in level:
+                self._put(number, rows)
+
     def at(self, shares: Sequence[float]) -> NDArray[np.float64]:
         """Values below which these shares of the rows lie, (len(shares), D)."""
         weights = np.concatenate([np.full(sum(map(len, level)), 2.0**n) for n, level in enumerate(self.levels)])
@@ -83,18 +89,26 @@ class Moments:
         numbers = numbers[np.isfinite(numbers).all(axis=1)]
         if not len(numbers):
             return
-        self.quantiles.add(numbers)
-        count, mean = len(numbers), numbers.mean(axis=0)
-        deviation = ((numbers - mean) ** 2).sum(axis=0)
-        if not self.count:
-            self.count, self.mean, self.deviation = count, mean, deviation
-            self.low, self.high = numbers.min(axis=0), numbers.max(axis=0)
+        mean = numbers.mean(axis=0)
+        added = Moments(len(numbers), 0, mean, ((numbers - mean) ** 2).sum(axis=0))
+        added.low, added.high = numbers.min(axis=0), numbers.max(axis=0)
+        added.quantiles.add(numbers)
+        self.join(added)
+
+    def join(self, other: Moments) -> None:
+        """Take in the sums of other rows."""
+        self.rows += other.rows
+        self.quantiles.join(other.quantiles)
+        if not other.count or not self.count:
+            if other.count:
+                self.count, self.mean, self.deviation = other.count, other.mean, other.deviation
+                self.low, self.high = other.low, other.high
             return
-        total = self.count + count
-        difference = mean - self.mean
-        self.deviation = self.deviation + deviation + difference**2 * self.count * count / total
-        self.mean = self.mean + difference * count / total
-        self.low, self.high = np.minimum(self.low, numbers.min(axis=0)), np.maximum(self.high, numbers.max(axis=0))
+        total = self.count + other.count
+        difference = other.mean - self.mean
+        self.deviation = self.deviation + other.deviation + difference**2 * self.count * other.count / total
+        self.mean = self.mean + difference * other.count / total
+        self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         self.count = total
 
     def stated(self, shape: tuple[int, ...], *, count: int | None = None) -> dict[str, Any]:

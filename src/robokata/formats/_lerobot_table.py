@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.require import require
+from robokata.formats._lerobot_statistics import QUANTILES
 
 _IMAGE = {"_type": "Image"}
+EPISODES_PER_ROW_GROUP = 100
+"""Rows of the table of episodes that wait to be written: with statistics of 44 channels they take 5 MB."""
 
 
 class Cells(NamedTuple):
@@ -48,13 +51,60 @@ def open_table(path: Path, table: Any) -> Any:
     )
 
 
-def write_episodes_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The table of episodes; a column that an episode lacks is empty there."""
-    pyarrow, parquet = require("pyarrow", extra="tables"), require("pyarrow.parquet", extra="tables")
-    names = dict.fromkeys(name for row in rows for name in row)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = pyarrow.table({name: [row.get(name) for row in rows] for name in names})
-    parquet.write_table(table, path, write_page_checksum=True)
+class EpisodesTable:
+    """The table of episodes, written as they come. A class, because rows wait until they fill a row group.
+
+    The columns follow from the features: an episode that lacks a cell leaves it empty.
+    """
+
+    def __init__(self, path: Path, features: Mapping[str, Mapping[str, Any]]) -> None:
+        pyarrow, parquet = require("pyarrow", extra="tables"), require("pyarrow.parquet", extra="tables")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._schema = pyarrow.schema(_episode_fields(pyarrow, features))
+        self._pyarrow, self._rows = pyarrow, list[Mapping[str, Any]]()
+        self._writer = parquet.ParquetWriter(path, self._schema, write_page_checksum=True)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append one episode."""
+        self._rows.append(row)
+        if len(self._rows) == EPISODES_PER_ROW_GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._flush()
+        self._writer.close()
+
+    def give_up(self) -> None:
+        """Leave the file as it is."""
+        self._writer.is_open = False
+
+    def _flush(self) -> None:
+        if self._rows:
+            cells = {name: [row.get(name) for row in self._rows] for name in self._schema.names}
+            self._writer.write_table(self._pyarrow.table(cells, schema=self._schema))
+            self._rows = []
+
+
+def _episode_fields(pyarrow: Any, features: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    whole, number, texts = pyarrow.int64(), pyarrow.float64(), pyarrow.list_(pyarrow.string())
+    fields = [("episode_index", whole), ("tasks", texts), ("length", whole)]
+    fields += [(name, whole) for name in ("dataset_from_index", "dataset_to_index")]
+    fields += [(f"data/{name}", whole) for name in ("chunk_index", "file_index")]
+    for name, feature in features.items():
+        if feature["dtype"] == "video":
+            fields += [(f"videos/{name}/{part}", whole) for part in ("chunk_index", "file_index")]
+            fields += [(f"videos/{name}/{part}", number) for part in ("from_timestamp", "to_timestamp")]
+    for name, feature in features.items():
+        if feature["dtype"] == "string":
+            continue
+        cell = number
+        # Statistics of pictures are (C, 1, 1), of numbers as the feature.
+        for _ in feature["shape"]:
+            cell = pyarrow.list_(cell)
+        fields += [(f"stats/{name}/{quantity}", cell) for quantity in ("min", "max", "mean", "std", *QUANTILES)]
+        fields.append((f"stats/{name}/count", pyarrow.list_(whole)))
+    return [*fields, ("meta/episodes/chunk_index", whole), ("meta/episodes/file_index", whole)]
 
 
 def write_tasks_table(path: Path, tasks: Sequence[str]) -> None:

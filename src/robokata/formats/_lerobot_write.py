@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from robokata.core.atomic import appearing
-from robokata.core.carry import pack
 from robokata.core.episode import Episode
+from robokata.core.spread import each
 from robokata.formats._lerobot_carried import carried_file
 from robokata.formats._lerobot_dataset import Dataset, Part
+from robokata.formats._lerobot_draft import Draft, draft_of
 from robokata.formats._lerobot_plan import Options
-from robokata.formats._lerobot_table import arrow_table, open_table, write_episodes_table, write_tasks_table
+from robokata.formats._lerobot_table import EpisodesTable, arrow_table, open_table, write_tasks_table
 from robokata.formats._lerobot_videos import VIDEO_FILE_BYTES, PackedCamera
-from robokata.media.remux import PacketSources
 
 DATA_FILE_BYTES = 100 * 10**6
 """LeRobot v3.0's own target (`data_files_size_in_mb`)."""
@@ -65,37 +68,74 @@ def write_dataset(path: Path, episodes: Iterable[Episode], options: Options) -> 
     Raises:
         WriteRefused: the target exists and is not empty, or there are no episodes, or they do not fit together.
     """
-    with appearing(path) as root:
-        dataset, sources, tables = Dataset("v3.0", options), PacketSources(), _Tables(root)
-        cameras: dict[str, PackedCamera] = {}
-        rows = []
+    with appearing(path) as root, scratch_folder(root) as scratch:
+        draft = partial(draft_of, options=options, scratch=scratch, modality="never")
+        packed = _Packed(root, Dataset("v3.0", options))
         try:
-            for episode in episodes:
-                part = dataset.add(episode)
-                rate_hz = part.plan.rows.rate_hz
-                cells = {**_row(part), **tables.add(part)}
-                for column in part.plan.columns:
-                    if column.target in dataset.cameras:
-                        folder = root / "videos" / column.target
-                        fresh = PackedCamera(folder, sources, rate_hz=rate_hz, options=options)
-                        span = cameras.setdefault(column.target, fresh).add(column)
-                        cells |= _pointers(column.target, span.file_index, span.from_s, span.to_s)
-                rows.append({**cells, **_statistics_cells(part)})
-                write_carried(root, part)
-            for camera in cameras.values():
-                camera.close()
-            tables.close()
+            for drafted in each(episodes, draft):
+                packed.add(drafted)
+            packed.close()
         finally:
-            sources.close()
-            tables.give_up()
-        _write_meta(root, dataset, rows)
+            packed.give_up()
+
+
+@contextmanager
+def scratch_folder(root: Path) -> Iterator[Path]:
+    """A folder for what is made on the way: inside the unfinished target, which goes with a killed writer."""
+    scratch = root / "scratch"
+    scratch.mkdir()
+    yield scratch
+    shutil.rmtree(scratch)
+
+
+class _Packed:
+    """A v3.0 folder that fills up. A class, because every episode adds to the same files."""
+
+    def __init__(self, root: Path, dataset: Dataset) -> None:
+        self._root, self._dataset, self._tables = root, dataset, _Tables(root)
+        self._cameras: dict[str, PackedCamera] = {}
+        self._listed: EpisodesTable | None = None
+
+    def add(self, draft: Draft) -> None:
+        """Append one episode."""
+        part = self._dataset.add(draft)
+        if self._listed is None:
+            file = self._root / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+            self._listed = EpisodesTable(file, self._dataset.features)
+        cells = {**_row(part), **self._tables.add(part)}
+        for name, clip in draft.clips.items():
+            fresh = PackedCamera(self._root / "videos" / name, rate_hz=draft.rate_hz)
+            span = self._cameras.setdefault(name, fresh).add(clip)
+            cells |= _pointers(name, span.file_index, span.from_s, span.to_s)
+        cells |= {**_statistics_cells(part), "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
+        self._listed.add(cells)
+        write_carried(self._root, part)
+
+    def close(self) -> None:
+        """Finish all files, and describe them."""
+        for camera in self._cameras.values():
+            camera.close()
+        self._tables.close()
+        info = self._dataset.info()
+        if self._listed is not None:
+            self._listed.close()
+        _write_meta(self._root, self._dataset, info)
+
+    def give_up(self) -> None:
+        """Leave the files as they are."""
+        self._tables.give_up()
+        for camera in self._cameras.values():
+            camera.give_up()
+        if self._listed is not None:
+            self._listed.give_up()
 
 
 def write_carried(root: Path, part: Part) -> None:
     """What the rows do not hold of an episode, beside them."""
     file = carried_file(root, part.number)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(pack(part.plan.carried, part.plan.layout))
+    if not part.number:
+        file.parent.mkdir(parents=True)
+    file.write_bytes(part.draft.carried)
 
 
 def write_json(path: Path, what: Any) -> None:
@@ -107,10 +147,10 @@ def write_json(path: Path, what: Any) -> None:
 def _row(part: Part) -> dict[str, Any]:
     return {
         "episode_index": part.number,
-        "tasks": list(part.texts),
-        "length": part.length,
+        "tasks": list(part.draft.texts),
+        "length": part.draft.rows,
         "dataset_from_index": part.first_row,
-        "dataset_to_index": part.first_row + part.length,
+        "dataset_to_index": part.first_row + part.draft.rows,
     }
 
 
@@ -132,10 +172,8 @@ def _statistics_cells(part: Part) -> dict[str, Any]:
     }
 
 
-def _write_meta(root: Path, dataset: Dataset, rows: list[dict[str, Any]]) -> None:
-    meta, info = root / "meta", dataset.info()
-    whole = [{**row, "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0} for row in rows]
-    write_episodes_table(meta / "episodes" / "chunk-000" / "file-000.parquet", whole)
+def _write_meta(root: Path, dataset: Dataset, info: dict[str, Any]) -> None:
+    meta = root / "meta"
     write_tasks_table(meta / "tasks.parquet", dataset.tasks.listed)
     write_json(meta / "stats.json", dataset.statistics())
     info |= {

@@ -15,7 +15,8 @@ from robokata.core.errors import DamagedData
 from robokata.core.picked import PickedPictures
 from robokata.core.require import require
 from robokata.core.values import Pictures
-from robokata.media.packet_index import packet_index
+from robokata.media.mp4 import plain_track
+from robokata.media.packet_index import decoded_as, packet_index
 from robokata.media.packets import VideoPackets, is_key
 from robokata.media.video import VideoFrames
 
@@ -83,6 +84,8 @@ class Places(NamedTuple):
     size_bytes: int
     can_be_copied: bool
     """True where the packets mean the same in another mp4 file."""
+    shown: NDArray[np.int64]
+    """Place of each frame that is shown, in the order of showing."""
 
 
 def places_of(video: Path | VideoPackets) -> Places:
@@ -100,14 +103,37 @@ def places_of(video: Path | VideoPackets) -> Places:
     key = (str(path), stat.st_size, stat.st_mtime_ns)
     known = _places.get(key)
     if known is None:
-        arrays = cached_index(path, "video-places-1", lambda: _scan(path))
-        known = _places[key] = _unpack(arrays, stat.st_size)
+        known = _places_of_track(path, stat.st_size)
+        if known is None:
+            known = _unpack(cached_index(path, "video-places-1", lambda: _scan(path)), stat.st_size)
+        _places[key] = known
         while len(_places) > 64:
             _places.popitem(last=False)
     return known
 
 
 _places: OrderedDict[tuple[str, int, int], Places] = OrderedDict()
+
+
+def _places_of_track(path: Path, size_bytes: int) -> Places | None:
+    """The packets out of the file's own tables; None where FFmpeg must read it packet by packet."""
+    track = plain_track(path)
+    decoded = None if track is None else decoded_as(path, track)
+    if track is None or decoded is None:
+        return None
+    rows = np.column_stack([track.pts, track.dts, track.is_key, np.zeros(len(track.pts), np.int64)]).astype(np.int64)
+    shape = Shape(decoded.codec, decoded.width, decoded.height, decoded.pixel_format, decoded.parameters)
+    return Places(rows, shape, _delay(rows), size_bytes, decoded.codec in COPIED_CODECS, _shown(rows))
+
+
+def _shown(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    shown = np.flatnonzero(rows[:, 3] == 0)
+    return shown[np.argsort(rows[shown, 0], kind="stable")]
+
+
+def _delay(rows: NDArray[np.int64]) -> int:
+    ranks = np.argsort(np.argsort(rows[:, 0], kind="stable"), kind="stable")
+    return int(np.max(np.arange(len(rows)) - ranks, initial=0))
 
 
 def _scan(path: Path) -> Arrays:
@@ -159,13 +185,13 @@ def _look_at(video: VideoPackets) -> Places:
         size += len(data)
     rows[:, 0] = video.ranks
     if not template or video.codec not in RAW_FORMATS:
-        return Places(rows, Shape(video.codec, 0, 0, "", b""), 0, size, False)
+        return Places(rows, Shape(video.codec, 0, 0, "", b""), 0, size, False, _shown(rows))
     with open_bare(template, video) as container:
         context = container.streams.video[0].codec_context
         parameters = bytes(context.extradata or b"")
         shape = Shape(video.codec, context.width, context.height, str(context.pix_fmt), parameters)
     delay = int(np.max(np.arange(len(rows)) - rows[:, 0], initial=0))
-    return Places(rows, shape, delay, size, bool(shape.width and parameters))
+    return Places(rows, shape, delay, size, bool(shape.width and parameters), _shown(rows))
 
 
 def open_bare(packet: bytes, video: VideoPackets) -> Any:
@@ -187,9 +213,7 @@ def _unpack(arrays: Arrays, size_bytes: int) -> Places:
     codec, width, height, pixel_format, can_be_copied = (str(fact) for fact in arrays["facts"])
     shape = Shape(codec, int(width), int(height), pixel_format, arrays["parameters"].tobytes())
     rows = arrays["rows"]
-    ranks = np.argsort(np.argsort(rows[:, 0], kind="stable"), kind="stable")
-    delay = int(np.max(np.arange(len(rows)) - ranks, initial=0))
-    return Places(rows, shape, delay, size_bytes, can_be_copied == "1")
+    return Places(rows, shape, _delay(rows), size_bytes, can_be_copied == "1", _shown(rows))
 
 
 def cut_of(run: Run) -> Cut | None:
@@ -202,10 +226,8 @@ def cut_of(run: Run) -> Cut | None:
     places = places_of(run.video)
     if not places.can_be_copied or not run.frames:
         return None
-    pts, _, is_key, is_hidden = places.rows.T
-    shown = np.flatnonzero(is_hidden == 0)
-    shown = shown[np.argsort(pts[shown], kind="stable")]
-    wanted = shown[run.first : run.first + run.frames]
+    pts, _, is_key, _ = places.rows.T
+    wanted = places.shown[run.first : run.first + run.frames]
     if len(wanted) < run.frames:
         return None
     keys = np.flatnonzero((is_key == 1) & (pts <= pts[wanted[0]]))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from robokata.core.cache import Arrays, cached_index
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge
 from robokata.core.require import require
+from robokata.media.mp4 import Track, forget_tracks, plain_track
 
 MAX_PIXELS = 8192 * 8192
 """Largest picture that is decoded: twice an 8K frame. A header that claims more is damaged or hostile."""
@@ -101,7 +102,7 @@ def keyed_index(path: Path) -> tuple[FileKey, PacketIndex]:
     key = (str(path), stat.st_size, stat.st_mtime_ns)
     known = _index_memory.get(key)
     if known is None:
-        known = _unpack(cached_index(path, _INDEX_KIND, lambda: _scan(path)))
+        known = _index_of_track(path) or _unpack(cached_index(path, _INDEX_KIND, lambda: _scan(path)))
         _index_memory[key] = known
         while len(_index_memory) > 64:
             _index_memory.popitem(last=False)
@@ -111,6 +112,72 @@ def keyed_index(path: Path) -> tuple[FileKey, PacketIndex]:
 def forget_indexes() -> None:
     """Drop the indexes in memory; those in the cache folder stay."""
     _index_memory.clear()
+    forget_tracks()
+
+
+class Decoded(NamedTuple):
+    """What FFmpeg says of a video before it reads a packet."""
+
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    parameters: bytes
+    """Parameter sets of the decoder, which FFmpeg calls extradata."""
+
+
+_decoded: OrderedDict[bytes, Decoded] = OrderedDict()
+"""By sample entry: the decoder's parameters decide, and the files of one camera share them."""
+
+
+def decoded_as(path: Path, track: Track) -> Decoded | None:
+    """How FFmpeg decodes a plain file, None where it has something to say against it. Asked once per sample entry."""
+    known = _decoded.get(track.entry)
+    if known is None:
+        av = require("av", extra="video")
+        av.logging.set_level(av.logging.PANIC)
+        try:
+            with av.open(str(path), options=OPENING) as container:
+                context = container.streams.video[0].codec_context
+                known = Decoded(
+                    str(context.codec.canonical_name),
+                    context.width,
+                    context.height,
+                    str(context.pix_fmt or "unknown"),
+                    bytes(context.extradata or b""),
+                )
+        except (av.error.FFmpegError, ValueError, OSError, IndexError, AttributeError):
+            return None
+        if not 0 < known.width * known.height <= MAX_PIXELS:
+            return None
+        _decoded[track.entry] = known
+        while len(_decoded) > 64:
+            _decoded.popitem(last=False)
+    return known
+
+
+def _index_of_track(path: Path) -> PacketIndex | None:
+    """The index out of the file's own tables; None where FFmpeg must read it packet by packet."""
+    track = plain_track(path)
+    if track is None or len(track.pts) > MAX_FRAMES:
+        return None
+    order = np.argsort(track.pts, kind="stable")
+    decoded = decoded_as(path, track)
+    if decoded is None or np.any(np.diff(track.pts[order]) == 0):
+        return None
+    return PacketIndex(
+        pts=track.pts[order],
+        is_key=track.is_key[order],
+        dts=track.dts[order],
+        size_bytes=track.size_bytes[order],
+        time_base=Fraction(1, track.ticks_per_s),
+        codec=decoded.codec,
+        width=decoded.width,
+        height=decoded.height,
+        pixel_format=decoded.pixel_format,
+        frames_declared=len(order),
+        average_rate_hz=track.rate_hz,
+    )
 
 
 def _scan(path: Path) -> Arrays:

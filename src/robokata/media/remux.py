@@ -1,13 +1,12 @@
-"""Frames from one video file into another without encoding them again: their packets are copied byte by byte.
+"""Packets that no plain mp4 file holds, into one that does: messages of a log, and files that only FFmpeg understands.
 
-A cut that is not at a key frame takes the packets from the key frame before it along. A file of its own hides them
-with an edit list, as players expect; a packed file keeps them between two spans that the dataset's index names.
+Nothing is encoded again: packets are copied byte by byte, or, out of messages, from start codes to lengths.
 """
 
 from __future__ import annotations
 
-import struct
-from collections import OrderedDict
+import os
+import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,11 +17,8 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData
 from robokata.core.require import require
-from robokata.media.cuts import Cut, open_bare, places_of
+from robokata.media.cuts import Cut, Run, open_bare, places_of
 from robokata.media.packets import VideoPackets
-
-_OPEN_SOURCES = 8
-"""Files kept open for copying: the cameras of one bimanual robot."""
 
 
 class PacketSource:
@@ -117,118 +113,33 @@ class MessageSource:
         return (self.video.load(position) for position in cut.positions.tolist())
 
 
-class PacketSources:
-    """Files that are being copied from, the last eight kept open. A class, because opening one reads it whole."""
+def remux(run: Run, cut: Cut, folder: Path, *, rate_hz: Fraction) -> Path:
+    """The packets of a cut as a plain mp4 file, frame n at n / rate; a new file in `folder`.
 
-    def __init__(self) -> None:
-        self._open: OrderedDict[Path | VideoPackets, PacketSource | MessageSource] = OrderedDict()
-
-    def of(self, video: Path | VideoPackets) -> PacketSource | MessageSource:
-        """The open video.
-
-        Raises:
-            DamagedData: it is none.
-        """
-        source = self._open.pop(video, None)
-        if source is None:
-            source = PacketSource(video) if isinstance(video, Path) else MessageSource(video)
-        self._open[video] = source
-        while len(self._open) > _OPEN_SOURCES:
-            self._open.popitem(last=False)[1].close()
-        return source
-
-    def close(self) -> None:
-        for source in self._open.values():
-            source.close()
-        self._open.clear()
+    Raises:
+        DamagedData: the source lost packets.
+    """
+    handle, name = tempfile.mkstemp(suffix=".mp4", dir=folder)
+    os.close(handle)
+    source = PacketSource(run.video) if isinstance(run.video, Path) else MessageSource(run.video)
+    try:
+        _write(Path(name), source, cut, rate_hz)
+    finally:
+        source.close()
+    return Path(name)
 
 
-class PacketWriter:
-    """An mp4 file that takes copied packets, frame n at n / rate. A class, because cuts follow one another."""
-
-    def __init__(self, path: Path, source: PacketSource | MessageSource, *, rate_hz: Fraction) -> None:
-        self.path, self.rate_hz = path, rate_hz
-        self.shape, self.delay = source.places.shape, source.places.delay
-        self.count = 0
-        self.size_bytes = 0
-        self._av = require("av", extra="video")
-        # movie_timescale: edit lists count in it, and in milliseconds a cut would fall between two frames.
-        # bitexact: no version of the library in the file.
-        options = {"avoid_negative_ts": "disabled", "movie_timescale": str(self._ticks_per_s), "fflags": "+bitexact"}
-        self._container = self._av.open(str(path), "w", format="mp4", options=options)
-        self._stream = self._container.add_stream_from_template(source.stream, opaque=True)
-        self._stream.time_base = 1 / rate_hz
-        self._shown: int | None = None
-
-    @property
-    def _ticks_per_s(self) -> int:
-        # As the muxer chooses it: doubled until a tick is shorter than 0.1 ms.
-        ticks = self.rate_hz.numerator
-        while ticks < 10_000:
-            ticks *= 2
-        return ticks
-
-    def takes(self, source: PacketSource | MessageSource) -> bool:
-        """True where packets may follow those that are there: same decoder parameters, and no deeper reordering."""
-        return source.places.shape == self.shape and source.places.delay <= self.delay
-
-    def add(self, source: PacketSource | MessageSource, cut: Cut, *, hides: bool) -> int:
-        """Append a cut; returns the frame of the file at which its first wanted frame stands.
-
-        `hides` makes it the whole file: frames of the cut that nobody asked for are told not to be shown.
-
-        Raises:
-            DamagedData: the source lost packets.
-        """
-        first = -cut.lead if hides else self.count
+def _write(path: Path, source: PacketSource | MessageSource, cut: Cut, rate_hz: Fraction) -> None:
+    av = require("av", extra="video")
+    # bitexact: no version of the library in the file.
+    with av.open(str(path), "w", format="mp4", options={"avoid_negative_ts": "disabled", "fflags": "+bitexact"}) as out:
+        stream = out.add_stream_from_template(source.stream, opaque=True)
+        stream.time_base = 1 / rate_hz
         is_key = source.places.rows[cut.positions, 2]
         for number, data in enumerate(source.packets(cut)):
             # A new packet: the old one keeps flags of its own file, such as being hidden there.
-            copy = self._av.Packet(data)
-            copy.stream, copy.time_base = self._stream, 1 / self.rate_hz
-            copy.pts, copy.dts = first + int(cut.slots[number]), first + number - self.delay
+            copy = av.Packet(data)
+            copy.stream, copy.time_base = stream, 1 / rate_hz
+            copy.pts, copy.dts = int(cut.slots[number]), number - source.places.delay
             copy.duration, copy.is_keyframe = 1, bool(is_key[number])
-            self._container.mux(copy)
-            self.size_bytes += len(data)
-        self.count += len(cut.positions)
-        if hides and cut.tail:
-            self._shown = len(cut.positions) - cut.lead - cut.tail
-        return first + cut.lead
-
-    def close(self) -> None:
-        """Finish the file; without this it cannot be opened."""
-        self._container.close()
-        if self._shown is not None:
-            ticks = self._shown * self._ticks_per_s * self.rate_hz.denominator // self.rate_hz.numerator
-            _end_showing(self.path, ticks)
-
-
-def _end_showing(path: Path, ticks: int) -> None:
-    """Shorten the edit list of the only track (ISO 14496-12, 8.6.6), and the durations in the headers above it."""
-    with path.open("r+b") as file:
-        data = file.read()
-        movie = _box(data, 0, len(data), b"moov")
-        track = _box(data, *movie, b"trak")
-        for kind, inside, place in ((b"mvhd", movie, (16, 24)), (b"tkhd", track, (20, 28))):
-            start, _ = _box(data, *inside, kind)
-            _overwrite(file, start + (place[1] if data[start] else place[0]), ticks, is_long=bool(data[start]))
-        edits = _box(data, *_box(data, *track, b"edts"), b"elst")
-        _overwrite(file, edits[0] + 8, ticks, is_long=bool(data[edits[0]]))
-
-
-def _overwrite(file: Any, at: int, number: int, *, is_long: bool) -> None:
-    file.seek(at)
-    file.write(struct.pack(">Q" if is_long else ">I", number))
-
-
-def _box(data: bytes, start: int, end: int, kind: bytes) -> tuple[int, int]:
-    """First and last byte of the content of a box among those between `start` and `end`."""
-    while start + 8 <= end:
-        size, found = struct.unpack_from(">I4s", data, start)
-        head = 8
-        if size == 1:
-            (size,), head = struct.unpack_from(">Q", data, start + 8), 16
-        if found == kind:
-            return start + head, start + size
-        start += max(size, 8)
-    raise ValueError(f"an mp4 file that was just written has no box {kind!r}")
+            out.mux(copy)

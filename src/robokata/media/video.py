@@ -127,6 +127,10 @@ class VideoFrames:
             yield frame
 
 
+_BEFORE_ALL = 2**40
+"""Ticks before which no file starts: 2 years at the finest time base in use."""
+
+
 class _Decoder:
     """One open file and where its decoder stands. A class, because going on is 10x cheaper than seeking."""
 
@@ -168,10 +172,12 @@ class _Decoder:
         start = self._key_before(ordinal)
         # By presentation stamp first: by decoding stamp, MP4 and MKV with B-frames land a whole group too early.
         # MPEG-TS lands behind the key by presentation stamp: then the decoding stamp is right.
-        pts, dts = self.index.pts, self.index.dts
-        for key, stamps in ((start, pts), (start, dts), (self._key_before(start - 1), dts), (0, dts)):
+        # A cut that hides its first frames leads from a hidden key frame, before every stamp that the index lists.
+        pts, dts, before = self.index.pts, self.index.dts, self._key_before(start - 1)
+        tries = ((start, pts[start]), (start, dts[start]), (before, dts[before]), (0, dts[0]), (0, -_BEFORE_ALL))
+        for key, stamp in tries:
             if self._next is None or not key <= self._next <= ordinal:
-                self._seek(key, int(stamps[key]))
+                self._seek(key, int(stamp))
             found = self._decode_until(ordinal)
             if found is not None:
                 self._last = (ordinal, found)

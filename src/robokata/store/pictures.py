@@ -19,10 +19,11 @@ from robokata.core.errors import DamagedData, MediaMissing, WriteRefused
 from robokata.core.picked import PickedPictures
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import LazyValues, Pictures
+from robokata.media.clips import clip_of
 from robokata.media.cuts import cut_of, run_of
 from robokata.media.images import EncodedImages, RawImages
+from robokata.media.mp4_write import write_clip
 from robokata.media.packets import VideoPackets
-from robokata.media.remux import MessageSource, PacketWriter
 from robokata.media.video import VideoFrames
 from robokata.store.place import refused
 from robokata.store.store import Store
@@ -181,22 +182,15 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray
 def _store_packets(store: Store, pictures: VideoPackets, stream: Stream) -> dict[str, Any]:
     """The packets of messages as a video file, copied byte by byte."""
     run = run_of(pictures, np.arange(len(pictures), dtype=np.int64))
-    cut = None if run is None else cut_of(run)
-    if cut is None:
+    if run is None or cut_of(run) is None:
         raise WriteRefused(
             f"stream {stream.name!r}: its video has no key frame to start from, and cannot be copied. Leave "
             "--materialise out: a snapshot can refer to it."
         )
     rate_hz = rate_fraction(stream.clock.rate_hz() or 0) or _FALLBACK_HZ
-    source = MessageSource(pictures)
-    try:
-        with _scratch("video.mp4") as file:
-            writer = PacketWriter(file, source, rate_hz=rate_hz)
-            writer.add(source, cut, hides=True)
-            writer.close()
-            part = store.put_file(file)
-    finally:
-        source.close()
+    with _scratch("video.mp4") as file:
+        write_clip(file, clip_of(run, file.parent, rate_hz=rate_hz), rate_hz=rate_hz)
+        part = store.put_file(file)
     return {"way": "video", "part": part, "count": len(pictures), "span_s": None, "shape": None}
 
 
