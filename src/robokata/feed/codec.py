@@ -34,6 +34,11 @@ class CodecSpec:
     is_change: bool = False
     """True where the data's actions are differences already."""
 
+    @property
+    def learns_to_hold(self) -> bool:
+        """True where what comes after the end is learnt: a target holds until the next, a difference does not."""
+        return not self.is_change
+
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
@@ -160,7 +165,8 @@ class Codec:
             if numbers:
                 features[part.places, :, : self.feature_widths[part.body]] = codec.features(numbers)
             learnt = codec.targets(part.actions, numbers)
-            learnt[~part.is_action] = np.nan
+            if not self.spec.learns_to_hold:
+                learnt[~part.is_action] = np.nan
             targets[part.places, :, : self.target_widths[part.body]] = learnt
         is_feature, is_target = ~np.isnan(features), ~np.isnan(targets)
         return Encoded(
@@ -188,7 +194,8 @@ def fitted(feed: Feed, spec: CodecSpec) -> Codec:
         for block in blocks:
             part = feed.numbers(number, block)
             values = encoded(bare.plan, part.actions, _present(part.numbers), frame=spec.frame)
-            values[~part.is_action] = np.nan
+            if not spec.learns_to_hold:
+                values[~part.is_action] = np.nan
             learnt.append(values)
             if part.numbers:
                 seen.append(features_of(bare.blocks, part.numbers).reshape(-1, len(bare.seen.mean)))

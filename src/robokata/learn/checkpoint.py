@@ -74,7 +74,7 @@ def write_checkpoint(folder: Path, card: Mapping[str, Any], weights: Mapping[str
     """Weights first, under a name of their own, then the card that names them: a kill leaves one whole pair."""
     torch = require("torch", extra="learn")
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".weights-{secrets.token_hex(4)}"
+    unfinished = folder / f".weights-{secrets.token_hex(4)}.pt"
     torch.save(dict(weights), unfinished)
     digest = sha256_of(unfinished)
     name = f"weights-{digest[:12]}.pt"
