@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree as ET
 
@@ -100,6 +101,15 @@ def camera(body: ET.Element, name: str, *, at_m: Numbers, right_up: Numbers, fov
     """A pinhole camera; `right_up` are the directions of its picture's right and up edges in the body's frame (6,)."""
     where = {"pos": text(at_m), "xyaxes": text(right_up), "fovy": text([fovy_deg])}
     return ET.SubElement(body, "camera", where, name=name)
+
+
+def aimed(at_m: Numbers, toward_m: Numbers, *, right: Numbers) -> Numbers:
+    """`right_up` of a camera at a point that looks at another; `right` is square to that line."""
+    back = [a - b for a, b in zip(at_m, toward_m, strict=True)]
+    length_m = math.sqrt(sum(part * part for part in back))
+    x, y, z = (part / length_m for part in back)
+    up = (y * right[2] - z * right[1], z * right[0] - x * right[2], x * right[1] - y * right[0])
+    return (*right, *up)
 
 
 def coupled(model: ET.Element, driven: str, *, by: str) -> None:

@@ -41,13 +41,28 @@ def grasp_yaw(prop: Pose, *, turns: int, toward_rad: float = 0.0) -> float:
     return toward_rad + wrapped_rad(yaw_of(prop[:3, :3]) - toward_rad, period_rad=period_rad)
 
 
-def pick(world: World, arm: str, grasp: Pose, *, approach_m: float = APPROACH_M) -> Iterator[tuple[Move, ...]]:
-    """Come from above, close the jaws, and lift."""
-    wide = world.max_opening_m(arm)
+def pick(
+    world: World, arm: str, grasp: Pose, *, approach_m: float = APPROACH_M, open_m: float | None = None
+) -> Iterator[tuple[Move, ...]]:
+    """Come from above, close the jaws, and lift; `open_m` where jaws wide open would touch the neighbours."""
+    wide = world.max_opening_m(arm) if open_m is None else min(open_m, world.max_opening_m(arm))
     yield (Move(arm, above(grasp, approach_m), wide, is_transit=True),)
     yield (Move(arm, grasp, wide, speed_share=0.6),)
     yield (Move(arm, grasp, 0.0, settle_s=CLOSE_S),)
     yield (Move(arm, above(grasp, approach_m), 0.0, speed_share=0.8),)
+
+
+def held_m(world: World, arm: str, prop: str) -> np.ndarray:
+    """The prop's middle from the tip, in the tip's frame, (3,): it stays so while it is carried."""
+    tip = world.tip(arm)
+    return np.asarray(tip[:3, :3].T @ (world.pose(prop)[:3, 3] - tip[:3, 3]))
+
+
+def carried_to(position_m: np.ndarray, yaw_rad: float, held_m: np.ndarray) -> Pose:
+    """The tip pose, pointing down, at which the middle of what is held lies at this point."""
+    pose = hand_down(position_m, yaw_rad)
+    pose[:3, 3] -= pose[:3, :3] @ held_m
+    return pose
 
 
 def release(world: World, arm: str, *, leave_m: float = APPROACH_M) -> Iterator[tuple[Move, ...]]:

@@ -39,14 +39,40 @@ def places_apart(
     Raises:
         ValueError: the area is too small for so many things so far apart.
     """
-    spread = SPREADS[width]
-    half = np.array([spread.x_share * reach_m[0], spread.y_share * reach_m[1]])
+    half = area_m(width, reach_m)
     for _ in range(_TRIES):
         points = rng.uniform(-half, half, (count, 2))
         gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
         if gaps[np.triu_indices(count, 1)].min(initial=np.inf) >= apart_m:
             return points
     raise ValueError(f"{count} things do not fit {apart_m} m apart into {2 * half[0]:.2f} x {2 * half[1]:.2f} m")
+
+
+def scattered(
+    rng: np.random.Generator, *, radii_m: Sequence[float], half_m: NDArray[np.float64], gap_m: float
+) -> NDArray[np.float64]:
+    """Points on the table, (N, 2) in m, drawn uniformly so that discs of these radii lie `gap_m` apart.
+
+    `half_m` are the half extents of the area of each, (N, 2).
+
+    Raises:
+        ValueError: the areas are too small.
+    """
+    radii = np.array(radii_m)
+    least = radii[:, None] + radii[None] + gap_m
+    pairs = np.triu_indices(len(radii), 1)
+    for _ in range(_TRIES):
+        points = rng.uniform(-half_m, half_m)
+        gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
+        if (gaps[pairs] >= least[pairs]).all():
+            return points
+    raise ValueError(f"{len(radii)} things do not fit {gap_m} m apart into their areas")
+
+
+def area_m(width: Width, reach_m: tuple[float, float]) -> NDArray[np.float64]:
+    """Half extents of the area that a width uses of a robot's reach, (2,)."""
+    spread = SPREADS[width]
+    return np.array([spread.x_share * reach_m[0], spread.y_share * reach_m[1]])
 
 
 def standing(place_m: Sequence[float] | NDArray[np.float64], *, height_m: float, yaw_rad: float) -> Pose:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from robokata.core.world import Move, Prop, Setup, Shape, Solid, Subtask, Width, World
-from robokata.geometry.poses import yaw_of
 from robokata.tasks import _moves, _resets
 
 ROBOTS = ("franka_panda", "so100")
@@ -60,12 +59,11 @@ def demonstrate(world: World, setup: Setup, rng: np.random.Generator) -> Iterato
         yield from _moves.pick(world, "arm", _moves.hand_down(red[:3, 3], _moves.grasp_yaw(red, turns=4)))
         if not _is_lifted(world):
             continue
-        green, tip = world.pose("green"), world.tip("arm")
-        # What the cube's middle is off the tip stays so while it is carried.
-        held_m = tip[:3, :3].T @ (world.pose("red")[:3, 3] - tip[:3, 3])
-        yaw_rad = _moves.grasp_yaw(green, turns=4, toward_rad=yaw_of(tip[:3, :3]))
-        top = _moves.hand_down(green[:3, 3] + [0, 0, (RED_M + GREEN_M) / 2 + 0.002], yaw_rad)
-        top[:3, 3] -= top[:3, :3] @ held_m
+        green = world.pose("green")
+        # Straight ahead, not as grasped: two turns of 45 degrees add up to more than a wrist of five joints has left.
+        yaw_rad = _moves.grasp_yaw(green, turns=4)
+        middle_m = green[:3, 3] + [0, 0, (RED_M + GREEN_M) / 2 + 0.002]
+        top = _moves.carried_to(middle_m, yaw_rad, _moves.held_m(world, "arm", "red"))
         yield (Move("arm", _moves.above(top, 0.07), 0.0, is_transit=True),)
         yield (Move("arm", top, 0.0, speed_share=0.5, settle_s=0.1),)
         yield from _moves.release(world, "arm")
