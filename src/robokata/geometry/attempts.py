@@ -51,6 +51,10 @@ class Attempts(NamedTuple):
     reason: str | None
     evidence: str
     """Who says which way round the gripper opens, and by what holding is judged."""
+    has_times: bool = False
+    """False where the format keeps no times, and seconds are sample numbers."""
+    shows_losses: bool = False
+    """True where jaws that lose what they held would show."""
 
 
 class Closing(NamedTuple):
@@ -78,7 +82,13 @@ def attempts_of(episode: Episode) -> Attempts:
             grasps.append(_grasp(episode, track, closing, tip, objects))
     judged = "what rises" if objects is not None else "the jaws and the tip"
     evidence = f"opening: {grippers.tracks[0].evidence}; holding: {judged}"
-    return Attempts(tuple(sorted(grasps, key=lambda grasp: grasp.start_s)), None, evidence)
+    return Attempts(
+        tuple(sorted(grasps, key=lambda grasp: grasp.start_s)),
+        None,
+        evidence,
+        all(track.has_times for track in grippers.tracks),
+        all(track.is_calibrated and track.is_measured for track in grippers.tracks),
+    )
 
 
 def closings(

@@ -1,1 +1,1 @@
-"""The shelf of metrics."""
+"""A shelf: each file here is one metric, named after the quantity, and its own registration."""

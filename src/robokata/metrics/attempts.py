@@ -1,0 +1,68 @@
+"""How often the robot reaches for a grasp: closings of its grippers per trial.
+
+Definition:
+    An attempt is a completed closing: the gripper closes by 20 % of the range that it covers in the episode and
+    stays closed for 0.2 s. Mean number per trial; `parts` holds the closings on nothing per trial, and the median
+    time between a failed attempt and the next.
+
+Unit:
+    Attempts per trial.
+
+Needs:
+    A gripper channel, found by role and name, measured or else commanded; nothing of a simulator.
+
+Limits:
+    None where no channel is named like a gripper, where a hand has more than four finger channels, or where nothing
+    tells which way round it opens: the stream's meaning, the robot's description, a name (`width`, `opening`), or
+    an episode that begins and ends at the same end of its range. A gripper that begins closed has not made an
+    attempt.
+
+Source:
+    Hysteresis and dwell as in the literature on grasp segmentation, relative to the last turn because an absolute
+    threshold (closed below 0.4) never sees a grasp of a thing of half the stroke. Interval: Garwood, Biometrika 28
+    (1936), with the dispersion of the trials.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from robokata.core.episode import Episode
+from robokata.core.estimate import Estimate, Observation
+from robokata.geometry.attempts import attempts_of
+from robokata.metrics._trial import parts_of, pooled, rows_of
+from robokata.statistics.intervals import mean_of_counts, mean_of_numbers
+
+UNIT: str | None = None
+
+
+def observe(trial: Episode) -> Observation:
+    """Number of closings."""
+    attempts = attempts_of(trial)
+    if attempts.reason is not None:
+        return Observation(None, attempts.reason)
+    grasps = attempts.grasps
+    parts = []
+    if all(grasp.is_held is not None for grasp in grasps):
+        parts.append(("empty_closings", float(sum(grasp.is_held is False for grasp in grasps))))
+        gaps_s = [b.start_s - a.end_s for a, b in itertools.pairwise(grasps) if a.is_held is False]
+        if gaps_s and attempts.has_times:
+            parts.append(("regrasp_gap", float(np.median(gaps_s))))
+    return Observation(float(len(grasps)), parts=tuple(parts))
+
+
+def summarise(observations: Sequence[Observation]) -> Estimate:
+    """Mean number of attempts."""
+    estimate = pooled("attempts", observations, mean_of_counts)
+    parts = parts_of(observations, ("empty_closings",), mean_of_counts, {})
+    gaps = parts_of(observations, ("regrasp_gap",), mean_of_numbers, {"regrasp_gap": "s"})
+    return replace(estimate, parts=(*parts, *gaps))
+
+
+def measure(trials: Sequence[Episode]) -> Estimate:
+    """Mean number of attempts in trials."""
+    return summarise(rows_of(trials, observe))
