@@ -114,6 +114,10 @@ class World(Protocol):
         """How far a sliding prop is drawn."""
         ...
 
+    def scale(self, prop: str) -> float:
+        """Size of a prop as a share of what the task says: 1.0 but where a factor changed it."""
+        ...
+
     def speed_m_s(self, prop: str) -> float:
         """How fast a prop moves."""
         ...

@@ -18,6 +18,7 @@ from robokata.sim.episode import Filming, episode_of
 from robokata.sim.gl import mujoco
 from robokata.sim.operator import style_of
 from robokata.sim.sensors import Sensors
+from robokata.sim.variation import NO_VARIATION, Variation
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,21 @@ class ExpertJob:
     clumsiness_share: float = 0.0
     operators: int = 1
     keep_failures: bool = False
+    variation: Variation = NO_VARIATION
 
     def __call__(self, number: int) -> Made:
         operator = number % self.operators
         style = style_of(operator, seed=self.seed, clumsiness_share=self.clumsiness_share)
-        attempt, setup = demonstrate(
-            self.scene, width=self.width, seed=[self.seed, number], style=style, sensors=self.sensors
+        attempt, begun = demonstrate(
+            self.scene,
+            width=self.width,
+            seed=self.seed,
+            number=number,
+            style=style,
+            sensors=self.sensors,
+            variation=self.variation,
         )
+        setup = begun.setup
         row: dict[str, Any] = {
             "success": attempt.success_at_end,
             "duration_s": len(attempt.steps) / self.scene.control_hz,
@@ -62,6 +71,7 @@ class ExpertJob:
                 "words": dict(setup.words),
                 "by": "expert",
                 "style": asdict(style),
+                "factors": begun.factors,
             },
             origin=Origin(session=f"seed {self.seed}", operator=f"expert {operator}"),
             filming=self.filming,
@@ -81,6 +91,7 @@ class ExpertJob:
             "clumsiness_share": self.clumsiness_share,
             "operators": self.operators,
             "keep_failures": self.keep_failures,
+            "variation": self.variation.as_json(),
         }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from robokata.core.episode import Embodiment
 from robokata.core.errors import UnknownName
 from robokata.core.shelf import shelf
-from robokata.core.world import Setup, Width
+from robokata.core.world import Prop, Setup, Width
 from robokata.sim.attempt import Attempt, Recorder
 from robokata.sim.operator import Style, targets_along, with_mishaps
 from robokata.sim.sensors import Sensors
+from robokata.sim.variation import NO_VARIATION, Variation, distractor_props, vary
 from robokata.sim.world import SimWorld
 
 START_NOISE_RAD = 0.02
@@ -32,6 +34,14 @@ class Scene:
     task: str
     robot: str
     control_hz: int = 20
+    distractors: int = 0
+    """Things on the table that the task does not name."""
+
+    @property
+    def props(self) -> tuple[Prop, ...]:
+        """Everything on the table."""
+        own: tuple[Prop, ...] = self.leaf.PROPS
+        return own + distractor_props(self.distractors)
 
     @property
     def leaf(self) -> ModuleType:
@@ -71,32 +81,69 @@ def scene_of(task: str, robot: str | None = None, *, control_hz: int = 20) -> Sc
 @functools.lru_cache(maxsize=4)
 def world_of(scene: Scene) -> SimWorld:
     """The world of a scene, one per process: building one takes longer than an attempt's physics."""
-    return SimWorld(scene.embodiment, scene.leaf.PROPS, control_hz=scene.control_hz)
+    return SimWorld(scene.embodiment, scene.props, control_hz=scene.control_hz)
 
 
-def start(world: SimWorld, scene: Scene, *, width: Width, rng: np.random.Generator) -> Setup:
-    """Draw a reset and put the world there."""
+class Begun(NamedTuple):
+    """A world at the start of an attempt."""
+
+    setup: Setup
+    factors: dict[str, Any]
+    """What the variation drew, by factor."""
+
+
+def start(
+    world: SimWorld,
+    scene: Scene,
+    *,
+    width: Width,
+    rng: np.random.Generator,
+    variation: Variation = NO_VARIATION,
+    number: int = 0,
+) -> Begun:
+    """Draw a reset, put the world there, and change what varies; the reset does not depend on the variation."""
     robot = scene.embodiment
     setup: Setup = scene.leaf.reset(rng, width=width, reach_m=robot.reach_m)
     noise = {arm.name: rng.normal(0, START_NOISE_RAD, len(arm.joints)) for arm in robot.arms}
-    world.reset(setup, joint_noise_rad=noise)
-    return setup
+    return begin(world, setup, joint_noise_rad=noise, variation=variation, number=number)
+
+
+def begin(
+    world: SimWorld,
+    setup: Setup,
+    *,
+    joint_noise_rad: Mapping[str, NDArray[np.float64]] | None = None,
+    variation: Variation = NO_VARIATION,
+    number: int = 0,
+) -> Begun:
+    """Put the world into a given reset, and change what varies."""
+    world.restore()
+    world.reset(setup, joint_noise_rad=joint_noise_rad)
+    return Begun(setup, vary(world, variation, number=number) if variation.magnitudes else {})
 
 
 def demonstrate(
-    scene: Scene, *, width: Width, seed: NDArray[Any] | list[int], style: Style, sensors: Sensors | None = None
-) -> tuple[Attempt, Setup]:
-    """One attempt of the scripted expert; the same seed gives the same attempt."""
-    rng = np.random.default_rng(seed)
+    scene: Scene,
+    *,
+    width: Width,
+    seed: int,
+    number: int,
+    style: Style,
+    sensors: Sensors | None = None,
+    variation: Variation = NO_VARIATION,
+) -> tuple[Attempt, Begun]:
+    """Attempt `number` of the scripted expert; the same seed and number give the same attempt."""
+    rng = np.random.default_rng([seed, number])
     world = world_of(scene)
-    setup = start(world, scene, width=width, rng=rng)
+    begun = start(world, scene, width=width, rng=rng, variation=variation, number=number)
+    setup = begun.setup
     recorder = Recorder(world, setup, task=scene.leaf, sensors=sensors)
     for planned in scene.leaf.demonstrate(world, setup, rng):
         for moves in with_mishaps(world, planned, style, rng):
             for targets in targets_along(world, moves, style, rng):
                 recorder.step(functools.partial(world.command_tips, targets))
                 if recorder.is_over_time:
-                    return recorder.attempt, setup
+                    return recorder.attempt, begun
     for _ in range(round(_TAIL_S * scene.control_hz)):
         recorder.step(lambda: None)
-    return recorder.attempt, setup
+    return recorder.attempt, begun

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S
-from robokata.core.episode import Arm, Embodiment
-from robokata.core.world import TABLE, Prop, Setup
+from robokata.core.episode import Embodiment
+from robokata.core.world import Prop, Setup
 from robokata.geometry.poses import Pose, pose_of, quat_xyzw_of, rotation_from_quat_xyzw
 from robokata.sim.gl import mujoco
 from robokata.sim.inverse_kinematics import ArmKinematics
+from robokata.sim.limbs import Limb, entities, entity_names, joint_of, limb_of, opening_of
 from robokata.sim.model import PHYSICS_HZ, compiled, model_text
+
+_VARIED = (
+    *("geom_rgba", "geom_size", "geom_pos", "geom_rbound", "geom_aabb", "geom_friction", "geom_matid", "mat_rgba"),
+    *("body_mass", "body_inertia", "cam_pos", "cam_quat", "light_diffuse", "light_dir"),
+)
+"""What `restore` brings back. `body_pos` is not among it: a reset places fixed props."""
 
 
 class Target(NamedTuple):
@@ -24,19 +32,6 @@ class Target(NamedTuple):
     tip: Pose
     """world_from_tip."""
     opening_m: float
-
-
-class _Limb(NamedTuple):
-    """Where one arm lies in the model's arrays."""
-
-    arm: Arm
-    qpos: NDArray[np.int64]
-    dofs: NDArray[np.int64]
-    motors: NDArray[np.int64]
-    gripper_qpos: int
-    gripper_motor: int
-    site: int
-    speed_rad_s: NDArray[np.float64]
 
 
 class SimWorld:
@@ -51,15 +46,16 @@ class SimWorld:
         self.robot, self.props, self.control_hz = robot, tuple(props), control_hz
         self.text = model_text(robot, props)
         # A copy: variation edits colours, sizes and cameras of this world only.
-        self.model = _copied(compiled(self.text))
+        self.model = copy.copy(compiled(self.text))
         self.data = mujoco().MjData(self.model)
         self.setup = Setup({})
         self.steps = 0
-        self._limbs = {arm.name: _limb(self.model, robot, arm) for arm in robot.arms}
+        self._limbs = {arm.name: limb_of(self.model, robot, arm) for arm in robot.arms}
         self._kinematics = {arm.name: ArmKinematics(robot, arm) for arm in robot.arms}
         self._targets: dict[str, Target] = {}
         self._sent: dict[str, NDArray[np.float64]] = {}
-        self._entities, self._entity_of_geom = _entities(self.model, robot, props)
+        self._entities, self._entity_of_geom = entities(self.model, robot, props)
+        self._scales: dict[str, float] = {}
         self._touching: tuple[int, frozenset[tuple[int, int]]] = (-1, frozenset())
 
     # -- what a task may ask (core.world.World) ------------------------------------------------------------------
@@ -95,6 +91,10 @@ class SimWorld:
         """How far a sliding prop is drawn."""
         return float(self.data.qpos[self.model.joint(f"{prop}/slide").qposadr[0]])
 
+    def scale(self, prop: str) -> float:
+        """Size of a prop as a share of what the task says."""
+        return self._scales.get(prop, 1.0)
+
     def speed_m_s(self, prop: str) -> float:
         """How fast a prop moves."""
         return float(np.linalg.norm(self.data.cvel[self.model.body(prop).id][3:]))
@@ -114,7 +114,7 @@ class SimWorld:
     def opening_m(self, arm: str) -> float:
         """Measured distance of the jaws."""
         limb = self._limbs[arm]
-        return _opening_of(limb.arm, float(self.data.qpos[limb.gripper_qpos]))
+        return opening_of(limb.arm, float(self.data.qpos[limb.gripper_qpos]))
 
     def max_opening_m(self, arm: str) -> float:
         """Distance of the jaws when the gripper is open."""
@@ -151,12 +151,68 @@ class SimWorld:
             self._set_gripper(limb, opening_m)
             self._sent[name] = joints
             self._targets[name] = Target(self._kinematics[name].tip(joints), opening_m)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let everything come to rest, and begin to count time."""
         mujoco().mj_forward(self.model, self.data)
         # Half a second: props that were placed a hair above the table stand still, and jaws have closed their loop.
         mujoco().mj_step(self.model, self.data, nstep=PHYSICS_HZ // 2)
         self.data.time = 0.0
         self.steps = 0
         mujoco().mj_forward(self.model, self.data)
+
+    # -- what varies (sim.variation) ------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Undo every variation: sizes, masses, frictions, colours, cameras and lights are the task's own again."""
+        original = compiled(self.text)
+        for name in _VARIED:
+            getattr(self.model, name)[:] = getattr(original, name)
+        self.model.vis.headlight.ambient[:] = original.vis.headlight.ambient
+        self._scales.clear()
+        self.weigh()
+
+    def weigh(self) -> None:
+        """Work out again what follows from masses: the contact solver goes by it."""
+        mujoco().mj_setConst(self.model, mujoco().MjData(self.model))
+
+    @property
+    def free_props(self) -> tuple[Prop, ...]:
+        """Props that move freely."""
+        return tuple(prop for prop in self.props if prop.is_free)
+
+    def geoms_of(self, prop: str) -> list[int]:
+        """Numbers of a prop's geoms."""
+        count = len(next(each for each in self.props if each.name == prop).solids)
+        return [self.model.geom(f"prop/{prop}/{number}").id for number in range(count)]
+
+    def rescale(self, prop: str, scale: float) -> None:
+        """Make a free prop larger or smaller in all directions; its mass follows its volume. It stands as it stood."""
+        body = self.model.body(prop).id
+        for geom in self.geoms_of(prop):
+            self.model.geom_size[geom] *= scale
+            self.model.geom_pos[geom] *= scale
+            self.model.geom_rbound[geom] *= scale
+            self.model.geom_aabb[geom] *= scale
+        self.model.body_mass[body] *= scale**3
+        self.model.body_inertia[body] *= scale**5
+        at = self.model.joint(f"{prop}/free").qposadr[0]
+        self.data.qpos[at + 2] *= scale
+        self._scales[prop] = scale
+
+    def shift_start(self, offset_std: float, rng: np.random.Generator) -> dict[str, list[float]]:
+        """Move every arm's start by normal deviations of `offset_std` radians; what was drawn."""
+        out = {}
+        for name, limb in self._limbs.items():
+            offset = rng.normal(0.0, offset_std, len(limb.qpos))
+            joints = np.clip(self._sent[name] + offset, limb.limits[:, 0], limb.limits[:, 1])
+            self.data.qpos[limb.qpos] = joints
+            self._sent[name] = joints
+            self.data.ctrl[limb.motors] = joints
+            self._targets[name] = Target(self._kinematics[name].tip(joints), self.max_opening_m(name))
+            out[name] = offset.tolist()
+        return out
 
     def reaches(self, arm: str, tip: Pose) -> bool:
         """True where the arm can be at this pose (5 mm and 3 degrees), looked for from where it is."""
@@ -226,7 +282,7 @@ class SimWorld:
         columns = []
         for limb in self._limbs.values():
             columns.append(physics[:, limb.qpos])
-            gripper = [[_opening_of(limb.arm, value)] for value in physics[:, limb.gripper_qpos]]
+            gripper = [[opening_of(limb.arm, value)] for value in physics[:, limb.gripper_qpos]]
             columns.append(np.array(gripper).reshape(len(physics), 1))
         return np.concatenate(columns, axis=1)
 
@@ -288,7 +344,7 @@ class SimWorld:
     @functools.cached_property
     def entity_names(self) -> tuple[str, ...]:
         """Name of each entity of `touching`: table, props, `<arm>/jaw...`, `<arm>/palm`."""
-        return _entity_names(self.robot, self.props)
+        return entity_names(self.robot, self.props)
 
     @functools.cached_property
     def _prop_bodies(self) -> NDArray[np.int64]:
@@ -304,13 +360,13 @@ class SimWorld:
             self.model.body_pos[body] = pose[:3, 3]
             self.model.body_quat[body] = [w, x, y, z]
 
-    def _send(self, limb: _Limb, joints_rad: NDArray[np.float64], opening_m: float) -> None:
+    def _send(self, limb: Limb, joints_rad: NDArray[np.float64], opening_m: float) -> None:
         self._sent[limb.arm.name] = joints_rad
         self.data.ctrl[limb.motors] = joints_rad
-        self.data.ctrl[limb.gripper_motor] = _joint_of(limb.arm, opening_m)
+        self.data.ctrl[limb.gripper_motor] = joint_of(limb.arm, opening_m)
 
-    def _set_gripper(self, limb: _Limb, opening_m: float) -> None:
-        value = _joint_of(limb.arm, opening_m)
+    def _set_gripper(self, limb: Limb, opening_m: float) -> None:
+        value = joint_of(limb.arm, opening_m)
         self.data.qpos[limb.gripper_qpos] = value
         self.data.ctrl[limb.gripper_motor] = value
         for equality in range(self.model.neq):  # the other jaw, where one motor drives two
@@ -318,65 +374,5 @@ class SimWorld:
                 self.data.qpos[self.model.jnt_qposadr[self.model.eq_obj1id[equality]]] = value
 
 
-def _copied(model: Any) -> Any:
-    import copy
-
-    return copy.copy(model)
-
-
 def _seven(pose: Pose) -> list[float]:
     return [*pose[:3, 3], *quat_xyzw_of(pose[:3, :3])]
-
-
-def _opening_of(arm: Arm, joint: float) -> float:
-    if arm.gripper is None:
-        return 0.0
-    values, openings = zip(*arm.gripper.stroke, strict=True)
-    return float(np.interp(joint, values, openings))
-
-
-def _joint_of(arm: Arm, opening_m: float) -> float:
-    if arm.gripper is None:
-        return 0.0
-    values, openings = zip(*arm.gripper.stroke, strict=True)
-    return float(np.interp(opening_m, openings, values))
-
-
-def _limb(model: Any, robot: Embodiment, arm: Arm) -> _Limb:
-    joints = [model.joint(name) for name in arm.joints]
-    limits = {joint.name: joint.velocity_limit for joint in robot.joints}
-    motor = model.actuator(arm.gripper.joint if arm.gripper else arm.joints[-1])
-    return _Limb(
-        arm=arm,
-        qpos=np.array([joint.qposadr[0] for joint in joints]),
-        dofs=np.array([joint.dofadr[0] for joint in joints]),
-        motors=np.array([model.actuator(name).id for name in arm.joints]),
-        gripper_qpos=int(model.jnt_qposadr[motor.trnid[0]]),
-        gripper_motor=motor.id,
-        site=model.site(arm.tip).id,
-        speed_rad_s=np.array([limits[name] or np.inf for name in arm.joints]),
-    )
-
-
-def _entity_names(robot: Embodiment, props: Sequence[Prop]) -> tuple[str, ...]:
-    parts = [f"{arm.name}/{part}" for arm in robot.arms for part in ("jaw_left", "jaw_right", "palm")]
-    return (TABLE, *(prop.name for prop in props), *parts)
-
-
-def _entities(
-    model: Any, robot: Embodiment, props: Sequence[Prop]
-) -> tuple[dict[str, tuple[int, ...]], NDArray[np.int64]]:
-    """Names -> entity numbers, and the entity of each geom (-1: none)."""
-    names = _entity_names(robot, props)
-    numbers = {name: number for number, name in enumerate(names)}
-    of_geom = np.full(model.ngeom, -1, dtype=np.int64)
-    for geom in range(model.ngeom):
-        name = model.geom(geom).name
-        owner = name.split("/")[1] if name.startswith("prop/") else name
-        of_geom[geom] = numbers.get(owner, -1)
-    groups: dict[str, tuple[int, ...]] = {name: (number,) for name, number in numbers.items()}
-    for arm in robot.arms:
-        jaws = (numbers[f"{arm.name}/jaw_left"], numbers[f"{arm.name}/jaw_right"])
-        groups[f"{arm.name}/jaws"] = jaws
-        groups[arm.name] = (*jaws, numbers[f"{arm.name}/palm"])
-    return groups, of_geom

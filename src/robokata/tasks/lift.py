@@ -45,7 +45,7 @@ def subtasks(setup: Setup) -> tuple[Subtask, ...]:
 
 def succeeded(world: World, setup: Setup) -> bool:
     """The cube is held well above the table."""
-    return bool(world.pose("cube")[2, 3] - CUBE_M / 2 > LIFTED_M and world.holds("arm", "cube"))
+    return bool(world.pose("cube")[2, 3] - CUBE_M / 2 * world.scale("cube") > LIFTED_M and world.holds("arm", "cube"))
 
 
 def demonstrate(world: World, setup: Setup, rng: np.random.Generator) -> Iterator[tuple[Move, ...]]:

@@ -48,7 +48,7 @@ def subtasks(setup: Setup) -> tuple[Subtask, ...]:
 def succeeded(world: World, setup: Setup) -> bool:
     """Red stands on green by itself: offset below 25 mm, height within 6 mm, jaws away."""
     offset_m = world.pose("red")[:3, 3] - world.pose("green")[:3, 3]
-    on_top = np.hypot(offset_m[0], offset_m[1]) < 0.025 and abs(offset_m[2] - (RED_M + GREEN_M) / 2) < 0.006
+    on_top = np.hypot(offset_m[0], offset_m[1]) < 0.025 and abs(offset_m[2] - _stacked_m(world)) < 0.006
     return bool(on_top and not world.touches("arm", "red") and world.speed_m_s("red") < 0.05)
 
 
@@ -62,7 +62,7 @@ def demonstrate(world: World, setup: Setup, rng: np.random.Generator) -> Iterato
         green = world.pose("green")
         # Straight ahead, not as grasped: two turns of 45 degrees add up to more than a wrist of five joints has left.
         yaw_rad = _moves.grasp_yaw(green, turns=4)
-        middle_m = green[:3, 3] + [0, 0, (RED_M + GREEN_M) / 2 + 0.002]
+        middle_m = green[:3, 3] + [0, 0, _stacked_m(world) + 0.002]
         top = _moves.carried_to(middle_m, yaw_rad, _moves.held_m(world, "arm", "red"))
         yield (Move("arm", _moves.above(top, 0.07), 0.0, is_transit=True),)
         yield (Move("arm", top, 0.0, speed_share=0.5, settle_s=0.1),)
@@ -73,3 +73,8 @@ def demonstrate(world: World, setup: Setup, rng: np.random.Generator) -> Iterato
 
 def _is_lifted(world: World) -> bool:
     return bool(world.holds("arm", "red") and world.pose("red")[2, 3] > RED_M / 2 + 0.04)
+
+
+def _stacked_m(world: World) -> float:
+    """Distance of the middles when red stands on green."""
+    return (RED_M * world.scale("red") + GREEN_M * world.scale("green")) / 2
