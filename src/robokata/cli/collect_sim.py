@@ -10,7 +10,7 @@ import typer
 
 def sim(
     task: Annotated[str, typer.Argument(help="lift, stack, pick_place, push, ...; a wrong name lists them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the episodes, one file each.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the episodes; collected/TASK where not given.")] = None,
     robot: Annotated[str | None, typer.Option(help="Robot, where not the task's usual one.")] = None,
     expert: Annotated[bool, typer.Option("--expert", help="Record the scripted expert instead of you.")] = False,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes to record.")] = 10,
@@ -18,12 +18,15 @@ def sim(
     width: Annotated[str, typer.Option(help="How far apart resets lie: D0, D1, D2.")] = "D0",
     clumsy: Annotated[float, typer.Option(min=0, max=1, help="Pauses, detours and missed grasps: 0 none.")] = 0.0,
     operators: Annotated[int, typer.Option(min=1, help="Different operators who take turns.")] = 1,
-    size: Annotated[str, typer.Option(help="Height x width of the pictures; 0 for none.")] = "128x128",
+    size: Annotated[str | None, typer.Option(help="Height x width of pictures: 480x640 by you, 128x128 else.")] = None,
     realistic: Annotated[bool, typer.Option("--realistic", help="Camera 30 Hz, joints 100, force 500; noisy.")] = False,
     depth: Annotated[bool, typer.Option("--depth", help="Depth pictures and segmentation too.")] = False,
     keep_failures: Annotated[bool, typer.Option("--keep-failures", help="Keep failed attempts, labelled.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    operator: Annotated[str, typer.Option(help="Your name, as the episodes keep it.")] = "operator",
+    host: Annotated[str, typer.Option(help="Where the page is served; 0.0.0.0 for a headset, with TLS.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free one.")] = 8100,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one per event of the page.")] = False,
 ) -> None:
     """Record demonstrations of a task: by its scripted expert, or by you in the browser."""
     from robokata.cli.choice import one_of, size_of
@@ -37,9 +40,17 @@ def sim(
     from robokata.sim.sensors import REALISTIC, Sensors
     from robokata.view.production import show_production
 
-    pixels = size_of(size)
+    scene, folder = scene_of(task, robot), out or Path("collected") / task
+    if not expert:
+        from robokata.cli.collect_page import PAGE_HZ, demonstrate
+
+        pixels = size_of(size or "480x640") or (480, 640)
+        scene, chosen = scene_of(task, robot, control_hz=PAGE_HZ), one_of(Width, width, "width")
+        demonstrate(scene, folder, width=chosen, seed=seed, size=pixels, who=operator, at=(host, port), json=json)
+        return
+    pixels = size_of(size or "128x128")
     job = ExpertJob(
-        scene=scene_of(task, robot),
+        scene=scene,
         width=one_of(Width, width, "width"),
         seed=seed,
         filming=Filming(*pixels, depth=depth, segmentation=depth) if pixels else None,
@@ -48,11 +59,9 @@ def sim(
         operators=operators,
         keep_failures=keep_failures,
     )
-    if not expert:
-        raise typer.BadParameter("the page is not there yet: use --expert")
     with progress_bar(f"recording the expert at {task} (pictures by {backend().name})") as bar:
         bar.started(episodes)
-        made = collect_expert(job, out, episodes=episodes, workers=workers, advance=bar.advance)
+        made = collect_expert(job, folder, episodes=episodes, workers=workers, advance=bar.advance)
     if json:
         print_json_of([made])
     else:

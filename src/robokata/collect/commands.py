@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.collect.client_clock import ClientClock
 from robokata.core.episode import Arm, Embodiment
 from robokata.core.errors import CommandRefused
 
@@ -37,6 +38,8 @@ FASTEST_M_S = 1.0
 """A tip faster than this is no person's command: transits of teleoperators reach 0.45 m/s."""
 FASTEST_RAD_S = 4.0
 """Faster than a wrist turns on purpose; the arms' joints stop at 2.2 to 4.8 rad/s."""
+OLDEST_MS = 200.0
+"""What a stalled connection delivers in a burst is the past: it is counted, and not followed."""
 FARTHEST_M = 10.0
 """Size of a room: a headset that says more has lost its tracking."""
 _BEYOND_REACH_M = 0.25
@@ -83,6 +86,8 @@ class Command:
     """Which connection it came from."""
     client_ns: int
     """Sender's own clock."""
+    sent_ns: int
+    """The same moment on our monotonic clock, as the exchange with the smallest round trip says."""
     received_ns: int
     """Our monotonic clock."""
 
@@ -111,11 +116,11 @@ def bounds_of(robot: Embodiment, homes_m: NDArray[np.float64]) -> Bounds:
     return Bounds(low, high, {arm.name: _limits(robot, arm) for arm in robot.arms})
 
 
-def command_of(said: Any, bounds: Bounds, *, client: str, received_ns: int) -> Command:
+def command_of(said: Any, bounds: Bounds, *, client: str, clock: ClientClock, received_ns: int) -> Command:
     """A message as a command.
 
     Raises:
-        CommandRefused: it is not of the schema, not finite, or out of range; the message says which.
+        CommandRefused: it is not of the schema, not finite, out of range, or too old; the message says which.
     """
     _expect(isinstance(said, dict), "a command is a JSON object")
     _expect(said.get("v") == VERSION, f"version {said.get('v')!r} instead of {VERSION}")
@@ -135,6 +140,7 @@ def command_of(said: Any, bounds: Bounds, *, client: str, received_ns: int) -> C
     sequence, t_ms = said.get("seq"), _numbers([said.get("t_ms")], 1, "t_ms")[0]
     _expect(isinstance(sequence, int) and 0 <= sequence < 2**53, f"seq {sequence!r} is no rising number")
     _expect(0 <= t_ms < 1e13, f"t_ms {t_ms:g} is no clock")
+    client_ns = round(t_ms * 1e6)
     return Command(
         arm=arm,
         kind=kind,
@@ -146,9 +152,21 @@ def command_of(said: Any, bounds: Bounds, *, client: str, received_ns: int) -> C
         device=_one_of(Device, said.get("device", "program"), "device"),
         sequence=sequence,
         client=client,
-        client_ns=round(t_ms * 1e6),
+        client_ns=client_ns,
+        sent_ns=_sent_ns(client_ns, clock, received_ns),
         received_ns=received_ns,
     )
+
+
+def _sent_ns(client_ns: int, clock: ClientClock, received_ns: int) -> int:
+    best = clock.best
+    if best is None:
+        raise CommandRefused("no exchange of clocks yet: send `ping` and `clock` first")
+    sent_ns = client_ns + best.offset_ns
+    # An offset is known to half a round trip: only what is too old in any case is refused.
+    age_ms = (received_ns - sent_ns - best.round_trip_ns / 2) / 1e6
+    _expect(age_ms <= OLDEST_MS, f"{age_ms:.0f} ms old when it came: the connection is slow")
+    return sent_ns
 
 
 def _in_range(kind: Kind, values: NDArray[np.float64], *, is_relative: bool, bounds: Bounds, arm: str) -> None:
@@ -182,7 +200,9 @@ def _numbers(said: Any, count: int, name: str) -> NDArray[np.float64]:
     sound = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in said)
     _expect(sound, f"{name} holds something that is no number")
     # Before they become floats: an integer of a thousand digits has none.
-    _expect(all(math.isfinite(each) if isinstance(each, float) else abs(each) < 2**53 for each in said), _not_finite(name))
+    _expect(
+        all(math.isfinite(each) if isinstance(each, float) else abs(each) < 2**53 for each in said), _not_finite(name)
+    )
     return np.array(said, dtype=np.float64)
 
 

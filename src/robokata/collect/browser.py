@@ -1,0 +1,178 @@
+"""`kata collect sim TASK` without an expert: the page, the loop, the cameras and the keeper, from start to Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import uvicorn
+
+from robokata.collect.access import Access
+from robokata.collect.cameras import LiveCameras
+from robokata.collect.clients import Clients
+from robokata.collect.cockpit import Cockpit, Order
+from robokata.collect.recorded import setup_as_json
+from robokata.collect.server import LARGEST_MESSAGE_BYTES, PageServer, app_of, feed, show_picture, until_told
+from robokata.collect.tls import addresses_of, certificate_for, context_of, is_loopback
+from robokata.collect.workshop import Stage, Workshop
+from robokata.core.errors import CollectionRefused
+
+_LIVE_HEIGHT_PX, _LIVE_WIDTH_PX = 480, 640
+_SWITCH_S = 0.001
+"""How long a Python thread may keep the loop's thread waiting; Python's own 5 ms would be a quarter of its period."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the page is served."""
+
+    host: str = "127.0.0.1"
+    """Only this machine, unless asked otherwise; then TLS is used, which a headset needs too."""
+    port: int = 8100
+    """0: any free port."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a session collected."""
+
+    out: str
+    session: str
+    kept: int
+    undone: int
+    unfinished: int
+    """Kept, and not finished yet: the next start goes on with them."""
+    was_cut: bool
+    """A recording was going on at the end; the next start offers it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+Say = Callable[..., None]
+"""Called with a word for what happened and its details: `ready`, `kept`, `failed`, `ending`."""
+
+
+def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
+    """Serve the page until Ctrl-C.
+
+    Raises:
+        CollectionRefused: the port is taken, or another server records into the same folder.
+        WriteRefused: the folder cannot be written.
+    """
+    listening = _listening(place)
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        return asyncio.run(_collect(order, place, listening, say))
+    finally:
+        sys.setswitchinterval(before_s)
+        listening.close()
+
+
+async def _collect(order: Order, place: Place, listening: socket.socket, say: Say) -> Collected:
+    def tell() -> None:
+        clients.tell()
+
+    workshop = Workshop(order.out, task=order.scene.task, tell=tell, said=say)
+    cockpit = Cockpit(order, workshop, tell=tell)
+    clients = Clients(cockpit)
+    cockpit.listeners.append(feed(clients))
+    cameras = LiveCameras(
+        _painted(order),
+        cockpit.world.robot.cameras,
+        newest=lambda: cockpit.moment if clients.all else None,
+        setup=lambda: setup_as_json(cockpit.drawn.setup),
+        show=lambda picture: show_picture(clients, picture),
+    )
+    server = _server(place, listening, clients, say)
+    cockpit.start()
+    tasks = [
+        asyncio.create_task(workshop.run()),
+        asyncio.create_task(cameras.run()),
+        asyncio.create_task(_failure_of(cockpit)),
+    ]
+    try:
+        await until_told(server, listening, tasks)
+    finally:
+        was_cut = cockpit.stop()
+        await _finish(workshop, say)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    stages = [piece.stage for piece in workshop.pieces]
+    return Collected(
+        out=str(order.out),
+        session=workshop.session,
+        kept=stages.count(Stage.DONE),
+        undone=stages.count(Stage.UNDONE),
+        unfinished=len(stages) - stages.count(Stage.DONE) - stages.count(Stage.UNDONE),
+        was_cut=was_cut,
+    )
+
+
+async def _failure_of(cockpit: Cockpit) -> None:
+    await asyncio.wrap_future(cockpit.control.failed)
+
+
+async def _finish(workshop: Workshop, say: Say) -> None:
+    """Finish what was kept; a second Ctrl-C leaves it to the next start."""
+    waiting = sum(piece.stage in (Stage.WAITING, Stage.FILMING) for piece in workshop.pieces)
+    if waiting:
+        say("ending", waiting=waiting)
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, told.set)
+        both = {asyncio.create_task(workshop.finish()), asyncio.create_task(told.wait())}
+        _, left = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+
+
+def _painted(order: Order) -> dict[str, Any]:
+    return {"scene": asdict(order.scene), "height_px": _LIVE_HEIGHT_PX, "width_px": _LIVE_WIDTH_PX}
+
+
+def _listening(place: Place) -> socket.socket:
+    try:
+        return socket.create_server((place.host, place.port), backlog=64)
+    except OSError as error:
+        raise CollectionRefused(
+            f"{place.host}:{place.port}: {error.strerror or error}. Choose another with --port (0: any free one) "
+            f"or --host."
+        ) from None
+
+
+def _server(place: Place, listening: socket.socket, clients: Clients, say: Say) -> PageServer:
+    port = listening.getsockname()[1]
+    is_secure = not is_loopback(place.host)
+    scheme = "https" if is_secure else "http"
+    addresses = addresses_of(place.host)
+    names = [*addresses, *([] if is_secure else ["localhost"])]
+    access = Access((f"{name}:{port}" for name in names), scheme=scheme)
+
+    def link() -> str:
+        return f"{scheme}://{addresses[0]}:{port}/?token={access.new_token()}"
+
+    certificate = certificate_for(addresses) if is_secure else None
+    config = uvicorn.Config(
+        app_of(access, clients, link=link, is_secure=is_secure),
+        log_level="warning",
+        ws_max_size=LARGEST_MESSAGE_BYTES,
+        # A connection that is gone without a word is noticed within ten seconds; the watchdog holds long before.
+        ws_ping_interval=5,
+        ws_ping_timeout=5,
+        ws_per_message_deflate=False,  # pictures do not shrink, and compressing takes time from the loop
+        timeout_graceful_shutdown=2,
+        lifespan="off",
+    )
+    config.load()
+    if certificate is not None:
+        config.ssl = context_of(certificate)
+    say("ready", url=link(), fingerprint=None if certificate is None else certificate.fingerprint)
+    return PageServer(config)

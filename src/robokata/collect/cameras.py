@@ -1,0 +1,98 @@
+"""Live pictures of the newest moment, drawn by another process as fast as it can and no faster than asked."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import struct
+import time
+from asyncio.subprocess import Process
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from robokata.collect import child, wire
+from robokata.collect.control import Moment
+
+LIVE_HZ = 30
+_GIVES_UP_AFTER = 3
+"""Painters that die without a picture: this machine cannot render, and the page says so."""
+
+
+class LivePicture(NamedTuple):
+    """One camera's picture."""
+
+    camera: int
+    """Number in the robot's list."""
+    time_s: float
+    jpeg: bytes
+
+
+class LiveCameras:
+    """Asks a painter for the newest moment again and again. A class, because it owns a process."""
+
+    def __init__(
+        self,
+        head: dict[str, Any],
+        cameras: Sequence[str],
+        *,
+        newest: Callable[[], Moment | None],
+        setup: Callable[[], dict[str, Any]],
+        show: Callable[[LivePicture], None],
+    ) -> None:
+        self._head, self._cameras = head, list(cameras)
+        self._newest, self._setup, self._show = newest, setup, show
+        self.problem: str | None = None
+        self.rate_hz = 0.0
+        """Pictures per second and camera, lately."""
+
+    async def run(self) -> None:
+        """Draw until cancelled."""
+        failures = 0
+        while failures < _GIVES_UP_AFTER:
+            painter = await child.begin("robokata.collect.painter")
+            try:
+                failures = 0 if await self._draw_with(painter) else failures + 1
+            finally:
+                await child.end(painter, patience_s=1.0)
+        self.problem = "The live pictures cannot be drawn on this machine; see the terminal. Recording works."
+
+    async def _draw_with(self, painter: Process) -> bool:
+        """Draw with one painter until it dies; True where it ever gave a picture."""
+        drew, scene = False, -1
+        assert painter.stdin is not None
+        assert painter.stdout is not None
+        try:
+            painter.stdin.write(wire.packed(self._head))
+            while True:
+                began_s = time.monotonic()
+                moment = self._newest()
+                if moment is not None:
+                    head: dict[str, Any] = {"time_s": moment.time_s, "cameras": self._cameras}
+                    if moment.scene != scene:
+                        scene, head["setup"] = moment.scene, self._setup()
+                    painter.stdin.write(wire.packed(head, [moment.physics.tobytes()]))
+                    await painter.stdin.drain()
+                    message = await _received(painter.stdout)
+                    for number, jpeg in enumerate(message.blobs):
+                        self._show(LivePicture(number, message.head["time_s"], jpeg))
+                    drew = True
+                await asyncio.sleep(max(0.0, 1 / LIVE_HZ - (time.monotonic() - began_s)))
+                self.rate_hz += 0.1 * (1 / (time.monotonic() - began_s) - self.rate_hz)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return drew
+
+
+async def _received(stream: asyncio.StreamReader) -> wire.Message:
+    (size,) = struct.unpack("<I", await stream.readexactly(4))
+    text = await stream.readexactly(size)
+    sizes = _sizes(text)
+    body = await stream.readexactly(sum(sizes))
+    message = wire.receive(io.BytesIO(struct.pack("<I", size) + text + body))
+    if message is None:
+        raise asyncio.IncompleteReadError(b"", None)
+    return message
+
+
+def _sizes(text: bytes) -> list[int]:
+    return [int(size) for size in json.loads(text)["blobs"]]
