@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from robokata.core.disk import DISK_FULL, is_alive, sync_folder
 from robokata.core.errors import WriteRefused
 
 _UNFINISHED = ".unfinished-"
@@ -38,9 +39,9 @@ def appearing(path: Path, *, is_file: bool = False) -> Iterator[Path]:
         yield unfinished
         _sync(unfinished)
         _move(unfinished, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if error.errno in DISK_FULL:
             raise WriteRefused(
                 f"{path}: {os.strerror(error.errno)}. Nothing was left there; make room or choose another disk."
             ) from None
@@ -63,10 +64,6 @@ def refuse_occupied(path: Path) -> None:
     parent = next(folder for folder in (path.parent, *path.parent.parents) if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise WriteRefused(f"{path}: the folder {parent} cannot be written. Choose another target.")
-
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""No space on the device, quota used up, file larger than the file system or the process may have."""
 
 
 def _move(unfinished: Path, path: Path) -> None:
@@ -95,18 +92,8 @@ def _remove_leftovers(path: Path) -> None:
     pattern = re.compile(re.escape(f".{path.name}{_UNFINISHED}") + r"(\d+)(?:-\w+)?")
     for child in path.parent.iterdir():
         match = pattern.fullmatch(child.name)
-        if match and not _is_alive(int(match.group(1))):
+        if match and not is_alive(int(match.group(1))):
             shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sync(place: Path) -> None:
@@ -115,11 +102,3 @@ def _sync(place: Path) -> None:
         if file.is_file():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,27 @@ from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.episode import Instruction
 from robokata.core.stream import Kind
 from robokata.formats._lerobot import EpisodeRows, column_spec
+from robokata.formats._lerobot_facts import is_there
+from robokata.formats._parquet import ParquetRows, guarded
+
+
+def tasks_of_table(parquet: ParquetRows, file: Path) -> Mapping[int, str]:
+    """Texts by task_index; empty where there is no table. Writers that go through pandas keep the text as the frame's
+    index.
+
+    Raises:
+        DamagedData: the table cannot be read.
+    """
+    if not is_there(file):
+        return {}
+    known = parquet.columns(file)
+    text = next((name for name in ("task", "__index_level_0__") if name in known), None)
+    if text is None or "task_index" not in known:
+        return {}
+    table = parquet.rows(file, 0, parquet.count(file), ("task_index", text))
+    cells = guarded(file, lambda: {name: table.column(name).to_pylist() for name in ("task_index", text)})
+    pairs = zip(cells["task_index"], cells[text], strict=True)
+    return {number: words for number, words in pairs if isinstance(number, int) and isinstance(words, str)}
 
 
 def instructions_of(

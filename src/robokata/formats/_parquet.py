@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge
 from robokata.core.require import require
 
@@ -33,6 +36,7 @@ class ParquetRows:
         self._keep_files, self._keep_bytes = keep_files, keep_bytes
         self._files: OrderedDict[Path, Any] = OrderedDict()
         self._blocks: dict[Path, list[_Block]] = {}
+        self._starts: dict[Path, NDArray[np.int64]] = {}
         self._damaged: set[Path] = set()
         self._tables: OrderedDict[tuple[Path, int, int, tuple[str, ...]], Any] = OrderedDict()
         self._held_bytes = 0
@@ -61,6 +65,7 @@ class ParquetRows:
             oldest, opened_before = self._files.popitem(last=False)
             opened_before.close()
             self._blocks.pop(oldest, None)
+            self._starts.pop(oldest, None)
         return opened
 
     def columns(self, path: Path) -> dict[str, Any]:
@@ -71,6 +76,14 @@ class ParquetRows:
     def count(self, path: Path) -> int:
         """Number of rows, from the footer."""
         return int(self.file(path).metadata.num_rows)
+
+    def group_starts(self, path: Path) -> NDArray[np.int64]:
+        """First row of each row group, and the number of rows behind the last, (G + 1,), from the footer."""
+        metadata = self.file(path).metadata
+        if path not in self._starts:
+            sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+            self._starts[path] = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        return self._starts[path]
 
     def rows(self, path: Path, first: int, count: int, columns: tuple[str, ...]) -> Any:
         """Rows first..first+count-1 of some columns, as an Arrow table.

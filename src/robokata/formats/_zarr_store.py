@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from robokata.core.errors import DamagedData, TooLarge
+from robokata.core.extent import Extent
 
 
 class Store(Protocol):
@@ -34,6 +35,10 @@ class Store(Protocol):
         """A file, or a part of it (`start` < 0 counts from its end); None where there is no such file."""
         ...
 
+    def extent(self, key: str) -> Extent | None:
+        """The bytes that hold one file, None where there is no such file."""
+        ...
+
     def place(self, key: str) -> str:
         """The key as a user finds it."""
         ...
@@ -47,6 +52,9 @@ class FolderStore:
 
     def place(self, key: str) -> str:
         return str(self.path / key)
+
+    def extent(self, key: str) -> Extent | None:
+        return Extent(self.path / key) if (self.path / key).is_file() else None
 
     def children(self, folder: str) -> list[str]:
         try:
@@ -124,6 +132,24 @@ class ZipStore:
     def place(self, key: str) -> str:
         return f"{self.path}/{key}"
 
+    def extent(self, key: str) -> Extent | None:
+        """A member with its header, which zipfile reads too.
+
+        Raises:
+            DamagedData: the zip's directory points to no member.
+        """
+        info = self._members.get(key)
+        if info is None:
+            return None
+        with self.path.open("rb") as file:
+            file.seek(info.header_offset)
+            head = file.read(_MEMBER_HEAD_BYTES)
+        if len(head) < _MEMBER_HEAD_BYTES or head[:4] != b"PK\x03\x04":
+            raise DamagedData(self.place(key), "the zip member is not there.", offset=info.header_offset)
+        names, extra = struct.unpack_from("<HH", head, 26)
+        end = info.header_offset + _MEMBER_HEAD_BYTES + names + extra + info.compress_size
+        return Extent(self.path, info.header_offset, end)
+
     def children(self, folder: str) -> list[str]:
         return sorted(self._folders.get(folder, ()))
 
@@ -181,6 +207,8 @@ def _span(where: str, size: int, start: int, length: int | None, limit_bytes: in
     return at, count
 
 
+_MEMBER_HEAD_BYTES = 30
+"""Fixed part of a member's header, before its name (APPNOTE 4.3.7)."""
 _PEEK_BYTES = 65536
 """Read of a zip's directory to recognise it: some 700 names, and the root's metadata are among the first or last."""
 

@@ -20,18 +20,14 @@ from typing import Any
 from robokata.core.clock import Clock
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction, Origin
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
+from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
 from robokata.formats._groot import channel_groups, read_modality
-from robokata.formats._lerobot import (
-    EpisodeRows,
-    image_folder,
-    outcome_of,
-    picture_shape,
-    video_stream,
-)
+from robokata.formats._lerobot import EpisodeRows, image_folder, outcome_of, picture_shape, video_stream
 from robokata.formats._lerobot_carried import renamed_statistics, restored
+from robokata.formats._lerobot_extents import episode_extents
 from robokata.formats._lerobot_facts import (
     INFO,
     Later,
@@ -173,6 +169,11 @@ class LeRobotV2:
             ref=EpisodeRef(self.format, str(self.path), key),
         )
         return restored(self.path, found, self.features)
+
+    def extents(self, key: str) -> Sequence[Extent] | None:
+        """The files of an episode: its table, its videos, its picture files, and what we carried beside it."""
+        found = self.episode(key)
+        return episode_extents(self.path, found, self._parquet, self._tables[int(key)])
 
     def facts(self) -> Facts:
         """Facts from the files of meta/, the names and sizes of all files, and the footers of at most 50 tables."""

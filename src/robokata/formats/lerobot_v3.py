@@ -15,18 +15,14 @@ import numpy as np
 from robokata.core.clock import Clock
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction, Origin
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
+from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.require import require
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
-from robokata.formats._lerobot import (
-    EpisodeRows,
-    outcome_of,
-    picture_shape,
-    runs_of_owners,
-    video_stream,
-)
+from robokata.formats._lerobot import EpisodeRows, outcome_of, picture_shape, runs_of_owners, video_stream
 from robokata.formats._lerobot_carried import renamed_statistics, restored
+from robokata.formats._lerobot_extents import episode_extents
 from robokata.formats._lerobot_facts import (
     INFO,
     Later,
@@ -45,7 +41,7 @@ from robokata.formats._lerobot_facts import (
     text_or_none,
     without_features,
 )
-from robokata.formats._lerobot_instructions import instructions_of
+from robokata.formats._lerobot_instructions import instructions_of, tasks_of_table
 from robokata.formats._lerobot_plan import LOSES as LOSES
 from robokata.formats._lerobot_plan import Options, plan_of
 from robokata.formats._lerobot_write import write_dataset
@@ -162,6 +158,13 @@ class LeRobotV3:
         )
         return restored(self.path, found, self.features)
 
+    def extents(self, key: str) -> Sequence[Extent] | None:
+        """The row groups of its table and the packets of its videos, and what we carried beside the episode."""
+        found, row = self.episode(key), self._position[key]
+        file = self._data_file(row)
+        rows = self._rows_of(file, int(key), row)
+        return episode_extents(self.path, found, self._parquet, file, rows=rows)
+
     def facts(self) -> Facts:
         """Facts from info.json, the table of episodes, and the footers of the data files."""
         rows = [self._row(number) for number in self._position.values()]
@@ -270,18 +273,7 @@ class LeRobotV3:
 
     @cached_property
     def _tasks(self) -> Mapping[int, str]:
-        """Texts by task_index. Writers that go through pandas keep the text as the index of the frame."""
-        file = self.path / "meta" / "tasks.parquet"
-        if not is_there(file):
-            return {}
-        known = self._parquet.columns(file)
-        text = next((name for name in ("task", "__index_level_0__") if name in known), None)
-        if text is None or "task_index" not in known:
-            return {}
-        table = self._parquet.rows(file, 0, self._parquet.count(file), ("task_index", text))
-        cells = guarded(file, lambda: _columns_of(table))
-        pairs = zip(cells["task_index"], cells[text], strict=True)
-        return {number: words for number, words in pairs if isinstance(number, int) and isinstance(words, str)}
+        return tasks_of_table(self._parquet, self.path / "meta" / "tasks.parquet")
 
     def _row(self, row: int) -> EpisodeRow:
         length, number = self._index["length"][row], self._index["episode_index"][row]

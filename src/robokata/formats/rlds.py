@@ -24,6 +24,7 @@ from robokata.core.atomic import appearing
 from robokata.core.carry import native_names, unpack
 from robokata.core.episode import Episode, EpisodeRef, Instruction, Origin, Outcome
 from robokata.core.errors import DamagedData, UnknownName, Unsupported, WriteRefused
+from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.source import EpisodeRow, Facts, Size
 from robokata.core.stream import Kind, Stream
@@ -34,7 +35,7 @@ from robokata.formats._rlds_shards import INFO, SHARD_NAME, ShardFile, declarati
 from robokata.formats._rlds_streams import is_language, streams_of
 from robokata.formats._rlds_write import CARRIED, VersionFolder, split_of, title_of
 from robokata.formats._tfds_features import Spec, read_features, read_json
-from robokata.formats._tfrecord import read_record, starts_like_tfrecord
+from robokata.formats._tfrecord import FOOTER, HEADER, read_record, starts_like_tfrecord
 from robokata.media.images import RawImages
 
 IS_ONE_TABLE = True
@@ -188,6 +189,20 @@ class RldsSource:
             record = Record(data, self.specs, file=str(file.path), offset=offset, where=f"episode {key}")
         self._open[key] = record
         return record
+
+    def extents(self, key: str) -> Sequence[Extent]:
+        """The record of an episode with its length and checksums, and the file that says what its features are.
+
+        Raises:
+            UnknownName: no episode has this key.
+            DamagedData: the record is cut off or lost.
+        """
+        self._record(key)
+        file, row = self._place(key)
+        start = int(file.shard.offsets[row])
+        record = Extent(file.path, start, start + HEADER + int(file.shard.lengths[row]) + FOOTER)
+        features = self.folder / _FEATURES
+        return [record, Extent(features)] if features.is_file() else [record]
 
     def facts(self) -> Facts:
         """What dataset_info.json says, beside what the index of the shards shows."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from robokata.core.clock import Clock, grid_clock
 from robokata.core.episode import Episode, EpisodeRef
 from robokata.core.errors import DamagedData, RobokataError, TooLarge, UnknownName
+from robokata.core.extent import Extent
 from robokata.core.layout import Layout as StreamLayout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import UNKNOWN_MEANING, Fact, Kind, Meaning, Role, Stream
@@ -29,6 +30,7 @@ from robokata.core.values import LazyValues, Values
 from robokata.formats._row_table import restored
 from robokata.formats._zarr import ChunkCache, Rows, ZarrArray
 from robokata.formats._zarr_carried import carried_bytes
+from robokata.formats._zarr_extents import buffer_extents
 from robokata.formats._zarr_index import ENDS, MAX_EPISODES, chunk_declaration, read_ends, size_of
 from robokata.formats._zarr_layout import arrays_below, attributes
 from robokata.formats._zarr_store import Store, open_store, peek_zip
@@ -160,23 +162,43 @@ class ReplayBuffer:
         clock = self._clock(first, end)
         streams = [self._stream(name, array, first, end, clock) for name, array in self._data.items()]
         streams += [refused_stream(name, error) for name, error in self.refused.items() if name.startswith("data/")]
-        per_episode = {
-            name: values[number] if isinstance(values, np.ndarray) else values
-            for name, values in self._meta.items()
-            if isinstance(values, str) or len(values) == len(self.ends)
-        }
         episode = Episode(
             id=key,
             streams={stream.name: stream for stream in sorted(streams, key=lambda s: s.name)},
             declared_steps=end - first,
-            extra={**per_episode, "first_row": first, "end_row": end},
+            extra={**self._beside(number), "first_row": first, "end_row": end},
             ref=EpisodeRef(self.format, str(self.path), key),
         )
-        if not self.store.children(BLOB_GROUP):
+        carried = self._carried(number)
+        if carried is None:
             return episode
-        where = self.store.place(BLOB_GROUP)
-        blob = carried_bytes(self.store, self._cache, number, episodes=len(self.ends))
-        return restored(episode, blob, where=f"{where}, episode {number}")
+        return restored(episode, carried, where=f"{self.store.place(BLOB_GROUP)}, episode {number}")
+
+    def extents(self, key: str) -> Sequence[Extent] | None:
+        """The chunks of an episode's rows; None for one of no chunk.
+
+        Raises:
+            UnknownName: no episode has this number.
+            DamagedData: its rows do not exist.
+        """
+        self.episode(key)
+        number = int(key)
+        first, end = int(self.starts[number]), int(self.ends[number])
+        beside, carried = self._beside(number), self._carried(number)
+        return buffer_extents(self._data.values(), first, end, beside=beside, carried=carried) or None
+
+    def _beside(self, number: int) -> dict[str, Any]:
+        """What the arrays beside the episode index say of one episode."""
+        return {
+            name: values[number] if isinstance(values, np.ndarray) else values
+            for name, values in self._meta.items()
+            if isinstance(values, str) or len(values) == len(self.ends)
+        }
+
+    def _carried(self, number: int) -> bytes | None:
+        if not self.store.children(BLOB_GROUP):
+            return None
+        return carried_bytes(self.store, self._cache, number, episodes=len(self.ends))
 
     def _problem(self, number: int) -> str | None:
         """Why the rows of an episode cannot be trusted, or None."""

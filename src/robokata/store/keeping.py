@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from robokata.core.carry import pack, unpack
 from robokata.core.clock import rate_fraction
 from robokata.core.episode import Episode, EpisodeRef, Instruction
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
+from robokata.core.extent import Extent
 from robokata.core.layout import Layout, Place, Way
-from robokata.core.source import Facts, Source, reopen, row_of
+from robokata.core.source import EpisodeRow, Facts, Source, reopen, row_of
 from robokata.store.entry import Entry, Reference, Stored, row_of_index
 from robokata.store.pictures import store_pictures, stored_stream
-from robokata.store.recorded import files_of, files_referred_to, listed, own_files, pin, refuse_changed
+from robokata.store.recorded import (
+    Pinned,
+    Pinning,
+    extents_of,
+    files_of,
+    files_referred_to,
+    listed,
+    refuse_changed,
+    refuse_changed_ranges,
+)
 from robokata.store.store import Manifest, Store
 
 _STATISTICS = "robokata.declared_statistics"
 """Where an archive keeps the statistics that a source declares per episode."""
+_AHEAD = 256
+"""Episodes that are opened before the hashes of the first are waited for: enough for all cores to have work."""
+T = TypeVar("T")
 _QUIET: Callable[[int], None] = lambda episodes: None  # noqa: E731 - the default of an argument, as everywhere
 
 
@@ -69,9 +83,8 @@ class SnapshotSource:
         )
 
 
-def facts_of(source: Source) -> dict[str, Any]:
+def kept_facts(facts: Facts) -> dict[str, Any]:
     """What a snapshot keeps of a dataset as a whole."""
-    facts = source.facts()
     rate_hz = facts.declared_rate_hz
     return {"licence": facts.licence, "declared_rate_hz": None if rate_hz is None else str(rate_hz)}
 
@@ -79,12 +92,14 @@ def facts_of(source: Source) -> dict[str, Any]:
 def taken(
     store: Store,
     source: Source,
+    index: Sequence[EpisodeRow],
     *,
     keys: Sequence[str] | None = None,
     is_materialised: bool = False,
     advance: Callable[[int], None] = _QUIET,
 ) -> list[Entry]:
-    """Entries for episodes of a dataset: references with the hashes of their files, or copies.
+    """Entries for episodes of a dataset, whose `index` is asked once: references with the hashes of what they refer
+    to, or copies.
 
     Raises:
         WriteRefused: the dataset changed while it was read.
@@ -96,7 +111,8 @@ def taken(
         return [_moved(store, source, entry, is_materialised, advance) for entry in found]
     path = Path(source.path).resolve()
     before = _stamps(path)
-    entries = list((_copied if is_materialised else _referenced)(store, source, wanted, advance))
+    rows = {row.id: row for row in index}
+    entries = list((_copied if is_materialised else _referenced)(store, source, wanted, rows, advance))
     if _stamps(path) != before:
         raise WriteRefused(
             f"{source.path}: changed while it was read. No snapshot was made; try again when it is at rest."
@@ -111,9 +127,11 @@ def episode_of(store: Store, entry: Entry) -> Episode:
         DamagedData: its bytes are lost or changed.
     """
     if isinstance(entry.data, Reference):
-        path = Path(entry.data.path)
-        refuse_changed(path, files_referred_to(store, entry.data))
-        episode = reopen(entry.data.path, entry.data.format).episode(entry.data.key)
+        places = files_referred_to(store, entry.data)
+        refuse_changed(Path(entry.data.path), places)
+        source = reopen(entry.data.path, entry.data.format)
+        refuse_changed_ranges(source, entry.data.key, places)
+        episode = source.episode(entry.data.key)
     else:
         where = f"{store.url}: episode {entry.id}"
         pictures = {n: stored_stream(store, n, said, where=where) for n, said in entry.data.pictures.items()}
@@ -150,30 +168,48 @@ def stored_entry(store: Store, episode: Episode, row: Mapping[str, Any]) -> Entr
     return Entry(episode.id, row, Stored(store.put(pack(whole, Layout(tuple(places)))), pictures))
 
 
-def _copied(store: Store, source: Source, keys: Sequence[str], advance: Callable[[int], None]) -> Iterator[Entry]:
-    rows = {row.id: row for row in source.facts().rows}
+def _copied(
+    store: Store, source: Source, keys: Sequence[str], rows: Mapping[str, EpisodeRow], advance: Callable[[int], None]
+) -> Iterator[Entry]:
     for key in keys:
         episode = source.episode(key)
         yield stored_entry(store, episode, row_of_index(rows.get(key) or row_of(episode)))
         advance(1)
 
 
-def _referenced(store: Store, source: Source, keys: Sequence[str], advance: Callable[[int], None]) -> Iterator[Entry]:
+def _referenced(
+    store: Store, source: Source, keys: Sequence[str], rows: Mapping[str, EpisodeRow], advance: Callable[[int], None]
+) -> Iterator[Entry]:
     path = Path(source.path).resolve()
     # Absolute: a snapshot is read from other folders than the one it was made in.
     source = reopen(str(path), source.format)
-    files = pin(path, files_of(path))
+    files = {file: Extent(file) for file in files_of(path)}
     if not files:
         raise WriteRefused(f"{path}: has no files to refer to; --materialise copies it.")
-    rows = {row.id: row for row in source.facts().rows}
-    lists: dict[tuple[Path, ...], str | list[list[object]]] = {}
-    for key in keys:
-        row = rows.get(key) or row_of(source.episode(key))
-        own = tuple(own_files(source, row, files))
-        if own not in lists:
-            lists[own] = listed(store, (files[file] for file in own))
-        yield Entry(key, row_of_index(row), Reference(source.format, str(path), key, lists[own]))
-        advance(1)
+    lists: dict[tuple[Pinned, ...], str | list[list[object]]] = {}
+    with Pinning(path) as pinning:
+        for row, begun in _ahead(
+            (row, pinning.start(extents_of(source, row, files))) for row in _rows(source, keys, rows)
+        ):
+            own = tuple(pinning.finish(begun))
+            if own not in lists:
+                lists[own] = listed(store, own)
+            yield Entry(row.id, row_of_index(row), Reference(source.format, str(path), row.id, lists[own]))
+            advance(1)
+
+
+def _rows(source: Source, keys: Sequence[str], rows: Mapping[str, EpisodeRow]) -> Iterator[EpisodeRow]:
+    return (rows.get(key) or row_of(source.episode(key)) for key in keys)
+
+
+def _ahead(begun: Iterable[T]) -> Iterator[T]:
+    """The same, some steps behind: what was begun is hashed by other threads while the next episodes are opened."""
+    waiting: deque[T] = deque()
+    for each in begun:
+        waiting.append(each)
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _moved(

@@ -15,7 +15,7 @@ from robokata.core.errors import WriteRefused
 from robokata.core.source import Source
 from robokata.store.edit import common_facts
 from robokata.store.entry import Entry
-from robokata.store.keeping import SnapshotSource, facts_of, taken
+from robokata.store.keeping import SnapshotSource, kept_facts, taken
 from robokata.store.store import Record, Store
 
 Edit = Callable[[Sequence[Entry]], Sequence[Entry]]
@@ -46,8 +46,9 @@ def make_snapshot(
             change of the snapshot that this one changes.
         DamagedData: an episode cannot be read.
     """
-    added = taken(store, source, keys=wish.keys, is_materialised=wish.is_materialised, advance=advance)
-    said = dict(source.manifest.facts) if isinstance(source, SnapshotSource) else facts_of(source)
+    facts = source.facts()
+    added = taken(store, source, facts.rows, keys=wish.keys, is_materialised=wish.is_materialised, advance=advance)
+    said = dict(source.manifest.facts) if isinstance(source, SnapshotSource) else kept_facts(facts)
     edited = source.id if isinstance(source, SnapshotSource) and source.store.url == store.url else None
     at_start = store.latest()
     was_latest = wish.join is None and at_start is not None and edited == at_start.id
@@ -58,13 +59,13 @@ def make_snapshot(
                 f"{store.url}: another writer made snapshot {base.id[:12]} meanwhile. Nothing is lost; do it again."
             )
         entries: Sequence[Entry] = added
-        facts = said
+        common = said
         if wish.join is not None and base is not None:
             old = store.manifest(base.id)
-            entries, facts = wish.join(old.entries, added), common_facts(old.facts, said)
+            entries, common = wish.join(old.entries, added), common_facts(old.facts, said)
         for edit in wish.edits:
             entries = edit(entries)
-        snapshot = store.write_manifest(entries, facts)
+        snapshot = store.write_manifest(entries, common)
         parents = dict.fromkeys([*([base.id] if base else []), *([edited] if edited else [])])
         return Record(
             number=base.number + 1 if base else 1,

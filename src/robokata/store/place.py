@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from robokata.core.disk import DISK_FULL, is_alive, sync_folder
 from robokata.core.errors import DamagedData, MediaMissing, WriteRefused
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PIECE_BYTES = 4 * 2**20
 _UNFINISHED = re.compile(r"\.unfinished-(?P<host>.+)-(?P<process>\d+)-\d+")
 
@@ -86,7 +86,7 @@ class Folder:
             _sync(handle)
             _make_folder(target.parent)
             os.replace(file, target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
 
     def write_file(self, file: Path) -> str:
         """Copied and hashed in one pass.
@@ -107,7 +107,7 @@ class Folder:
                 _sync(handle)
                 _make_folder(name.parent)
                 os.replace(copy, name)
-                _sync_folder(name.parent)
+                sync_folder(name.parent)
         return digest.hexdigest()
 
     def create(self, name: str, data: bytes) -> bool:
@@ -131,7 +131,7 @@ class Folder:
                         f"{self.path}: this file system has no hard links. Put the store elsewhere."
                     ) from None
                 raise
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         return True
 
     def names(self, folder: str) -> list[str]:
@@ -148,7 +148,7 @@ class Folder:
         """Remove what killed writers of this machine left unfinished."""
         for child in (self.path / "objects").glob(".unfinished-*"):
             match = _UNFINISHED.fullmatch(child.name)
-            if match and match["host"] == self._host and not _is_alive(int(match["process"])):
+            if match and match["host"] == self._host and not is_alive(int(match["process"])):
                 child.unlink(missing_ok=True)
 
     @contextmanager
@@ -169,7 +169,7 @@ class Folder:
 def refused(place: Path | str, error: OSError) -> WriteRefused:
     """Why nothing can be written, with the next move."""
     move = "Choose a store that can be written."
-    if error.errno in _NO_ROOM:
+    if error.errno in DISK_FULL:
         move = "The snapshots that were there are whole; make room and try again."
     return WriteRefused(f"{place}: {error.strerror or error}. {move}")
 
@@ -183,31 +183,27 @@ def file_digest(path: Path) -> str | None:
         return None
 
 
+def span_digest(path: Path, start: int, end: int) -> str | None:
+    """SHA-256 of bytes start..end-1 of a file, None where it has fewer or cannot be read."""
+    digest, left = hashlib.sha256(), end - start
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
+                digest.update(piece)
+                left -= len(piece)
+    except OSError:
+        return None
+    return None if left else digest.hexdigest()
+
+
 def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
 
 
 def _sync(handle: BinaryIO) -> None:
     """Bytes reach the disk before their name does: else a power cut leaves a name without its bytes."""
     handle.flush()
     os.fsync(handle.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

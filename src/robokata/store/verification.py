@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robokata.core.errors import RobokataError
+from robokata.core.errors import DamagedData, RobokataError
+from robokata.core.extent import Extent
 from robokata.core.source import reopen
 from robokata.store.entry import Entry, Reference, row_of_index
 from robokata.store.keeping import episode_of, parts_of
-from robokata.store.place import file_digest, object_name
-from robokata.store.recorded import files_referred_to
+from robokata.store.place import object_name
+from robokata.store.recorded import Pinned, changed_ranges, files_referred_to, hashed_now
 from robokata.store.store import Store
 
 
@@ -53,7 +54,7 @@ class _Pass:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.parts: dict[str, bool] = {}
-        self.files: dict[str, str | None] = {}
+        self.places: dict[tuple[Path, int | None, int | None], str | None] = {}
         self.opened: set[str] = set()
         self._said: set[tuple[str, str]] = set()
         self._rows: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
@@ -92,13 +93,33 @@ class _Pass:
     def _files(self, entry: Entry) -> Iterator[tuple[str, str]]:
         if not isinstance(entry.data, Reference) or not all(self.parts[part] for part in parts_of(entry)):
             return
-        for file in files_referred_to(self.store, entry.data):
-            place = Path(entry.data.path) / file.name if file.name else Path(entry.data.path)
-            if str(place) not in self.files:
-                self.files[str(place)] = file_digest(place)
-            found = self.files[str(place)]
-            if found != file.sha256:
+        path, places = Path(entry.data.path), files_referred_to(self.store, entry.data)
+        for each in places:
+            place = each.at(path)
+            if each.start is None and (found := self._digest(Extent(place))) != each.sha256:
                 yield str(place), "is gone." if found is None else "has changed since the snapshot was made."
+        if any(each.start is not None for each in places):
+            yield from self._ranges(path, entry.data, places)
+
+    def _ranges(self, path: Path, data: Reference, places: Sequence[Pinned]) -> Iterator[tuple[str, str]]:
+        try:
+            source = reopen(data.path, data.format)
+            for each, problem in changed_ranges(source, data.key, places, digest=self._hashed):
+                yield str(each.at(path)), f"held {problem}"
+        except RobokataError as error:
+            yield f"episode {data.key} of {path}", str(error)
+
+    def _hashed(self, extent: Extent) -> tuple[int, str]:
+        return (extent.end or 0) - (extent.start or 0), self._digest(extent) or ""
+
+    def _digest(self, extent: Extent) -> str | None:
+        """Hashed in this pass, whatever is remembered of earlier ones."""
+        if extent[:3] not in self.places:
+            try:
+                self.places[extent[:3]] = hashed_now(extent)[1]
+            except DamagedData:
+                self.places[extent[:3]] = None
+        return self.places[extent[:3]]
 
     def _derived(self, entry: Entry) -> Iterator[tuple[str, str]]:
         """Open the episode again, and compare what the source's index says now with what was kept."""
@@ -130,4 +151,11 @@ def verify(
     wanted = list(dict.fromkeys(record.id for record in store.history())) if snapshots is None else list(snapshots)
     one = _Pass(store)
     problems = [problem for snapshot in wanted for problem in one.problems(snapshot, advance)]
-    return Verification(store.url, len(wanted), len(one.opened), len(one.parts), len(one.files), tuple(problems))
+    return Verification(
+        store.url,
+        len(wanted),
+        len(one.opened),
+        len(one.parts),
+        len({place[0] for place in one.places}),
+        tuple(problems),
+    )
