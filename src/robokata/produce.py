@@ -37,7 +37,9 @@ class Made:
     row: Mapping[str, Any]
     """What the journal keeps of it; plain values."""
     episode: Episode | None = None
-    """None: nothing to keep."""
+    """None: nothing to keep. Its id names its file."""
+    counts: bool = True
+    """False for what is kept beside what was asked for: failures, as labelled negatives."""
 
 
 class Job(Protocol):
@@ -54,6 +56,13 @@ class Tried:
     row: Mapping[str, Any]
     file: str | None
     """Name of the episode's file in the folder, None where nothing was kept."""
+    counts: bool = True
+    """True where the file is one of those asked for."""
+
+    @property
+    def is_one(self) -> bool:
+        """True where this is one of the episodes asked for."""
+        return self.file is not None and self.counts
 
 
 def produce(
@@ -75,7 +84,7 @@ def produce(
         WriteRefused: the folder holds something else, cannot be written, or the disk is full.
     """
     journal = _Journal(out, same_as)
-    kept = sum(tried.file is not None for tried in journal.lines)
+    kept = sum(tried.is_one for tried in journal.lines)
     advance(kept)
     if kept >= wanted or len(journal.lines) >= at_most:
         return journal.lines[: _cut(journal.lines, wanted)]
@@ -83,10 +92,10 @@ def produce(
     numbers = range(len(journal.lines), at_most)
     made = _inline(job, numbers, journal.pending) if count == 1 else _pooled(job, numbers, journal.pending, count)
     try:
-        for number, row, is_kept in made:
-            journal.add(number, row, is_kept=is_kept)
-            kept += is_kept
-            advance(int(is_kept))
+        for tried in made:
+            journal.add(tried)
+            kept += tried.is_one
+            advance(int(tried.is_one))
             if kept == wanted:
                 break
     finally:
@@ -103,7 +112,7 @@ def workers_of(wish: int | None) -> int:
 def _cut(lines: list[Tried], wanted: int) -> int:
     kept = 0
     for index, tried in enumerate(lines):
-        kept += tried.file is not None
+        kept += tried.is_one
         if kept == wanted:
             return index + 1
     return len(lines)
@@ -134,15 +143,14 @@ class _Journal:
         except OSError as error:
             raise WriteRefused(f"{out}: {error.strerror}. Choose another target.") from None
 
-    def add(self, number: int, row: Mapping[str, Any], *, is_kept: bool) -> None:
+    def add(self, tried: Tried) -> None:
         """Write a finished job down; its file moves into the folder first, so that a line never lacks its file."""
-        name = f"episode-{number:06d}.mcap" if is_kept else None
-        if name is not None:
-            os.replace(self.pending / name, self.out / name)
-        line = {"number": number, "file": name, "row": dict(row)}
+        if tried.file is not None:
+            os.replace(self.pending / tried.file, self.out / tried.file)
+        line = {"number": tried.number, "file": tried.file, "counts": tried.counts, "row": dict(tried.row)}
         self._file.write(json.dumps(line, default=float) + "\n")
         self._file.flush()
-        self.lines.append(Tried(number, row, name))
+        self.lines.append(tried)
 
     def close(self) -> None:
         """End the journal; what nobody asked for any more goes."""
@@ -163,33 +171,32 @@ class _Journal:
                 line = json.loads(text)
             except ValueError:
                 break  # the line that was being written when the run was killed
-            self.lines.append(Tried(line["number"], line["row"], line["file"]))
+            self.lines.append(Tried(line["number"], line["row"], line["file"], line["counts"]))
             whole.append(text)
         path.write_text("\n".join(whole) + "\n", encoding="utf-8")
 
 
-def _do(job: Job, number: int, pending: str) -> tuple[int, Mapping[str, Any], bool]:
+def _do(job: Job, number: int, pending: str) -> Tried:
     made = job(number)
-    if made.episode is not None:
-        path = Path(pending) / f"episode-{number:06d}.mcap"
-        path.unlink(missing_ok=True)
-        shelf("formats")["mcap"].write(path, [made.episode])
-    return number, made.row, made.episode is not None
+    if made.episode is None:
+        return Tried(number, made.row, None)
+    name = f"{made.episode.id}.mcap"
+    path = Path(pending) / name
+    path.unlink(missing_ok=True)
+    shelf("formats")["mcap"].write(path, [made.episode])
+    return Tried(number, made.row, name, made.counts)
 
 
-_Done = tuple[int, Mapping[str, Any], bool]
-
-
-def _inline(job: Job, numbers: range, pending: Path) -> Generator[_Done, None, None]:
+def _inline(job: Job, numbers: range, pending: Path) -> Generator[Tried, None, None]:
     for number in numbers:
         yield _do(job, number, str(pending))
 
 
-def _pooled(job: Job, numbers: range, pending: Path, workers: int) -> Generator[_Done, None, None]:
+def _pooled(job: Job, numbers: range, pending: Path, workers: int) -> Generator[Tried, None, None]:
     # Spawned, not forked: OpenGL and Arrow hold threads and locks that a fork would copy.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
-    running: deque[tuple[int, Future[_Done]]] = deque()
+    running: deque[tuple[int, Future[Tried]]] = deque()
     left = iter(numbers)
     try:
         while True:
@@ -212,7 +219,7 @@ def _pooled(job: Job, numbers: range, pending: Path, workers: int) -> Generator[
             process.kill()
 
 
-def _submit(pool: ProcessPoolExecutor, job: Job, number: int, pending: Path) -> Future[_Done]:
+def _submit(pool: ProcessPoolExecutor, job: Job, number: int, pending: Path) -> Future[Tried]:
     # Ctrl-C reaches only the parent, which ends the workers.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -256,6 +263,7 @@ def with_receipt(
     from robokata import __version__  # the package's own name, which is complete only after this module is
 
     kept = [tried for tried in lines if tried.file is not None]
+    ones = [tried for tried in kept if tried.counts]
     path = out.with_name(f"{out.name}.receipt.json")
     text = json.dumps(recipe, sort_keys=True, default=str)
     receipt = {
@@ -276,7 +284,7 @@ def with_receipt(
     return Production(
         out=str(out),
         tried=len(lines),
-        kept=len(kept),
+        kept=len(ones),
         succeeded=sum(bool(tried.row.get("success")) for tried in lines),
         duration_s=float(sum(tried.row.get("duration_s", 0.0) for tried in kept)),
         recipe=recipe,

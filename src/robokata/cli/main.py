@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from robokata.cli import check, collect, convert, demo, diff, explain, look, snapshot, snapshots, verify
+from robokata.cli import check, collect, convert, demo, diff, expand, explain, look, snapshot, snapshots, verify
 
 app = typer.Typer(
     name="kata",
@@ -28,6 +28,7 @@ app.command(name="snapshot", short_help="Keep a version of a dataset for ever.")
 app.command(name="snapshots", short_help="Say which versions there are, and what made them.")(snapshots.snapshots)
 app.command(name="diff", short_help="Say what changed between two versions.")(diff.diff)
 app.command(name="verify", short_help="Say whether kept versions are still what they were.")(verify.verify)
+app.command(name="expand", short_help="Make more data out of data.")(expand.expand)
 app.command(name="explain", short_help="Say what a check finds, and why it matters.")(explain.explain)
 app.command(name="demo", short_help="Take the tour on a small sample dataset.")(demo.demo)
 
@@ -58,7 +59,7 @@ def run(words: Sequence[str] | None = None) -> None:
         _end(f"kata: {error.filename or 'file'}: {error.strerror or error}", code=2)
     except SystemExit as end:
         if end.code == 130:
-            _end("\nkata: interrupted. Nothing was changed.", code=130)
+            _end(f"\nkata: interrupted. {_left_behind(words)}", code=130)
         # Typer puts another object in the place of an output whose reader has gone (`kata look ... | head`). Neither
         # "sound" nor "findings" would be true then: the shell's own code for it (128 + SIGPIPE) is.
         sys.exit(141 if sys.stdout is not terminal else end.code)
@@ -71,6 +72,12 @@ def run(words: Sequence[str] | None = None) -> None:
             "Please report it, with what it prints when ROBOKATA_TRACEBACK=1 is set.",
             code=2,
         )
+
+
+def _left_behind(words: Sequence[str] | None) -> str:
+    """What an interrupted verb leaves: only the one that adds file by file has finished any."""
+    verb = next(iter(sys.argv[1:] if words is None else words), "")
+    return "Finished episodes are kept, the one in work is gone." if verb == "collect" else "Nothing was changed."
 
 
 def _end(message: str, *, code: int) -> NoReturn:

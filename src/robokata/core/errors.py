@@ -12,6 +12,7 @@
   x MissingPart          an optional library is not installed
   x QueryRefused         a `--where` that DuckDB does not accept
   x SuiteRefused         a suite file that cannot be obeyed
+  x RecipeRefused        a recipe or specification that cannot be obeyed
   x WriteRefused         a target that would lose or overwrite something
   x HandheldRefused      settings of a handheld gripper that cannot be obeyed: board, camera, tags, trajectory
   x ComparisonRefused    numbers that must not be compared, or that cannot carry the claim
@@ -101,6 +102,10 @@ class QueryRefused(RobokataError):
 
 class SuiteRefused(RobokataError):
     """A suite file that cannot be obeyed: unknown check or threshold, waiver without reason or expiry."""
+
+
+class RecipeRefused(RobokataError):
+    """A recipe or specification that cannot be obeyed: wrong TOML, unknown keys, options that contradict each other."""
 
 
 class HandheldRefused(RobokataError):

@@ -62,7 +62,7 @@ class ExpertJob:
         episode = episode_of(
             attempt,
             world_of(self.scene),
-            id=f"{self.scene.task}-{self.width}-s{self.seed}-{number:06d}",
+            id=f"{self.scene.task}-{self.scene.robot}-{self.width}-s{self.seed}-{number:06d}",
             instruction=instruction_of(leaf, setup, paraphrase=wording),
             made={
                 "task": self.scene.task,
@@ -77,7 +77,7 @@ class ExpertJob:
             filming=self.filming,
             rng=rng,
         )
-        return Made(row, episode)
+        return Made(row, episode, counts=attempt.success_at_end)
 
     def described(self) -> dict[str, Any]:
         """What makes two runs the same: everything but how many."""

@@ -1,0 +1,101 @@
+"""What `kata expand` was asked for, and who does it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from robokata.core.errors import RecipeRefused, UnknownName
+from robokata.core.source import Source
+from robokata.core.world import Width
+from robokata.expand import demonstrations
+from robokata.sim.episode import Filming
+from robokata.sim.retelling import Telling, Tellings, tellings_from
+
+
+class Bar(Protocol):
+    """Told the number of episodes, then each time some are done."""
+
+    def started(self, episodes: int) -> None: ...
+    def advance(self, episodes: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of one expansion."""
+
+    by: str
+    out: Path
+    episodes: int | None = None
+    """None: one per source."""
+    seed: int = 0
+    url: str | None = None
+    width: str | None = None
+    spec: Path | None = None
+    factors: tuple[str, ...] = ()
+    val_share: float = 0.0
+    clean_actions: bool = False
+    size_px: tuple[int, int] | None = (128, 128)
+    keep_failures: bool = False
+    workers: int | None = None
+
+    @property
+    def filming(self) -> Filming | None:
+        """Which pictures the new episodes get."""
+        return Filming(*self.size_px) if self.size_px else None
+
+
+def fulfil(source: Source, request: Request, *, keys: Sequence[str] | None, bar: Bar) -> Any:
+    """Make what was asked for, and report.
+
+    Raises:
+        UnknownName: there is no such way to expand.
+        RecipeRefused: the options contradict each other or the TOML file cannot be obeyed.
+    """
+    if request.by not in WAYS:
+        raise UnknownName("way to expand", request.by, WAYS)
+    return WAYS[request.by](source, request, list(source.keys() if keys is None else keys), bar)
+
+
+def _by_demonstrations(source: Source, request: Request, keys: list[str], bar: Bar) -> Any:
+    options: dict[str, Any] = {
+        "seed": request.seed,
+        "filming": request.filming,
+        "keep_failures": request.keep_failures,
+        "clean_actions": request.clean_actions,
+        "val_share": request.val_share,
+        "tellings": _tellings(request.spec),
+    }
+    if request.width is not None:
+        options["width"] = _width(request.width)
+    job = demonstrations.job_for(source, keys=keys, **options)
+    wanted = request.episodes or len(keys)
+    bar.started(wanted)
+    return demonstrations.expand_by_demonstrations(
+        job, request.out, episodes=wanted, workers=request.workers, advance=bar.advance
+    )
+
+
+def _width(word: str) -> Width:
+    try:
+        return Width(word)
+    except ValueError:
+        raise UnknownName("width", word, list(Width)) from None
+
+
+def _tellings(spec: Path | None) -> Tellings:
+    if spec is None:
+        return Tellings()
+    try:
+        return tellings_from(tomllib.loads(spec.read_text(encoding="utf-8")), Telling())
+    except OSError as error:
+        raise RecipeRefused(f"{spec}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        known = ", ".join(Telling.__dataclass_fields__)
+        raise RecipeRefused(f"{spec}: {error}. It may set {known}, `one_source`, and [subtask.NAME] tables.") from None
+
+
+WAYS: dict[str, Callable[[Source, Request, list[str], Bar], Any]] = {"demonstrations": _by_demonstrations}
