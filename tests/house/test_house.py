@@ -20,7 +20,21 @@ FLOORS |= {"feed": 2, "learn": 3, "policies": 3}
 FLOORS |= {"robots": 2, "tasks": 2, "sim": 3, "produce": 3, "collect": 4, "expand": 4}
 FLOORS |= {"handheld": 3}
 FLOORS |= {"view": 4, "testing": 4, "cli": 5}
-HEAVY = ("torch", "mujoco", "pyarrow", "av", "duckdb", "h5py", "zarr", "mcap", "rosbags", "scipy", "pandas", "rich", "cv2")
+HEAVY = (
+    "torch",
+    "mujoco",
+    "pyarrow",
+    "av",
+    "duckdb",
+    "h5py",
+    "zarr",
+    "mcap",
+    "rosbags",
+    "scipy",
+    "pandas",
+    "rich",
+    "cv2",
+)
 UNITS = ("_s", "_ns", "_ms", "_hz", "_rad", "_rad_s", "_m", "_px", "_share", "_periods", "_ratio", "_std", "_bytes")
 UNITS += (
     "_turns",

@@ -15,8 +15,8 @@ class Bar(Protocol):
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Bar]:
-    """A bar on standard error with the time left; silent where standard error is no terminal."""
+def progress_bar(title: str, *, of: str = "episodes") -> Iterator[Bar]:
+    """A bar on standard error with the time left; silent where standard error is no terminal. `of`: what is counted."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -32,7 +32,7 @@ def progress_bar(title: str) -> Iterator[Bar]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("episodes"),
+        TextColumn(of),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

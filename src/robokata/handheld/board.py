@@ -79,7 +79,9 @@ class Board:
         inset_m = 0.0 if self.kind == "grid" else (self.pitch_m - self.marker_m) / 2
         left, top = column * self.pitch_m + inset_m, row * self.pitch_m + inset_m
         side = self.marker_m
-        return self._placed(np.array([left, left + side, left + side, left]), np.array([top, top, top + side, top + side]))
+        return self._placed(
+            np.array([left, left + side, left + side, left]), np.array([top, top, top + side, top + side])
+        )
 
     def _placed(self, right_m: NDArray[Any], down_m: NDArray[Any]) -> NDArray[np.float64]:
         width_m, height_m = self.size_m
@@ -113,7 +115,9 @@ def board_from(spec: str, *, dictionary: str = GRID.dictionary) -> Board:
         raise HandheldRefused(
             f"--board {spec!r}: needs at least {least} x {least} places, and markers smaller than their spacing."
         )
-    board = Board("grid" if is_grid else "charuco", columns, rows, marker_mm / 1000, pitch_mm / 1000, first_id, dictionary)
+    board = Board(
+        "grid" if is_grid else "charuco", columns, rows, marker_mm / 1000, pitch_mm / 1000, first_id, dictionary
+    )
     size = int(dictionary.rpartition("_")[2])
     if board.ids[-1] >= size:
         raise HandheldRefused(

@@ -36,10 +36,13 @@ class Story:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A gripper encoder beside a clip, and how much later the clip shows the same motion."""
+    """A gripper encoder (or another video) beside a clip, and how much later the clip shows the same motion."""
 
+    file: str
     signal: Signal
     latency: Latency
+    is_encoder: bool = True
+    """False: the other signal is read from a video, and no stream of this episode."""
     is_applied: bool = False
     """True: the encoder's clock is moved onto the clip's, and its own is kept beside it."""
 
@@ -49,7 +52,7 @@ def episode_of(
 ) -> Episode:
     """One clip as one episode; `hand` ("left", "right") names the streams of one of two grippers."""
     streams = [*_measured(track, rig, hand), *_quality(track, hand)]
-    if reference is not None:
+    if reference is not None and reference.is_encoder:
         streams.append(_encoder(reference, hand))
     return Episode(
         id=name,
@@ -147,7 +150,9 @@ def _measured(track: Track, rig: Rig, hand: str) -> list[Stream]:
                 _clock(track, track.has_width),
                 ArrayValues(track.width_m[track.has_width][:, np.newaxis]),
                 channels=(f"{prefix}opening" if rig.gripper_range is not None else f"{prefix}tag_distance",),
-                meaning=Meaning(unit=Fact("m", Evidence.USER), gripper=gripper, reference=Fact("absolute", Evidence.USER)),
+                meaning=Meaning(
+                    unit=Fact("m", Evidence.USER), gripper=gripper, reference=Fact("absolute", Evidence.USER)
+                ),
             )
         )
     return streams
@@ -163,7 +168,9 @@ def _quality(track: Track, hand: str) -> list[Stream]:
     if tried.any():
         # Only frames in which a pose was tried have an error; those that the gates refused are among them.
         tried_clock = _clock(track, tried)
-        streams.append(_sensor(_name("tracking", "reprojection_px", hand), tried_clock, track.error_px[tried], unit="px"))
+        streams.append(
+            _sensor(_name("tracking", "reprojection_px", hand), tried_clock, track.error_px[tried], unit="px")
+        )
         streams.append(_sensor(_name("tracking", "tip_spread_m", hand), tried_clock, track.spread_m[tried], unit="m"))
     if track.is_filled.any():
         has_pose = np.isfinite(track.pose[:, 0])
@@ -212,7 +219,7 @@ def _facts(track: Track, rig: Rig, reference: Reference | None) -> Mapping[str, 
         "frames_interpolated": int(track.is_filled.sum()),
         "frames_with_width": int(track.has_width.sum()),
         "frames_refused_by": dict(track.refused),
-        "latency": reference.latency.as_json() if reference is not None else None,
+        "latency": {"against": reference.file, **reference.latency.as_json()} if reference is not None else None,
         "latency_is_applied": reference is not None and reference.is_applied,
         "opencv": str(opencv().__version__),
     }
@@ -222,12 +229,6 @@ def width_signal(track: Track) -> Signal:
     """The widths of a clip, over the times at which they were measured."""
     kept = track.has_width
     return Signal(track.times_ns[kept] / NS_PER_S, track.width_m[kept])
-
-
-def moved(track: Track, by_ns: int) -> Track:
-    """The same clip on a clock that reads `by_ns` more."""
-    track.times_ns = track.times_ns + by_ns
-    return track
 
 
 def names_for(stems: Sequence[str]) -> list[str]:

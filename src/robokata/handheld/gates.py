@@ -104,7 +104,9 @@ def _nothing_seen(track: Track, rig: Rig, numbers: dict[str, Any]) -> Rejection:
     )
     fingers = "the finger tags are seen, but " if track.finger_tags.any() else ""
     return Rejection(
-        "no_markers", f"{fingers}no marker of {rig.board.dictionary} of the board in {len(track)} frames. {hint}", numbers
+        "no_markers",
+        f"{fingers}no marker of {rig.board.dictionary} of the board in {len(track)} frames. {hint}",
+        numbers,
     )
 
 
@@ -133,7 +135,9 @@ def _ratio_to_trajectory(track: Track, rig: Rig) -> float | None:
     if both.sum() < rig.gates.min_steps:
         return None
     # The spread of the camera's places is the same in every frame of reference, but for the scale.
-    spreads = [float(np.sqrt(np.var(camera_places(poses[both], rig), axis=0).sum())) for poses in (track.on_board, track.pose)]
+    spreads = [
+        float(np.sqrt(np.var(camera_places(poses[both], rig), axis=0).sum())) for poses in (track.on_board, track.pose)
+    ]
     # Two centimetres of motion: less is dominated by the noise of either.
     return spreads[0] / spreads[1] if min(spreads) > 0.02 else None
 
@@ -156,8 +160,16 @@ def _layout(track: Track, rig: Rig) -> Rejection | None:
         return _larger(track, rig)
     guess = likely_board(track.camera, rig.board, track.sights)
     error = float(np.nanmedian(track.error_px)) if np.isfinite(track.error_px).any() else None
-    numbers = {"frames_contradicted": contradicted + lacking, "median_error_px": error, "likely_board": guess and str(guess)}
-    told = _how_it_differs(rig.board, guess) if guess is not None else "the intrinsics may be wrong, or the board is not flat"
+    numbers = {
+        "frames_contradicted": contradicted + lacking,
+        "median_error_px": error,
+        "likely_board": guess and str(guess),
+    }
+    told = (
+        _how_it_differs(rig.board, guess)
+        if guess is not None
+        else "the intrinsics may be wrong, or the board is not flat"
+    )
     return Rejection(
         "wrong_board",
         f"the markers do not lie where the board {rig.board} has them in {contradicted + lacking} of {len(track)} frames "
@@ -247,7 +259,9 @@ def _amount(track: Track, rig: Rig) -> Rejection | None:
     numbers = {"frames": len(track), "lost": lost, "valid": valid, "steps": steps, "refused": dict(track.refused)}
     why = ", ".join(f"{count} by {name}" for name, count in track.refused.items()) or "no pose in the trajectory"
     if lost > gates.max_lost:
-        return Rejection("lost", f"{lost} of {len(track)} frames lost ({why}), {gates.max_lost} allowed (--max-lost).", numbers)
+        return Rejection(
+            "lost", f"{lost} of {len(track)} frames lost ({why}), {gates.max_lost} allowed (--max-lost).", numbers
+        )
     if valid < gates.min_valid:
         return Rejection("valid", f"{valid} valid frames, {gates.min_valid} needed (--min-valid).", numbers)
     if steps < gates.min_steps:

@@ -113,7 +113,9 @@ def _moved(bar: Bar, right: float, down: float) -> Bar:
 def _svg(sheet: Sheet) -> bytes:
     size = f'width="{sheet.width_mm:g}mm" height="{sheet.height_mm:g}mm"'
     # crispEdges: neighbours that share an edge show no hairline between them.
-    bars = "".join(f'<path d="M{b.left:.4f} {b.top:.4f}h{b.width:.4f}v{b.height:.4f}h{-b.width:.4f}z"/>' for b in sheet.bars)
+    bars = "".join(
+        f'<path d="M{b.left:.4f} {b.top:.4f}h{b.width:.4f}v{b.height:.4f}h{-b.width:.4f}z"/>' for b in sheet.bars
+    )
     text = f'<text x="{_MARGIN_MM}" y="{sheet.height_mm - 3:g}" font-size="3" font-family="sans-serif">{sheet.caption}</text>'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {sheet.width_mm:g} {sheet.height_mm:g}">'

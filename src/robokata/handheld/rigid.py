@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.geometry import poses
 from robokata.handheld.board import opencv
 
 Array = NDArray[np.float64]
@@ -29,8 +30,8 @@ class Rigid(NamedTuple):
         return Rigid(self.rotation @ other.rotation, self.rotation @ other.shift_m + self.shift_m)
 
     def as_pose(self) -> Array:
-        """x y z (m) and quaternion x y z w, (7,), w never negative."""
-        return np.concatenate([self.shift_m, quat_xyzw_of(self.rotation)])
+        """x y z (m) and quaternion x y z w, (7,)."""
+        return np.concatenate([self.shift_m, poses.quat_xyzw_of(self.rotation)])
 
 
 def rigid_of(vector: Array, shift_m: Array) -> Rigid:
@@ -40,39 +41,13 @@ def rigid_of(vector: Array, shift_m: Array) -> Rigid:
 
 def rigid_from_pose(pose: Array) -> Rigid:
     """From x y z (m) and a quaternion x y z w of any length but zero, (7,)."""
-    x, y, z, w = pose[3:] / np.linalg.norm(pose[3:])
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    return Rigid(rotation, np.asarray(pose[:3], np.float64))
-
-
-def quat_xyzw_of(rotation: Array) -> Array:
-    """Quaternion (4,) of a rotation matrix: the eigenvector of Bar-Itzhack (2000), sound at every angle."""
-    m = rotation
-    k = np.array(
-        [
-            [m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],
-            [m[1, 0] + m[0, 1], m[1, 1] - m[0, 0] - m[2, 2], 0, 0],
-            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], m[2, 2] - m[0, 0] - m[1, 1], 0],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m[0, 0] + m[1, 1] + m[2, 2]],
-        ]
-    )
-    quat: Array = np.linalg.eigh(k)[1][:, -1]
-    return quat if quat[3] >= 0 else -quat
+    return Rigid(poses.rotation_from_quat_xyzw(pose[3:] / np.linalg.norm(pose[3:])), np.asarray(pose[:3], np.float64))
 
 
 def vectors_of(quats_xyzw: Array) -> Array:
     """Quaternions (N, 4) as rotation vectors (N, 3), radians: UMI's `rot_axis_angle`."""
-    quats = quats_xyzw * np.where(quats_xyzw[:, 3:] < 0, -1.0, 1.0)
-    half = np.linalg.norm(quats[:, :3], axis=1)
-    angle = 2 * np.arctan2(half, quats[:, 3])
-    # sin(x)/x at zero is 1: the vector is then twice the quaternion's.
-    return np.asarray(quats[:, :3] * np.where(half > 1e-12, angle / np.maximum(half, 1e-12), 2.0)[:, np.newaxis])
+    turns = [poses.rotation_vector(poses.rotation_from_quat_xyzw(quat)) for quat in quats_xyzw]
+    return np.asarray(turns, np.float64).reshape(-1, 3)
 
 
 def angles_between(first_xyzw: Array, second_xyzw: Array) -> Array:
@@ -84,11 +59,7 @@ def angles_between(first_xyzw: Array, second_xyzw: Array) -> Array:
 
 
 def between(first: Array, second: Array, share: float) -> Array:
-    """The pose (7,) at a share 0..1 of the way: positions on a line, rotations by Shoemake's slerp (1985)."""
-    a, b = first[3:], second[3:] if first[3:] @ second[3:] >= 0 else -second[3:]
-    angle = float(angles_between(a[np.newaxis], b[np.newaxis])[0]) / 2
-    if angle < 1e-9:
-        quat = a
-    else:
-        quat = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
-    return np.concatenate([first[:3] + share * (second[:3] - first[:3]), quat / np.linalg.norm(quat)])
+    """The pose (7,) at a share 0..1 of the way from one to another: on a line, and about one axis."""
+    found = poses.seven_of(poses.between(poses.pose_from_seven(first), poses.pose_from_seven(second), share))
+    # The sign of the quaternion follows the first: a filled gap is no jump.
+    return found if found[3:] @ first[3:] >= 0 else np.concatenate([found[:3], -found[3:]])

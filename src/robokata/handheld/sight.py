@@ -47,7 +47,9 @@ class Eye:
             del markers[name]
         return Sight(markers, self._inner(grey, markers))
 
-    def _inner(self, grey: NDArray[np.uint8], markers: dict[int, NDArray[np.float64]]) -> dict[int, NDArray[np.float64]]:
+    def _inner(
+        self, grey: NDArray[np.uint8], markers: dict[int, NDArray[np.float64]]
+    ) -> dict[int, NDArray[np.float64]]:
         names = [name for name in self.board.ids if name in markers]
         if self._chess is None or not names:
             return {}

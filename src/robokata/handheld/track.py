@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S
 from robokata.core.errors import DamagedData
+from robokata.geometry.poses import continuous_quats
 from robokata.handheld.camera import Camera
 from robokata.handheld.pose import board_points, locate_board
 from robokata.handheld.rig import Rig
@@ -129,12 +130,10 @@ def times_of(index: PacketIndex) -> NDArray[np.int64]:
 def turn_one_way(poses: NDArray[np.float64]) -> None:
     """Signs of the quaternions such that each is nearest to the one before; q and -q are one rotation.
 
-    A camera that looks down is turned by half a circle, where a sign chosen by w alone flips from frame to frame.
+    Across frames that were lost too.
     """
     rows = np.flatnonzero(np.isfinite(poses[:, 0]))
-    for before, row in zip(rows[:-1], rows[1:], strict=True):
-        if poses[before, 3:] @ poses[row, 3:] < 0:
-            poses[row, 3:] *= -1
+    poses[rows, 3:] = continuous_quats(poses[rows, 3:])
 
 
 def fill_gaps(poses: NDArray[np.float64], *, longest: int) -> NDArray[np.bool_]:

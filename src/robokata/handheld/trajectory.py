@@ -92,7 +92,9 @@ def read_trajectory(path: Path) -> Trajectory:
 
 
 def _read_csv(path: Path, rows: csv.DictReader[str]) -> Trajectory:
-    lacking = [name for name in _CSV_COLUMNS if name not in (rows.fieldnames or ()) and name not in ("state", "is_keyframe")]
+    lacking = [
+        name for name in _CSV_COLUMNS if name not in (rows.fieldnames or ()) and name not in ("state", "is_keyframe")
+    ]
     if lacking:
         raise HandheldRefused(
             f"--trajectory {path}: lacks the columns {', '.join(lacking)}. ORB-SLAM3 writes {', '.join(_CSV_COLUMNS)}."

@@ -37,7 +37,9 @@ def fingers_in(camera: Camera, sight: Sight, tags: FingerTags) -> Fingers:
     for name in (tags.left, tags.right):
         if name not in sight.markers:
             continue
-        found = locate(camera, Points(tag_corners_m(tags.size_m), sight.markers[name], np.full(4, name)), is_square=True)
+        found = locate(
+            camera, Points(tag_corners_m(tags.size_m), sight.markers[name], np.full(4, name)), is_square=True
+        )
         if found is None:
             continue
         x, _, z = found.camera_from_thing.shift_m

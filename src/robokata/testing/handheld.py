@@ -42,7 +42,7 @@ class Take:
 
     camera: Camera = field(default_factory=lambda: pinhole(960, 720, field_rad=np.deg2rad(70)))
     board: Board = GRID
-    """What lies on the table; None in `shows_board` terms is an empty table."""
+    """What lies on the table."""
     shows_board: bool = True
     tags: FingerTags = FingerTags()
     shows_fingers: bool = True
@@ -61,7 +61,11 @@ class Take:
     """Between the first and the last row of a rolling shutter; its middle is the frame's time."""
     has_hand: bool = False
     """A hand-sized thing moves over the board and hides a part of it."""
+    hand_m: float = 0.06
+    """Half of its length."""
     moves_gripper: bool = True
+    pace: float = 1.0
+    """How many times faster the camera moves than a careful hand (0.1 m/s, 0.5 rad/s at most)."""
     scale_tag: tuple[int, float] | None = None
     """A marker of its own true size that lies beside the board."""
     crf: int = 12
@@ -140,11 +144,13 @@ class _Motion:
         ends = np.cumsum(rng.uniform(0.25, 0.8, 400))
         self._starts = np.concatenate([[-5.0], ends - 5.0])
         self._levels = rng.uniform(0.05, 0.95, len(self._starts)) if take.moves_gripper else np.full(401, 0.5)
-        self._fingers = take.fingers
+        self._fingers, self._pace = take.fingers, take.pace
 
     def camera(self, at_s: float) -> Rigid:
         """Board from camera, axes as OpenCV's: about 0.33 m up, looking down, leaning up to 0.2 rad each way."""
-        x, y, z, roll, pitch, yaw = np.sum(self._sizes * np.sin(self._rates * at_s + self._phases), axis=1)
+        x, y, z, roll, pitch, yaw = np.sum(
+            self._sizes * np.sin(self._rates * (at_s * self._pace) + self._phases), axis=1
+        )
         # Looking down, the board's up is the picture's up: half a turn about x.
         lean = _turn(2, yaw) @ _turn(0, roll) @ _turn(1, pitch)
         return Rigid(lean @ _MUJOCO_FROM_OPENCV, np.array([x, y - 0.02, 0.33 + z]))
@@ -168,7 +174,8 @@ def _exposed(studio: _Studio, motion: _Motion, take: Take, at_s: float) -> Array
     """One frame: a single picture, the mean of several (exposure), or strips of several (rolling shutter)."""
     if take.exposure_s:
         shares = (np.arange(_SHOTS) + 0.5) / _SHOTS - 0.5
-        return np.mean([studio.picture(motion, at_s + share * take.exposure_s) for share in shares], axis=0)
+        shots = [studio.picture(motion, at_s + float(share) * take.exposure_s) for share in shares]
+        return np.asarray(np.mean(shots, axis=0), np.float64)
     if take.readout_s:
         edges = np.linspace(0, take.camera.height_px, _SHOTS + 1).round().astype(int)
         strips = []
@@ -209,7 +216,9 @@ class _Studio:
             tag = Rigid(_MUJOCO_FROM_OPENCV, np.array([side * half, 0.034, self.take.tags.depth_m]))
             self._place(name, camera.then(tag))
         if self.take.has_hand:
-            self._place("hand", Rigid(_turn(2, at_s), np.array([0.16 * np.sin(2.1 * at_s), 0.06 * np.cos(1.3 * at_s), 0.05])))
+            self._place(
+                "hand", Rigid(_turn(2, at_s), np.array([0.16 * np.sin(2.1 * at_s), 0.06 * np.cos(1.3 * at_s), 0.05]))
+            )
         self._mujoco.mj_forward(self._model, self._data)
         self._renderer.update_scene(self._data, camera="eye")
         return self._lens.bent(np.asarray(self._renderer.render()))
@@ -255,16 +264,23 @@ def _scene_xml(take: Take, lens: _Lens, files: dict[str, bytes]) -> str:
     assets, geoms = [], []
     for name, sheet, place in _printed(take):
         files[f"{name}.png"] = bytes(opencv().imencode(".png", drawn(sheet, pixels_per_m=_PIXELS_PER_M))[1])
-        assets.append(f'<texture name="{name}" type="2d" file="{name}.png"/><material name="{name}" texture="{name}" specular="0"/>')
+        assets.append(
+            f'<texture name="{name}" type="2d" file="{name}.png"/><material name="{name}" texture="{name}" specular="0"/>'
+        )
         size = f"{sheet.width_mm / 2000:.6f} {sheet.height_mm / 2000:.6f} 0.01"
         geom = f'<geom type="plane" size="{size}" material="{name}" {place}/>'
         if name in ("left", "right"):
             # The finger: from behind its tag to the tip.
-            finger = '<geom type="capsule" fromto="0 -0.004 -0.012 0 -0.052 -0.140" size="0.006" rgba="0.2 0.2 0.22 1"/>'
+            finger = (
+                '<geom type="capsule" fromto="0 -0.004 -0.012 0 -0.052 -0.140" size="0.006" rgba="0.2 0.2 0.22 1"/>'
+            )
             geom = f'<body name="{name}" mocap="true">{geom}{finger}</body>'
         geoms.append(geom)
     if take.has_hand:
-        geoms.append('<body name="hand" mocap="true"><geom type="ellipsoid" size="0.06 0.035 0.02" rgba="0.8 0.6 0.5 1"/></body>')
+        size = f"{take.hand_m} {take.hand_m * 0.6} 0.02"
+        geoms.append(
+            f'<body name="hand" mocap="true"><geom type="ellipsoid" size="{size}" rgba="0.8 0.6 0.5 1"/></body>'
+        )
     field_deg = np.rad2deg(lens.field_rad)
     return f"""<mujoco><visual><global offwidth="{lens.width_px}" offheight="{lens.height_px}"/>
 <quality offsamples="4"/><map znear="0.01" zfar="50"/>

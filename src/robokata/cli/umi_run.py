@@ -1,0 +1,122 @@
+"""What `kata collect umi` does once its words are understood: print boards, calibrate, collect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from robokata.core.errors import HandheldRefused
+
+if TYPE_CHECKING:
+    from robokata.handheld.board import Board, FingerTags
+    from robokata.handheld.collect import Clip, Report, Settings
+    from robokata.handheld.rig import Rig
+
+
+def print_sheets(board: Board, tags: FingerTags, *, board_to: Path | None, fingers_to: Path | None) -> None:
+    """Write what is to be printed."""
+    from robokata.handheld.board import refuse_shared_ids
+    from robokata.handheld.print_board import board_sheet, finger_sheet, write_sheet
+
+    refuse_shared_ids(board, tags)
+    sheets = ((board_to, board_sheet(board)), (fingers_to, finger_sheet(board, tags)))
+    for path, sheet in sheets:
+        if path is not None:
+            write_sheet(path, sheet)
+            typer.echo(f"Wrote {path}: {sheet.width_mm:g} x {sheet.height_mm:g} mm. {sheet.caption}")
+
+
+def calibrated(video: Path, board: Board, *, is_fisheye: bool, to: Path | None, as_json: bool) -> None:
+    """Measure intrinsics, and write them.
+
+    Raises:
+        HandheldRefused: nobody said where to, or the video does not give them.
+    """
+    from robokata.cli.progress import progress_bar
+    from robokata.core.atomic import appearing, refuse_occupied
+    from robokata.handheld.calibrate import calibrate_camera
+    from robokata.media.packet_index import packet_index
+
+    if to is None:
+        raise HandheldRefused("--calibrate writes the intrinsics to --camera FILE.json: name it.")
+    refuse_occupied(to)
+    with progress_bar(f"looking for the board in {video.name}", of="frames") as bar:
+        bar.started(len(packet_index(video).pts))
+        found = calibrate_camera(video, board, "fisheye" if is_fisheye else "pinhole", advance=bar.advance)
+    with appearing(to, is_file=True) as place:
+        place.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(found.as_json()))
+        return
+    camera = found.camera
+    typer.echo(
+        f"{video}: {camera.model} {camera.width_px}x{camera.height_px}, reprojection error {camera.reprojection_px:.3f} px over "
+        f"{found.views} views ({found.seen} frames show enough of the board).\n"
+        f"Focal lengths {camera.matrix[0, 0]:.2f} and {camera.matrix[1, 1]:.2f} px, centre ({camera.matrix[0, 2]:.2f}, "
+        f"{camera.matrix[1, 2]:.2f}). The board was seen in {found.cover_share[0]:.0%} of the width and "
+        f"{found.cover_share[1]:.0%} of the height.\nWrote {to}."
+    )
+
+
+def gripper_calibrated(video: Path, rig: Rig, *, as_json: bool) -> None:
+    """Measure how far apart the tags are when closed and open, and say it."""
+    from robokata.cli.progress import progress_bar
+    from robokata.handheld.calibrate import calibrate_gripper
+    from robokata.media.packet_index import packet_index
+
+    with progress_bar(f"looking for the fingers in {video.name}", of="frames") as bar:
+        bar.started(len(packet_index(video).pts))
+        found = calibrate_gripper(video, rig, advance=bar.advance)
+    if as_json:
+        typer.echo(json.dumps({"closed_m": found.closed_m, "open_m": found.open_m}))
+    else:
+        typer.echo(
+            f"Closed {found.closed_m * 1000:.2f} mm, open {found.open_m * 1000:.2f} mm between the tags. Collect with"
+        )
+        typer.echo(f"  --gripper-range {found.closed_m * 1000:.2f},{found.open_m * 1000:.2f}")
+
+
+def collected(
+    clips: Sequence[Clip],
+    run: Settings,
+    out: Path | None,
+    format_name: str,
+    words: Sequence[str],
+    *,
+    accept_loss: bool,
+    as_json: bool,
+) -> Report:
+    """Collect, and say what became of each clip.
+
+    Raises:
+        HandheldRefused: nobody said where to.
+    """
+    from robokata.cli.console import print_json_of
+    from robokata.cli.progress import progress_bar
+    from robokata.handheld.collect import collect_dataset, collect_files, frames_of
+    from robokata.view.conversion import parse_options
+    from robokata.view.handheld import show_report
+
+    if out is None:
+        raise HandheldRefused("nowhere to write: name a folder with --out.")
+    options: dict[str, Any] = parse_options(format_name, words)
+    with progress_bar(f"looking at {len(clips)} video{'s' * (len(clips) != 1)}", of="frames") as bar:
+        bar.started(frames_of(clips))
+        if format_name == "mcap" and not options:
+            report = collect_files(clips, run, out, advance=bar.advance)
+        else:
+            if format_name == "zarr_replay":
+                # What a handheld gripper is collected for; --option flavour=diffusion_policy gives the plain one.
+                options.setdefault("flavour", "umi")
+            report = collect_dataset(
+                clips, run, out, format_name, options=options, accept_loss=accept_loss, advance=bar.advance
+            )
+    if as_json:
+        print_json_of([report])
+    else:
+        show_report(report)
+    return report
