@@ -20,7 +20,8 @@ from robokata.expand.acceptance import Expansion, expansion_of
 from robokata.produce import Made, produce, with_receipt
 from robokata.sim.cuts import Demonstration, demonstration_of, scene_told_by
 from robokata.sim.demonstration import Scene, world_of
-from robokata.sim.episode import Filming, episode_of
+from robokata.sim.episode import episode_of
+from robokata.sim.filming import Filming
 from robokata.sim.generate import Generated, generate
 from robokata.sim.gl import mujoco
 from robokata.sim.retelling import Tellings

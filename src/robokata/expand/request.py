@@ -12,7 +12,7 @@ from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.source import Source
 from robokata.core.world import Width
 from robokata.expand import demonstrations
-from robokata.sim.episode import Filming
+from robokata.sim.filming import Filming
 from robokata.sim.retelling import Telling, Tellings, tellings_from
 
 

@@ -14,7 +14,8 @@ from robokata.core.errors import WriteRefused
 from robokata.core.world import Width, instruction_of
 from robokata.produce import Made, Production, produce, with_receipt
 from robokata.sim.demonstration import Scene, demonstrate, world_of
-from robokata.sim.episode import Filming, episode_of
+from robokata.sim.episode import episode_of
+from robokata.sim.filming import Filming
 from robokata.sim.gl import mujoco
 from robokata.sim.operator import style_of
 from robokata.sim.sensors import Sensors
