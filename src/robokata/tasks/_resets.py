@@ -49,11 +49,16 @@ def places_apart(
 
 
 def scattered(
-    rng: np.random.Generator, *, radii_m: Sequence[float], half_m: NDArray[np.float64], gap_m: float
+    rng: np.random.Generator,
+    *,
+    radii_m: Sequence[float],
+    middle_m: NDArray[np.float64],
+    half_m: NDArray[np.float64],
+    gap_m: float,
 ) -> NDArray[np.float64]:
     """Points on the table, (N, 2) in m, drawn uniformly so that discs of these radii lie `gap_m` apart.
 
-    `half_m` are the half extents of the area of each, (N, 2).
+    `middle_m` and `half_m` are the middle and the half extents of each one's area, (N, 2).
 
     Raises:
         ValueError: the areas are too small.
@@ -62,7 +67,7 @@ def scattered(
     least = radii[:, None] + radii[None] + gap_m
     pairs = np.triu_indices(len(radii), 1)
     for _ in range(_TRIES):
-        points = rng.uniform(-half_m, half_m)
+        points = rng.uniform(middle_m - half_m, middle_m + half_m)
         gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
         if (gaps[pairs] >= least[pairs]).all():
             return points

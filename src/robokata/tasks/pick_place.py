@@ -29,9 +29,6 @@ OPEN_M = 0.062
 """Opening with which a cube is approached: 13 mm to either side of it, and 16 mm of jaw fit between neighbours."""
 CUBES = {"red": (0.83, 0.15, 0.15, 1.0), "green": (0.16, 0.62, 0.25, 1.0), "blue": (0.15, 0.30, 0.80, 1.0)}
 TRAYS = {"yellow": (0.95, 0.80, 0.15, 1.0), "purple": (0.50, 0.22, 0.60, 1.0)}
-_TRAY_RADIUS_M = TRAY_M / 2 * 1.2
-"""Of the disc that stands for a tray: between its half side and its half diagonal (1.41)."""
-_CUBE_RADIUS_M = CUBE_M / 2 * 1.41
 
 
 def _tray(colour: str) -> Prop:
@@ -60,7 +57,7 @@ PROPS = (
 
 def reset(rng: np.random.Generator, *, width: Width, reach_m: tuple[float, float]) -> Setup:
     """Three cubes and two trays; on D0 the trays stand to the left and right, else anywhere."""
-    radii_m = [_CUBE_RADIUS_M] * len(CUBES) + [_TRAY_RADIUS_M] * len(TRAYS)
+    radii_m = [_radius_m(prop) for prop in PROPS]
     places = _places(rng, radii_m, width=width, reach_m=reach_m)
     poses = {}
     for number, prop in enumerate(PROPS):
@@ -73,13 +70,13 @@ def reset(rng: np.random.Generator, *, width: Width, reach_m: tuple[float, float
 def _places(
     rng: np.random.Generator, radii_m: list[float], *, width: Width, reach_m: tuple[float, float]
 ) -> np.ndarray:
-    half = np.tile(_resets.area_m(width, reach_m), (len(radii_m), 1))
-    if width is not Width.D0:
-        return _resets.scattered(rng, radii_m=radii_m, half_m=half, gap_m=GAP_M)
-    cubes = _resets.scattered(rng, radii_m=radii_m[: len(CUBES)], half_m=half[: len(CUBES)], gap_m=GAP_M)
-    side = rng.choice([-1, 1])
-    trays = rng.uniform(-0.02, 0.02, (2, 2)) + [[0, side * 0.78 * reach_m[1]], [0, -side * 0.78 * reach_m[1]]]
-    return np.concatenate([cubes, trays])
+    half_m = np.tile(_resets.area_m(width, reach_m), (len(radii_m), 1))
+    middle_m = np.zeros_like(half_m)
+    if width is Width.D0:
+        left_m = rng.choice([-1, 1]) * 0.76 * reach_m[1]
+        middle_m[len(CUBES) :, 1] = [left_m, -left_m]
+        half_m[len(CUBES) :] = 0.02
+    return _resets.scattered(rng, radii_m=radii_m, middle_m=middle_m, half_m=half_m, gap_m=GAP_M)
 
 
 def subtasks(setup: Setup) -> tuple[Subtask, ...]:
@@ -142,13 +139,18 @@ def _free_yaw(world: World, cube: str) -> float:
     """Turn of the hand square to the cube whose jaws stay farthest from everything else."""
     pose = world.pose(cube)
     nearest_rad = _moves.grasp_yaw(pose, turns=4)
-    others = [world.pose(prop.name)[:2, 3] - pose[:2, 3] for prop in PROPS if prop.name != cube]
+    others = [(world.pose(prop.name)[:2, 3] - pose[:2, 3], _radius_m(prop)) for prop in PROPS if prop.name != cube]
 
     def room_m(yaw_rad: float) -> float:
         # Jaws come down at both sides along the tip's y axis, 4 cm from the cube's middle.
         jaw = 0.04 * np.array([math.sin(yaw_rad), -math.cos(yaw_rad)])
-        return min(float(np.linalg.norm(other - sign * jaw)) for other in others for sign in (-1, 1))
+        return min(float(np.linalg.norm(at_m - sign * jaw)) - radius_m for at_m, radius_m in others for sign in (-1, 1))
 
     turned_rad = nearest_rad - math.copysign(math.pi / 2, nearest_rad)
-    # The nearer turn unless it lacks the room of half a cube and half a jaw.
-    return nearest_rad if room_m(nearest_rad) > 0.05 else max((nearest_rad, turned_rad), key=room_m)
+    # The nearer turn unless a jaw (half diagonal 13 mm) lacks its room there.
+    return nearest_rad if room_m(nearest_rad) > 0.02 else max((nearest_rad, turned_rad), key=room_m)
+
+
+def _radius_m(prop: Prop) -> float:
+    """Of the disc that stands for a prop: a cube's half diagonal; for a tray between half side and half diagonal."""
+    return CUBE_M / 2 * 1.41 if prop.is_free else TRAY_M / 2 * 1.2
