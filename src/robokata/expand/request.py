@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.source import Source
 from robokata.core.world import Width
-from robokata.expand import demonstrations
+from robokata.expand import demonstrations, factors
 from robokata.sim.filming import Filming
 from robokata.sim.retelling import Telling, Tellings, tellings_from
 
@@ -79,6 +79,22 @@ def _by_demonstrations(source: Source, request: Request, keys: list[str], bar: B
     )
 
 
+def _by_factors(source: Source, request: Request, keys: list[str], bar: Bar) -> Any:
+    variation = factors.variation_from(request.factors, seed=request.seed)
+    wanted = request.episodes or len(keys)
+    bar.started(wanted)
+    return factors.expand_by_factors(
+        source,
+        request.out,
+        variation,
+        episodes=wanted,
+        keys=keys,
+        filming=request.filming,
+        workers=request.workers,
+        advance=bar.advance,
+    )
+
+
 def _width(word: str) -> Width:
     try:
         return Width(word)
@@ -98,4 +114,7 @@ def _tellings(spec: Path | None) -> Tellings:
         raise RecipeRefused(f"{spec}: {error}. It may set {known}, `one_source`, and [subtask.NAME] tables.") from None
 
 
-WAYS: dict[str, Callable[[Source, Request, list[str], Bar], Any]] = {"demonstrations": _by_demonstrations}
+WAYS: dict[str, Callable[[Source, Request, list[str], Bar], Any]] = {
+    "demonstrations": _by_demonstrations,
+    "factors": _by_factors,
+}

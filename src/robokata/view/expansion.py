@@ -18,7 +18,7 @@ def show_expansion(report: Expansion) -> None:
     out.print(f"acceptance on {report.task} {report.width}: {_share(report.acceptance)}")
     for reason, count in list(report.reasons.items())[:5]:
         out.print(f"  {count:>5} failed: {escape(reason)}")
-    if not report.biases:
+    if not report.biases or report.acceptance.value == 1.0:
         return
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
     for name in ("reset", "tried mean", "accepted mean", "distance"):
