@@ -9,12 +9,13 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from robokata.core.atomic import refuse_occupied
 from robokata.core.episode import Episode
@@ -22,7 +23,12 @@ from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, LossReport, loss_report
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
-from robokata.engine import map_episodes, worker_count
+from robokata.engine import Crew, map_episodes, worker_count
+
+Result = TypeVar("Result")
+
+_EPISODES_AT_ONCE = 2
+"""Episodes that a worker hands over together: twelve wait at most on two cores, some 200 MB of JPEG."""
 
 
 class Stamp(NamedTuple):
@@ -71,7 +77,7 @@ def plan_conversion(
     *,
     keys: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
-    workers: int | None = None,
+    workers: int | Crew | None = None,
     advance: Callable[[int], None] = lambda episodes: None,
 ) -> LossReport:
     """What a conversion would cost, per stream; nothing is written. `workers` None: as many as pay.
@@ -100,9 +106,12 @@ def convert(
     options: Mapping[str, Any] | None = None,
     report: LossReport | None = None,
     accept_loss: bool = False,
+    workers: int | Crew | None = None,
     advance: Callable[[int], None] = lambda episodes: None,
 ) -> Receipt:
     """Write the episodes of a source in another format; the target appears in one rename, its receipt beside it.
+
+    The bytes do not depend on the number of `workers`; None: as many as pay.
 
     Raises:
         WriteRefused: the target is occupied or cannot be written, or the conversion is lossy and `accept_loss` is not
@@ -112,16 +121,17 @@ def convert(
     """
     refuse_target(source, out)
     wanted = list(source.keys() if keys is None else keys)
-    report = report or plan_conversion(source, format_name, keys=wanted, options=options)
-    if report.is_lossy and not accept_loss:
-        lost = ", ".join(sorted({loss.stream for loss in report.losses if loss.is_lossy}))
-        raise WriteRefused(
-            f"{format_name} cannot hold all of this: {lost} would not come back. The loss report says what and how "
-            f"much; --accept-loss writes it all the same."
-        )
-    before = _stamps(Path(source.path))
     chosen = dict(options or {})
-    writer_of(format_name).write(out, _counted(source, wanted, before, advance), **chosen)
+    before = _stamps(Path(source.path))
+    with nullcontext(workers) if isinstance(workers, Crew) else crew_for(source, wanted, workers, before) as crew:
+        report = report or plan_conversion(source, format_name, keys=wanted, options=options, workers=crew)
+        if report.is_lossy and not accept_loss:
+            lost = ", ".join(sorted({loss.stream for loss in report.losses if loss.is_lossy}))
+            raise WriteRefused(
+                f"{format_name} cannot hold all of this: {lost} would not come back. The loss report says what and how "
+                f"much; --accept-loss writes it all the same."
+            )
+        writer_of(format_name).write(out, _Reading(source, wanted, before, crew, advance), **chosen)
     receipt = Receipt(
         source=str(Path(source.path).resolve()),
         source_format=source.format,
@@ -136,6 +146,16 @@ def convert(
     )
     _keep(receipt, receipt_path(out))
     return receipt
+
+
+def crew_for(
+    source: Source, keys: Sequence[str], workers: int | None = None, stamps: Sequence[Stamp] | None = None
+) -> Crew:
+    """The worker processes that a plan and a conversion of these episodes share: as many as pay, where nobody says."""
+    if workers is None:
+        known = _stamps(Path(source.path)) if stamps is None else stamps
+        workers = worker_count(source, len(keys), size_bytes=sum(stamp.size for stamp in known))
+    return Crew(workers)
 
 
 def refuse_target(source: Source, out: Path) -> None:
@@ -184,7 +204,7 @@ def _layouts(
     leaf: ModuleType,
     keys: Sequence[str],
     options: Mapping[str, Any],
-    workers: int,
+    workers: int | Crew,
     advance: Callable[[int], None],
 ) -> Iterator[Layout]:
     first: _Planned | None = None
@@ -232,20 +252,43 @@ def _refuse_misfit(format_name: str, first: _Planned, planned: _Planned) -> None
         )
 
 
-def _counted(
-    source: Source, keys: Sequence[str], before: Sequence[Stamp], advance: Callable[[int], None]
-) -> Iterator[Episode]:
-    for key in keys:
-        yield source.episode(key)
-        advance(1)
-    # Asked while the target is still unfinished: a source that changed under the reader must not become a dataset.
-    after = _stamps(Path(source.path))
-    changed = sorted({stamp.path for stamp in set(before) ^ set(after)})
-    if changed:
-        raise WriteRefused(
-            f"{source.path}: changed while it was read ({changed[0]}{', ...' if len(changed) > 1 else ''}). Nothing "
-            f"was written; convert again when it is at rest."
+@dataclass(frozen=True)
+class _Reading:
+    """The episodes of a conversion, in order. A class, because a writer takes them as they are or spread over cores."""
+
+    source: Source
+    keys: Sequence[str]
+    before: Sequence[Stamp]
+    workers: int | Crew
+    advance: Callable[[int], None]
+
+    def __iter__(self) -> Iterator[Episode]:
+        for key in self.keys:
+            yield self.source.episode(key)
+            self.advance(1)
+        self._refuse_change()
+
+    def each(self, function: Callable[[Episode], Result]) -> Iterator[Result]:
+        """`function` of each episode, on all cores."""
+        mapped = map_episodes(
+            self.source, function, keys=self.keys, workers=self.workers, at_once=_EPISODES_AT_ONCE, advance=self.advance
         )
+        with closing(mapped):
+            for key, value, error in mapped:
+                if value is None:
+                    raise error or DamagedData(self.source.path, f"episode {key} cannot be read.")
+                yield value
+        self._refuse_change()
+
+    def _refuse_change(self) -> None:
+        # Asked while the target is still unfinished: a source that changed under the reader must not become a dataset.
+        after = _stamps(Path(self.source.path))
+        changed = sorted({stamp.path for stamp in set(self.before) ^ set(after)})
+        if changed:
+            raise WriteRefused(
+                f"{self.source.path}: changed while it was read ({changed[0]}{', ...' if len(changed) > 1 else ''}). "
+                f"Nothing was written; convert again when it is at rest."
+            )
 
 
 def _refuse_unknown_options(format_name: str, leaf: ModuleType, options: Mapping[str, Any]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Generic, NamedTuple, TypeVar
 
 from robokata.core.episode import Episode
@@ -49,20 +50,27 @@ def map_episodes(
     function: Callable[[Episode], Result],
     *,
     keys: Sequence[str],
-    workers: int = 1,
+    workers: int | Crew = 1,
+    at_once: int = 64,
     advance: Callable[[int], None] = lambda episodes: None,
-) -> Iterator[Mapped[Result]]:
+) -> Generator[Mapped[Result], None, None]:
     """Apply `function` to each episode; results come in the order of `keys`, whatever the number of workers.
 
     A damaged episode costs itself: its error comes instead of a value. The same holds for an episode that
-    kills its worker. At most a few results per worker wait in memory.
+    kills its worker. At most three chunks of `at_once` results per worker wait in memory: fewer where results are
+    large.
     """
-    if workers <= 1 or isinstance(source, EpisodeList):  # episodes in memory cannot be opened elsewhere
-        for key in keys:
-            yield _apply(source, function, key)
-            advance(1)
-        return
-    yield from _map_in_pool(source, function, keys, workers, advance)
+    crew = workers if isinstance(workers, Crew) else Crew(workers)
+    try:
+        if crew.size <= 1 or isinstance(source, EpisodeList):  # episodes in memory cannot be opened elsewhere
+            for key in keys:
+                yield _apply(source, function, key)
+                advance(1)
+        else:
+            yield from _map_in_pool(source, function, keys, crew, at_once, advance)
+    finally:
+        if crew is not workers:
+            crew.dismiss()
 
 
 def _apply(source: Source, function: Callable[[Episode], Result], key: str) -> Mapped[Result]:
@@ -76,34 +84,34 @@ def _map_in_pool(
     source: Source,
     function: Callable[[Episode], Result],
     keys: Sequence[str],
-    workers: int,
+    crew: Crew,
+    at_once: int,
     advance: Callable[[int], None],
 ) -> Iterator[Mapped[Result]]:
     # Neighbouring episodes share files and row groups: a chunk goes to one worker. 8 chunks per worker keep all
     # busy until the end.
-    size = max(1, min(64, len(keys) // (workers * 8)))
+    size = max(1, min(at_once, len(keys) // (crew.size * 8)))
     chunks = deque([list(keys[at : at + size]) for at in range(0, len(keys), size)])
     running: deque[tuple[list[str], Future[list[Mapped[Result]]]]] = deque()
-    pool = _Pool(workers)
     try:
         while chunks or running:
             try:
-                while chunks and len(running) < 3 * workers:
-                    running.append((chunks[0], pool.submit(source, function, chunks[0])))
+                while chunks and len(running) < 3 * crew.size:
+                    running.append((chunks[0], crew.pool.submit(source, function, chunks[0])))
                     chunks.popleft()
                 results = running[0][1].result()
             except BrokenProcessPool:
                 # One of the chunks in flight killed its worker: those without an answer are done episode by episode.
-                pool.kill()
+                crew.dismiss()
                 yield from _again(source, function, running, advance)
                 running.clear()
-                pool = _Pool(workers)
                 continue
             running.popleft()
             yield from results
             advance(len(results))
     finally:
-        pool.kill()
+        if running:  # nobody waits for their answers any more
+            crew.dismiss()
 
 
 def _again(
@@ -144,6 +152,36 @@ def _one_by_one(source: Source, function: Callable[[Episode], Result], keys: lis
         pool.kill()
 
 
+class Crew:
+    """Worker processes that stay for several maps over one dataset: starting them takes longer than many a map.
+
+    A class, because they start at the first need and must be dismissed at the end, also of a run that fails.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._pool: _Pool | None = None
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.dismiss()
+
+    @property
+    def pool(self) -> _Pool:
+        """The processes, started where there are none."""
+        if self._pool is None:
+            self._pool = _Pool(self.size)
+        return self._pool
+
+    def dismiss(self) -> None:
+        """End the processes now."""
+        if self._pool is not None:
+            self._pool.kill()
+        self._pool = None
+
+
 class _Pool:
     """Worker processes. A class, because they must be ended when nobody waits for their answers any more."""
 
@@ -155,12 +193,8 @@ class _Pool:
     def submit(
         self, source: Source, function: Callable[[Episode], Result], keys: list[str]
     ) -> Future[list[Mapped[Result]]]:
-        # A worker inherits the mask: Ctrl-C reaches only the parent, even before the worker's first line runs.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with _uninterrupted():
             return self._executor.submit(_work, str(source.path), source.format, function, keys)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def kill(self) -> None:
         """End the workers now: an interrupted run must not wait until they have finished what they read."""
@@ -169,6 +203,25 @@ class _Pool:
         self._executor.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.kill()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until a worker has started: one that is half started complains on the terminal that we are gone."""
+    # A worker inherits the mask: Ctrl-C reaches only the parent, even before the worker's first line runs.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    is_main = threading.current_thread() is threading.main_thread()
+    # The mask is this thread's: a library's thread takes the signal, and Python hands it to us all the same.
+    missed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: missed.append(number)) if is_main else None
+    try:
+        yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if missed:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _start_worker() -> None:

@@ -19,6 +19,7 @@ def convert(
     ] = None,
     format: Annotated[str | None, typer.Option(help="Insist on this source format.")] = None,
     accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Write although something is lost.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; no byte of the output depends on it.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print the loss report, and end.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
@@ -37,20 +38,32 @@ def convert(
     if not plan:
         conversion.refuse_target(source, out)
     keys = keys_from(source, episode, where)
-    with progress_bar("measuring what it costs") as bar:
-        bar.started(len(source.keys() if keys is None else keys))
-        report = conversion.plan_conversion(source, to, keys=keys, options=options, advance=bar.advance)
-    if plan and json:
-        print_json_of([report])
-    if not json:
-        show_losses(report)
-    if plan:
-        return
-    with progress_bar(f"writing {out.name}") as bar:
-        bar.started(report.episodes)
-        receipt = conversion.convert(
-            source, out, to, keys=keys, options=options, report=report, accept_loss=accept_loss, advance=bar.advance
-        )
+    wanted = list(source.keys() if keys is None else keys)
+    with conversion.crew_for(source, wanted, workers) as crew:
+        with progress_bar("measuring what it costs") as bar:
+            bar.started(len(wanted))
+            report = conversion.plan_conversion(
+                source, to, keys=wanted, options=options, workers=crew, advance=bar.advance
+            )
+        if plan and json:
+            print_json_of([report])
+        if not json:
+            show_losses(report)
+        if plan:
+            return
+        with progress_bar(f"writing {out.name}") as bar:
+            bar.started(report.episodes)
+            receipt = conversion.convert(
+                source,
+                out,
+                to,
+                keys=wanted,
+                options=options,
+                report=report,
+                accept_loss=accept_loss,
+                workers=crew,
+                advance=bar.advance,
+            )
     if json:
         print_json_of([receipt])
     else:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from robokata.core.episode import Episode
@@ -25,3 +28,12 @@ def each(episodes: Iterable[Episode], function: Callable[[Episode], Result]) -> 
     The work must not depend on the episodes before: then the number of processes changes no byte of what is written.
     """
     return episodes.each(function) if isinstance(episodes, Spread) else map(function, episodes)
+
+
+@contextmanager
+def scratch_folder(root: Path) -> Iterator[Path]:
+    """A folder for what is made on the way: inside the unfinished target, which goes with a killed writer."""
+    scratch = root / ".scratch"
+    scratch.mkdir()
+    yield scratch
+    shutil.rmtree(scratch)

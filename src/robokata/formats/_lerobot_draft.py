@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from robokata.formats._lerobot_features import features_of, kept_info, kind_of
 from robokata.formats._lerobot_modality import modality_of
 from robokata.formats._lerobot_plan import Column, Form, Options, Plan, made_column, plan_of
 from robokata.formats._lerobot_statistics import Moments, believable, sampled_pictures
-from robokata.formats._lerobot_table import Cells
+from robokata.formats._lerobot_table import Cells, write_cells
 from robokata.formats._lerobot_videos import clip_of_column
 from robokata.media.clips import Clip
 from robokata.media.encode import encode_png
@@ -83,7 +83,7 @@ def draft_of(episode: Episode, *, options: Options, scratch: Path, modality: str
     plan = plan_of(episode, options, measures=False)
     count = len(plan.rows)
     counters = {name: made_column(name, count, plan.rows.rate_hz) for name in ("timestamp", "frame_index")}
-    columns = {c.target: cells for c in plan.columns if (cells := _cells(c)) is not None} | counters
+    columns = {c.target: cells for c in plan.columns if (cells := _cells(c, scratch)) is not None} | counters
     cameras = [c for c in plan.columns if c.form not in (Form.NUMBERS, Form.TEXTS)]
     pointers = [c.target for c in plan.columns if c.stream.role is Role.LANGUAGE and c.form is Form.NUMBERS]
     return Draft(
@@ -148,25 +148,29 @@ def _moments(cells: NDArray[Any] | Cells) -> Moments:
     return moments
 
 
-def _cells(column: Column) -> NDArray[Any] | Cells | None:
+def _cells(column: Column, scratch: Path) -> NDArray[Any] | Cells | None:
     """What stands in the table; None for videos."""
     if column.form in (Form.COPIED_VIDEO, Form.ENCODED_VIDEO):
         return None
     if column.form is not Form.IMAGES:
         values = np.asarray(column.stream.values[column.picked])
         return values.reshape(len(values)) if column.stream.shape == (1,) else values
-    data: list[bytes] = []
-    suffixes: list[str] = []
+    names: list[str] = []
+    return write_cells(_pictures(column, names), names, scratch)
+
+
+def _pictures(column: Column, names: list[str]) -> Iterator[bytes]:
+    """The encoded picture of each row; `names` gets what each is called."""
     pictures, last = column.stream.pictures, -1
-    for ordinal in column.picked.tolist():
+    data, suffix = b"", ""
+    for row, ordinal in enumerate(column.picked.tolist()):
         if ordinal != last:
             encoded = pictures.encoded(ordinal)
-            cell = encoded.data if encoded is not None else encode_png(np.asarray(pictures[ordinal]))
+            data = encoded.data if encoded is not None else encode_png(np.asarray(pictures[ordinal]))
             suffix = "jpg" if encoded is not None and encoded.codec == "jpeg" else "png"
-        data.append(cell)
-        suffixes.append(suffix)
-        last = ordinal
-    return Cells(data, [f"frame_{row:06d}.{suffix}" for row, suffix in enumerate(suffixes)])
+            last = ordinal
+        names.append(f"frame_{row:06d}.{suffix}")
+        yield data
 
 
 def _picture_statistics(episode: Episode, column: Column) -> Mapping[str, Any]:

@@ -48,7 +48,7 @@ class Quantiles:
         weights = np.concatenate([np.full(sum(map(len, level)), 2.0**n) for n, level in enumerate(self.levels)])
         rows = np.concatenate([block for level in self.levels for block in level])
         if len(self.levels) == 1:
-            return np.asarray(np.quantile(rows, shares, axis=0))
+            return _interpolated(np.sort(rows, axis=0), np.asarray(shares))
         order = np.argsort(rows, axis=0, kind="stable")
         reached = np.cumsum(weights[order], axis=0) / weights.sum()
         wanted = [np.argmax(reached >= share, axis=0) for share in shares]
@@ -67,6 +67,16 @@ class Quantiles:
         even = whole[: len(whole) // 2 * 2]
         self.moves += 1
         self._put(number + 1, even[self.moves % 2 :: 2])
+
+
+def _interpolated(rows: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quantiles of sorted rows as numpy.quantile computes them by default, ten times as fast on an episode."""
+    at = shares * (len(rows) - 1)
+    low = np.floor(at).astype(np.int64)
+    part = (at - low)[:, np.newaxis]
+    below, above = rows[low], rows[np.minimum(low + 1, len(rows) - 1)]
+    step = above - below
+    return np.where(part < 0.5, below + step * part, above - step * (1 - part))
 
 
 @dataclass

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +17,34 @@ from robokata.core.require import require
 from robokata.formats._lerobot_statistics import QUANTILES
 
 _IMAGE = {"_type": "Image"}
+_ARRAY_BYTES = 2**30
+"""Pictures in one Arrow array."""
 EPISODES_PER_ROW_GROUP = 100
 """Rows of the table of episodes that wait to be written: with statistics of 44 channels they take 5 MB."""
 
 
 class Cells(NamedTuple):
-    """The encoded pictures of one column, one per row."""
+    """The encoded pictures of one column, one per row, in a file: an episode of them is too much to hand around."""
 
-    data: Sequence[bytes]
+    file: Path
+    ends: NDArray[np.int64]
+    """Byte behind each picture, (R,)."""
     names: Sequence[str]
+
+    def done(self) -> None:
+        """Delete the file."""
+        self.file.unlink(missing_ok=True)
+
+
+def write_cells(pictures: Iterable[bytes], names: Sequence[str], folder: Path) -> Cells:
+    """Pictures of all rows as cells, in a new file in `folder`."""
+    handle, name = tempfile.mkstemp(suffix=".cells", dir=folder)
+    sizes = []
+    with os.fdopen(handle, "wb") as out:
+        for data in pictures:
+            sizes.append(len(data))
+            out.write(data)
+    return Cells(Path(name), np.cumsum(sizes, dtype=np.int64), names)
 
 
 def arrow_table(columns: Mapping[str, NDArray[Any] | Cells], *, list_type: str) -> Any:
@@ -128,21 +150,45 @@ def write_tasks_table(path: Path, tasks: Sequence[str]) -> None:
 
 def _arrow_column(pyarrow: Any, column: NDArray[Any] | Cells) -> Any:
     if isinstance(column, Cells):
-        kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
-        data = pyarrow.array(column.data, pyarrow.binary())
-        return pyarrow.StructArray.from_arrays([data, pyarrow.array(column.names, pyarrow.string())], fields=list(kind))
+        return _picture_column(pyarrow, column)
     if column.dtype == object:
         return pyarrow.array(column.tolist(), pyarrow.string())
     flat = np.ascontiguousarray(column).reshape(-1).astype(column.dtype.newbyteorder("="), copy=False)
-    leaf = pyarrow.array(flat)
+    leaf = _leaf(pyarrow, flat)
     if column.ndim == 2:
         return pyarrow.FixedSizeListArray.from_arrays(leaf, column.shape[1])
     # More axes as plain lists: that is how `datasets` itself stores Array2D .. Array5D.
     for axis in range(column.ndim - 1, 0, -1):
         count = int(np.prod(column.shape[:axis]))
         offsets = np.arange(count + 1, dtype=np.int32) * column.shape[axis]
-        leaf = pyarrow.ListArray.from_arrays(pyarrow.array(offsets), leaf)
+        leaf = pyarrow.ListArray.from_arrays(_leaf(pyarrow, offsets), leaf)
     return leaf
+
+
+def _leaf(pyarrow: Any, flat: NDArray[Any]) -> Any:
+    """Numbers as they lie in memory. `pyarrow.array` asks pandas whether it knows them, 0.3 s per process."""
+    if flat.dtype.kind not in "iuf" or not len(flat):
+        return pyarrow.array(flat)
+    return pyarrow.Array.from_buffers(pyarrow.from_numpy_dtype(flat.dtype), len(flat), [None, pyarrow.py_buffer(flat)])
+
+
+def _picture_column(pyarrow: Any, cells: Cells) -> Any:
+    """Encoded pictures as `datasets` stores them, out of the file without a copy."""
+    kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    with cells.file.open("rb") as file:
+        data = pyarrow.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if cells.ends[-1] else b"")
+    pieces, start = [], 0
+    while start < len(cells.ends):
+        before = int(cells.ends[start - 1]) if start else 0
+        # Arrow's offsets within one array are 32 bits wide.
+        end = max(start + 1, int(np.searchsorted(cells.ends, before + _ARRAY_BYTES, side="right")))
+        offsets = np.concatenate([[0], cells.ends[start:end] - before]).astype(np.int32)
+        here = data.slice(before, int(cells.ends[end - 1]) - before)
+        binary = pyarrow.Array.from_buffers(pyarrow.binary(), end - start, [None, pyarrow.py_buffer(offsets), here])
+        names = pyarrow.array(cells.names[start:end], pyarrow.string())
+        pieces.append(pyarrow.StructArray.from_arrays([binary, names], fields=list(kind)))
+        start = end
+    return pyarrow.chunked_array(pieces, kind)
 
 
 def _hf_feature(column: NDArray[Any] | Cells, list_type: str) -> dict[str, Any]:

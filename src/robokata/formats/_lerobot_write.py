@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from robokata.core.atomic import appearing
 from robokata.core.episode import Episode
-from robokata.core.spread import each
+from robokata.core.spread import each, scratch_folder
 from robokata.formats._lerobot_carried import carried_file
 from robokata.formats._lerobot_dataset import Dataset, Part
 from robokata.formats._lerobot_draft import Draft, draft_of
 from robokata.formats._lerobot_plan import Options
-from robokata.formats._lerobot_table import EpisodesTable, arrow_table, open_table, write_tasks_table
+from robokata.formats._lerobot_table import Cells, EpisodesTable, arrow_table, open_table, write_tasks_table
 from robokata.formats._lerobot_videos import VIDEO_FILE_BYTES, PackedCamera
 
 DATA_FILE_BYTES = 100 * 10**6
@@ -79,15 +77,6 @@ def write_dataset(path: Path, episodes: Iterable[Episode], options: Options) -> 
             packed.give_up()
 
 
-@contextmanager
-def scratch_folder(root: Path) -> Iterator[Path]:
-    """A folder for what is made on the way: inside the unfinished target, which goes with a killed writer."""
-    scratch = root / "scratch"
-    scratch.mkdir()
-    yield scratch
-    shutil.rmtree(scratch)
-
-
 class _Packed:
     """A v3.0 folder that fills up. A class, because every episode adds to the same files."""
 
@@ -131,11 +120,14 @@ class _Packed:
 
 
 def write_carried(root: Path, part: Part) -> None:
-    """What the rows do not hold of an episode, beside them."""
+    """What the rows do not hold of an episode, beside them; and what only its rows needed is deleted."""
     file = carried_file(root, part.number)
     if not part.number:
         file.parent.mkdir(parents=True)
     file.write_bytes(part.draft.carried)
+    for cells in part.table.values():
+        if isinstance(cells, Cells):
+            cells.done()
 
 
 def write_json(path: Path, what: Any) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 from robokata.core.atomic import appearing
 from robokata.core.episode import Episode
-from robokata.core.spread import each
+from robokata.core.spread import each, scratch_folder
 from robokata.formats._lerobot_dataset import Dataset, Part
 from robokata.formats._lerobot_draft import draft_of
 from robokata.formats._lerobot_modality import refuse_unknown_modality
 from robokata.formats._lerobot_plan import Options
 from robokata.formats._lerobot_table import arrow_table, open_table
-from robokata.formats._lerobot_write import scratch_folder, write_carried, write_json
+from robokata.formats._lerobot_write import write_carried, write_json
 from robokata.media.mp4_write import write_clip
 
 EPISODES_PER_CHUNK = 1000

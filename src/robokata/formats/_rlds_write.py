@@ -6,10 +6,11 @@ import itertools
 import json
 import os
 import re
+import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,7 +37,8 @@ CARRIED = METADATA + "robokata"
 of Octo and OpenVLA repeat all declared metadata once per step, and a tool that rewrites the steps through TFDS leaves
 out what is not declared, so that what is carried never outlives the steps it belongs to."""
 _BLOCK = 32
-"""Pictures decoded and encoded at a time: 30 MB of 480 x 640, and work for every core."""
+"""Pictures decoded at a time: 30 MB of 480 x 640."""
+_PIECE_BYTES = 2**20
 _NOT_A_WORD = re.compile(r"\W", re.ASCII)
 _NAME = re.compile(r"[a-zA-Z]\w*", re.ASCII)  # what TFDS takes for the name of a dataset
 _VERSION = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
@@ -85,46 +87,80 @@ class _Split:
     last: int = 0
 
 
+class Written(NamedTuple):
+    """One episode as a record of a shard, whatever stands before it: made in any process."""
+
+    episode: str
+    split: str
+    file: Path
+    """The record as TFRecord frames it. A file, because an episode of pictures is too much to hand around."""
+    payload_bytes: int
+    declared: Mapping[str, Declared]
+
+
+def record_of(episode: Episode, plan: Plan, layout: Layout, *, pictures: Pictures, scratch: Path) -> Written:
+    """The record of one episode, in a new file in `scratch`.
+
+    Raises:
+        WriteRefused: it does not fit into one record.
+        DamagedData: it cannot be read.
+    """
+    writer = ExampleWriter(limit_bytes=MAX_RECORD_BYTES - 16)
+    declared: dict[str, Declared] = {}
+    try:
+        for column in plan.columns:
+            declared[STEPS + column.target] = _write_column(writer, column, pictures)
+        for name, (spec, values) in _added(episode, plan):
+            if name not in declared:
+                declared[name] = spec
+                _write_values(writer, name, spec, values)
+        writer.add_bytes(CARRIED, [pack(plan.carried, layout)])
+    except ExampleTooLarge:
+        raise WriteRefused(
+            f"episode {episode.id} takes more than 2 GiB, and RLDS holds an episode in one record of at most that. "
+            "Write smaller pictures with pictures='jpeg' (lossy), or cut the episode."
+        ) from None
+    data = writer.join()
+    length = struct.pack("<Q", len(data))
+    handle, name = tempfile.mkstemp(suffix=".record", dir=scratch)
+    with os.fdopen(handle, "wb") as file:
+        file.writelines(
+            (length, struct.pack("<I", masked(crc32c(length))), data, struct.pack("<I", masked(crc32c(data))))
+        )
+    return Written(episode.id, split_of(episode), Path(name), len(data), declared)
+
+
 class VersionFolder:
     """A version folder that fills up episode by episode. A class, because the number of shards is known at the end."""
 
-    def __init__(self, place: Path, title: Title, *, pictures: Pictures, shard_bytes: int) -> None:
-        self.place, self.title, self.pictures, self.shard_bytes = place, title, pictures, shard_bytes
+    def __init__(self, place: Path, title: Title, *, shard_bytes: int) -> None:
+        self.place, self.title, self.shard_bytes = place, title, shard_bytes
         self.features: dict[str, Declared] = {}
         self.splits: dict[str, _Split] = {}
         self._first: str | None = None
-        self._pool = ThreadPoolExecutor(os.cpu_count())
 
-    def __enter__(self) -> VersionFolder:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def add(self, episode: Episode, plan: Plan, layout: Layout) -> None:
+    def add(self, record: Written) -> None:
         """Append one episode.
 
         Raises:
-            WriteRefused: it does not fit into one record, or its steps differ from those of the episodes before.
-            DamagedData: it cannot be read.
+            WriteRefused: its steps differ from those of the episodes before.
         """
-        writer = ExampleWriter(limit_bytes=MAX_RECORD_BYTES - 16)
-        declared: dict[str, Declared] = {}
-        try:
-            for column in plan.columns:
-                declared[STEPS + column.target] = self._write_column(writer, column)
-            for name, (spec, values) in _added(episode, plan):
-                if name not in declared:
-                    declared[name] = spec
-                    _write_values(writer, name, spec, values)
-            writer.add_bytes(CARRIED, [pack(plan.carried, layout)])
-        except ExampleTooLarge:
-            raise WriteRefused(
-                f"episode {episode.id} takes more than 2 GiB, and RLDS holds an episode in one record of at most that. "
-                "Write smaller pictures with pictures='jpeg' (lossy), or cut the episode."
-            ) from None
-        self._merge(episode, declared)
-        self._append(split_of(episode), writer.join())
+        self._merge(record)
+        state = self.splits.setdefault(record.split, _Split())
+        if not state.counts or (state.last and state.last + record.payload_bytes > self.shard_bytes):
+            state.counts.append(0)
+            state.last = 0
+        shard = _open_shard(self.place, record.split, len(state.counts) - 1)
+        if shard.exists():
+            # Opened anew for each episode: a dataset of a thousand splits would run out of open files.
+            with record.file.open("rb") as file, shard.open("ab") as out:
+                shutil.copyfileobj(file, out, _PIECE_BYTES)
+            record.file.unlink()
+        else:
+            record.file.rename(shard)
+        state.counts[-1] += 1
+        state.last += record.payload_bytes
+        state.size += record.payload_bytes
 
     def close(self) -> None:
         """Give the shards their names, and describe them."""
@@ -151,85 +187,77 @@ class VersionFolder:
         features = self.features or {STEPS + flag: Declared("tensor", "bool", "none", ()) for flag in FLAGS}
         (self.place / "features.json").write_text(json.dumps(_tree(features, is_top=True), indent=4, sort_keys=True))
 
-    def _write_column(self, writer: ExampleWriter, column: Column) -> Declared:
-        name, declared, stream = STEPS + column.target, column.declared, column.stream
-        if stream.is_picture:
-            sizes: set[tuple[int, int]] = set()
-            writer.add_bytes(name, self._pictures(column, sizes))
-            self._write_left_out(writer, column)
-            if len(sizes) > 1:
-                return declared._replace(shape=(None, None, *declared.shape[2:]))
-            return declared
-        values = np.asarray(stream.values[:])
-        if stream.kind in (Kind.TEXT, Kind.MESSAGE):
-            values = np.asarray(values, object)
-        _write_values(writer, name, declared, values[column.picked])
-        return declared
-
-    def _write_left_out(self, writer: ExampleWriter, column: Column) -> None:
-        places = places_of(column.picked, len(column.stream))
-        samples = np.flatnonzero(places < 0)
-        if len(samples) and column.declared.form == "image":
-            encoded = self._copied(column, samples, set()) if column.is_copied else self._encoded(column, samples)
-            writer.add_bytes(PICTURES + column.target, encoded)
-            writer.add_integers(SAMPLES + column.target, places)
-
-    def _pictures(self, column: Column, sizes: set[tuple[int, int]]) -> Iterator[bytes]:
-        """The picture of each step as bytes; a picture that stands in several steps is encoded once."""
-        samples = np.unique(column.picked)
-        encoded = self._copied(column, samples, sizes) if column.is_copied else self._encoded(column, samples)
-        if (np.diff(column.picked) < 0).any():  # steps whose clock runs backwards
-            found = dict(zip(samples.tolist(), encoded, strict=True))
-            yield from (found[sample] for sample in column.picked.tolist())
-            return
-        for data, steps in zip(encoded, np.unique(column.picked, return_counts=True)[1].tolist(), strict=True):
-            yield from itertools.repeat(data, steps)
-
-    def _copied(self, column: Column, samples: NDArray[np.int64], sizes: set[tuple[int, int]]) -> Iterator[bytes]:
-        pictures, name = column.stream.pictures, column.stream.name
-        for sample in samples.tolist():
-            picture = pictures.encoded(sample)
-            if picture is None:
-                raise WriteRefused(f"{name}: picture {sample} has no bytes of its own, and the first one had.")
-            facts = probe(picture.data, where=f"{name}, picture {sample}")
-            sizes.add((facts.height, facts.width))
-            yield picture.data
-
-    def _encoded(self, column: Column, samples: NDArray[np.int64]) -> Iterator[bytes]:
-        encode = _encoder(column.declared, self.pictures.quality)
-        for at in range(0, len(samples), _BLOCK):
-            yield from self._pool.map(encode, column.stream.values[samples[at : at + _BLOCK]])
-
-    def _merge(self, episode: Episode, declared: Mapping[str, Declared]) -> None:
+    def _merge(self, record: Written) -> None:
         """All episodes of a TFDS dataset have the same features; only the sizes of pictures may differ."""
+        declared = record.declared
         if self._first is None:
-            self._first = episode.id
+            self._first = record.episode
             self.features = dict(declared)
             return
         for name in sorted({*self.features, *declared}):
             before, now = self.features.get(name), declared.get(name)
             if before is None or now is None or not _agree(before, now):
                 raise WriteRefused(
-                    f"episode {episode.id} {_shown(now, 'has', name)}, and episode {self._first} "
+                    f"episode {record.episode} {_shown(now, 'has', name)}, and episode {self._first} "
                     f"{_shown(before, 'had', name)}. RLDS holds one set of features per dataset: write the episodes to "
                     "two datasets."
                 )
             if before.form == "image":
                 self.features[name] = _joined(before, now)
 
-    def _append(self, split: str, data: bytes) -> None:
-        state = self.splits.setdefault(split, _Split())
-        if not state.counts or (state.last and state.last + len(data) > self.shard_bytes):
-            state.counts.append(0)
-            state.last = 0
-        length = struct.pack("<Q", len(data))
-        head = length + struct.pack("<I", masked(crc32c(length)))
-        # Opened anew for each episode: a dataset of a thousand splits would run out of open files.
-        with _open_shard(self.place, split, len(state.counts) - 1).open("ab") as file:
-            file.writelines((head, data, struct.pack("<I", masked(crc32c(data)))))
-        state.counts[-1] += 1
-        state.last += len(data)
-        state.size += len(data)
+
+def _write_column(writer: ExampleWriter, column: Column, pictures: Pictures) -> Declared:
+    name, declared, stream = STEPS + column.target, column.declared, column.stream
+    if stream.is_picture:
+        sizes: set[tuple[int, int]] = set()
+        writer.add_bytes(name, _pictures(column, sizes, pictures.quality))
+        _write_left_out(writer, column, pictures.quality)
+        if len(sizes) > 1:
+            return declared._replace(shape=(None, None, *declared.shape[2:]))
+        return declared
+    values = np.asarray(stream.values[:])
+    if stream.kind in (Kind.TEXT, Kind.MESSAGE):
+        values = np.asarray(values, object)
+    _write_values(writer, name, declared, values[column.picked])
+    return declared
+
+
+def _write_left_out(writer: ExampleWriter, column: Column, quality: int) -> None:
+    places = places_of(column.picked, len(column.stream))
+    samples = np.flatnonzero(places < 0)
+    if len(samples) and column.declared.form == "image":
+        encoded = _copied(column, samples, set()) if column.is_copied else _encoded(column, samples, quality)
+        writer.add_bytes(PICTURES + column.target, encoded)
+        writer.add_integers(SAMPLES + column.target, places)
+
+
+def _pictures(column: Column, sizes: set[tuple[int, int]], quality: int) -> Iterator[bytes]:
+    """The picture of each step as bytes; a picture that stands in several steps is encoded once."""
+    samples = np.unique(column.picked)
+    encoded = _copied(column, samples, sizes) if column.is_copied else _encoded(column, samples, quality)
+    if (np.diff(column.picked) < 0).any():  # steps whose clock runs backwards
+        found = dict(zip(samples.tolist(), encoded, strict=True))
+        yield from (found[sample] for sample in column.picked.tolist())
+        return
+    for data, steps in zip(encoded, np.unique(column.picked, return_counts=True)[1].tolist(), strict=True):
+        yield from itertools.repeat(data, steps)
+
+
+def _copied(column: Column, samples: NDArray[np.int64], sizes: set[tuple[int, int]]) -> Iterator[bytes]:
+    pictures, name = column.stream.pictures, column.stream.name
+    for sample in samples.tolist():
+        picture = pictures.encoded(sample)
+        if picture is None:
+            raise WriteRefused(f"{name}: picture {sample} has no bytes of its own, and the first one had.")
+        facts = probe(picture.data, where=f"{name}, picture {sample}")
+        sizes.add((facts.height, facts.width))
+        yield picture.data
+
+
+def _encoded(column: Column, samples: NDArray[np.int64], quality: int) -> Iterator[bytes]:
+    encode = _encoder(column.declared, quality)
+    for at in range(0, len(samples), _BLOCK):
+        yield from map(encode, column.stream.values[samples[at : at + _BLOCK]])
 
 
 def _open_shard(place: Path, split: str, number: int) -> Path:

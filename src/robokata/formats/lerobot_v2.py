@@ -60,9 +60,10 @@ from robokata.formats._lerobot_lines import (
     refuse_broken_line,
     tables_by_episode,
 )
+from robokata.formats._lerobot_modality import refuse_unknown_modality
 from robokata.formats._lerobot_plan import LOSES as LOSES
 from robokata.formats._lerobot_plan import Options, plan_of
-from robokata.formats._lerobot_write_v2 import refuse_unknown_modality, write_dataset
+from robokata.formats._lerobot_write_v2 import write_dataset
 from robokata.formats._parquet import ParquetRows
 from robokata.media.video import VideoFrames
 

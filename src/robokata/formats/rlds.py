@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ from robokata.core.errors import DamagedData, UnknownName, Unsupported, WriteRef
 from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.source import EpisodeRow, Facts, Size
+from robokata.core.spread import each, scratch_folder
 from robokata.core.stream import Kind, Stream
 from robokata.formats._rlds_layout import LUMA_SCALE, Pictures, Plan, plan_episode
 from robokata.formats._rlds_left_out import with_left_out
 from robokata.formats._rlds_record import STEPS, Record, step_features, texts_of, whole
 from robokata.formats._rlds_shards import INFO, SHARD_NAME, ShardFile, declarations, splits_of
 from robokata.formats._rlds_streams import is_language, streams_of
-from robokata.formats._rlds_write import CARRIED, VersionFolder, split_of, title_of
+from robokata.formats._rlds_write import CARRIED, VersionFolder, Written, record_of, split_of, title_of
 from robokata.formats._tfds_features import Spec, read_features, read_json
 from robokata.formats._tfrecord import FOOTER, HEADER, read_record, starts_like_tfrecord
 from robokata.media.images import RawImages
@@ -202,7 +203,10 @@ class RldsSource:
         start = int(file.shard.offsets[row])
         record = Extent(file.path, start, start + HEADER + int(file.shard.lengths[row]) + FOOTER)
         features = self.folder / _FEATURES
-        return [record, Extent(features)] if features.is_file() else [record]
+        if not features.is_file():
+            return [record]
+        # Beside a file that was opened alone it is no part of the dataset, and decides all the same.
+        return [record, Extent(features)] if self.path.is_dir() else [record._replace(said=features.read_bytes())]
 
     def facts(self) -> Facts:
         """What dataset_info.json says, beside what the index of the shards shows."""
@@ -293,11 +297,16 @@ def write(
     if shard_bytes < 1:
         raise WriteRefused(f"shard_bytes={shard_bytes}: a shard holds at least one episode; 256000000 is a good size.")
     wanted = Pictures(pictures, jpeg_quality)
-    with appearing(path) as place, VersionFolder(place, title, pictures=wanted, shard_bytes=shard_bytes) as folder:
-        for episode in episodes:
-            plan = plan_episode(episode, anchor=anchor, pictures=wanted)
-            folder.add(episode, plan, _layout(episode, plan))
+    with appearing(path) as place, scratch_folder(place) as scratch:
+        folder = VersionFolder(place, title, shard_bytes=shard_bytes)
+        for record in each(episodes, partial(_record, anchor=anchor, pictures=wanted, scratch=scratch)):
+            folder.add(record)
         folder.close()
+
+
+def _record(episode: Episode, *, anchor: str | None, pictures: Pictures, scratch: Path) -> Written:
+    plan = plan_episode(episode, anchor=anchor, pictures=pictures)
+    return record_of(episode, plan, _layout(episode, plan), pictures=pictures, scratch=scratch)
 
 
 def _layout(episode: Episode, plan: Plan) -> Layout:
