@@ -54,8 +54,8 @@ def calibrated(video: Path, board: Board, *, is_fisheye: bool, to: Path | None, 
         return
     camera = found.camera
     typer.echo(
-        f"{video}: {camera.model} {camera.width_px}x{camera.height_px}, reprojection error {camera.reprojection_px:.3f} px over "
-        f"{found.views} views ({found.seen} frames show enough of the board).\n"
+        f"{video}: {camera.model} {camera.width_px}x{camera.height_px}, off by {camera.reprojection_px:.3f} "
+        f"px (reprojection) over {found.views} views ({found.seen} frames show enough of the board).\n"
         f"Focal lengths {camera.matrix[0, 0]:.2f} and {camera.matrix[1, 1]:.2f} px, centre ({camera.matrix[0, 2]:.2f}, "
         f"{camera.matrix[1, 2]:.2f}). The board was seen in {found.cover_share[0]:.0%} of the width and "
         f"{found.cover_share[1]:.0%} of the height.\nWrote {to}."

@@ -93,7 +93,7 @@ GRID = Board("grid", 4, 3, 0.050, 0.065)
 
 
 def board_from(spec: str, *, dictionary: str = GRID.dictionary) -> Board:
-    """A board by its words: `grid:4x3:50:15` (markers of 50 mm, 15 mm apart) or `charuco:7x5:40:30`, `:FIRST_ID` behind.
+    """A board by its words: `grid:4x3:50:15` (50 mm markers, 15 mm apart) or `charuco:7x5:40:30`, `:FIRST_ID` behind.
 
     Raises:
         HandheldRefused: the words are no board, or its markers do not fit the dictionary.
@@ -121,8 +121,8 @@ def board_from(spec: str, *, dictionary: str = GRID.dictionary) -> Board:
     size = int(dictionary.rpartition("_")[2])
     if board.ids[-1] >= size:
         raise HandheldRefused(
-            f"--board {spec!r}: its last marker is {board.ids[-1]}, and {dictionary} ends at {size - 1}. Choose a larger "
-            f"--dictionary, such as {dictionary.rpartition('_')[0]}_250."
+            f"--board {spec!r}: its last marker is {board.ids[-1]}, and {dictionary} ends at {size - 1}. Choose a "
+            f"larger --dictionary, such as {dictionary.rpartition('_')[0]}_250."
         )
     return board
 

@@ -64,8 +64,8 @@ def calibrate_camera(
     views, size = _views(path, board, advance), (index.width, index.height)
     if len(views) < _LEAST_VIEWS:
         raise HandheldRefused(
-            f"{path}: {len(views)} frames show at least {_LEAST_POINTS // 4} markers of the board {board}; {_LEAST_VIEWS} "
-            f"are needed. Film the board for 20 s, slowly, from all sides and in all corners of the picture."
+            f"{path}: {len(views)} frames show {_LEAST_POINTS // 4} markers or more of the board {board}; "
+            f"{_LEAST_VIEWS} are needed. Film it slowly for 20 s, from all sides and in all corners of the picture."
         )
     chosen = _spread_out(views, size)
     camera, errors = _fit(chosen, size, model, path)
@@ -163,11 +163,11 @@ def _fit(views: list[Points], size: tuple[int, int], model: Model, path: Path) -
 def _refuse_poor(path: Path, camera: Camera, cover: tuple[float, ...]) -> None:
     if camera.reprojection_px is None or not camera.reprojection_px <= _MAX_ERROR_PX:
         raise HandheldRefused(
-            f"{path}: the best intrinsics are off by {camera.reprojection_px:.2f} px ({_MAX_ERROR_PX:g} allowed): another "
-            f"board than named, a bent one, a wide lens without --fisheye, or a camera that stabilises its picture."
+            f"{path}: the best intrinsics are off by {camera.reprojection_px:.2f} px ({_MAX_ERROR_PX:g} allowed): "
+            f"another board than named, a bent one, a wide lens without --fisheye, or a stabilised picture."
         )
     if min(cover) < _LEAST_COVER_SHARE:
         raise HandheldRefused(
-            f"{path}: the board was seen in {cover[0]:.0%} of the width and {cover[1]:.0%} of the height of the picture; "
-            f"{_LEAST_COVER_SHARE:.0%} are needed. Bring it into the corners too."
+            f"{path}: the board was seen in {cover[0]:.0%} of the width and {cover[1]:.0%} of the height of the "
+            f"picture; {_LEAST_COVER_SHARE:.0%} are needed. Bring it into the corners too."
         )

@@ -72,7 +72,7 @@ class Camera:
         if abs(height_px - self.height_px * ratio) > 0.5:
             raise HandheldRefused(
                 f"{self.source}: the intrinsics are of {self.width_px}x{self.height_px} pictures, the video has "
-                f"{width_px}x{height_px}: another crop of the sensor. Calibrate with a video of this mode (--calibrate)."
+                f"{width_px}x{height_px}: another crop of the sensor. Calibrate with a video of this mode."
             )
         matrix = self.matrix.copy()
         matrix[:2] *= ratio

@@ -46,7 +46,7 @@ class Clip:
 class Pairing:
     """Two grippers that were filmed together, the left one first."""
 
-    right_tags: FingerTags = FingerTags(6, 7)
+    right_tags: FingerTags = field(default_factory=lambda: FingerTags(6, 7))
     """UMI's second gripper."""
     offset_s: float | None = None
     """Time of the left clip at which the right one starts; None: from the start times that both files keep."""
@@ -57,7 +57,7 @@ class Settings:
     """What is the same for a whole run."""
 
     rig: Rig
-    story: Story = Story()
+    story: Story = field(default_factory=Story)
     within_s: float = 1.0
     """Largest latency that is looked for."""
     applies_latency: bool = False

@@ -1,4 +1,4 @@
-"""Clips as Episodes: the video as it is, the tip's pose and the gripper's width where they were measured, each with its clock."""
+"""Clips as Episodes: the video as it is, and the tip's pose and the gripper's width where they were measured."""
 
 from __future__ import annotations
 

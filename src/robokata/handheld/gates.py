@@ -78,8 +78,8 @@ def _markers(track: Track, rig: Rig) -> Rejection | None:
     if most < rig.gates.min_markers:
         return Rejection(
             "few_markers",
-            f"at most {most} markers of the board are seen at once, {rig.gates.min_markers} are needed (--min-markers). "
-            f"Show more of the board.",
+            f"at most {most} markers of the board are seen at once, {rig.gates.min_markers} are needed "
+            f"(--min-markers). Show more of the board.",
             numbers,
         )
     return None
@@ -91,8 +91,8 @@ def _nothing_seen(track: Track, rig: Rig, numbers: dict[str, Any]) -> Rejection:
         shown = ", ".join(map(str, others[:12]))
         return Rejection(
             "no_board",
-            f"the markers {shown} are seen, and none of the board's ({rig.board.ids[0]}..{rig.board.ids[-1]}). Is it another "
-            f"board, or another first number (--board ...:FIRST_ID)?",
+            f"the markers {shown} are seen, and none of the board's ({rig.board.ids[0]}..{rig.board.ids[-1]}). Is it "
+            f"another board, or another first number (--board ...:FIRST_ID)?",
             {**numbers, "seen": others},
         )
     found = [other_dictionary(picture, but=rig.board.dictionary) for picture in track.pictures]
@@ -115,7 +115,8 @@ def _scale(track: Track, rig: Rig) -> Rejection | None:
     ratio, by = None, ""
     if rig.scale_tag is not None and len(track.scales) >= _BELOW_FRAMES:
         ratio = float(np.median(track.scales))
-        by = f"the scale tag {rig.scale_tag[0]} of {rig.scale_tag[1] * 1000:g} mm measures {ratio * rig.scale_tag[1] * 1000:.1f} mm"
+        name, size_mm = rig.scale_tag[0], 1000 * rig.scale_tag[1]
+        by = f"the scale tag {name} of {size_mm:g} mm measures {ratio * size_mm:.1f} mm"
     elif track.frame == "trajectory":
         ratio = _ratio_to_trajectory(track, rig)
         by = f"a move of 100 mm on the trajectory is {100 * (ratio or 1):.1f} mm on the board"
@@ -170,10 +171,11 @@ def _layout(track: Track, rig: Rig) -> Rejection | None:
         if guess is not None
         else "the intrinsics may be wrong, or the board is not flat"
     )
+    off = "" if error is None else f" (median error {error:.1f} px, limit {rig.gates.max_error_px:g})"
     return Rejection(
         "wrong_board",
-        f"the markers do not lie where the board {rig.board} has them in {contradicted + lacking} of {len(track)} frames "
-        f"(median error {'unknown' if error is None else f'{error:.1f} px'}, limit {rig.gates.max_error_px:g}): {told}.",
+        f"the markers do not lie where the board {rig.board} has them in {contradicted + lacking} of {len(track)} "
+        f"frames{off}: {told}.",
         numbers,
     )
 
@@ -198,8 +200,8 @@ def _larger(track: Track, rig: Rig) -> Rejection | None:
         return None
     return Rejection(
         "wrong_board",
-        f"the board in the video goes on: markers {', '.join(map(str, sorted(beyond)))} lie in its next row. A board of "
-        f"{guess.columns}x{guess.rows} fits, {rig.board.columns}x{rig.board.rows} is named.",
+        f"the board in the video goes on: markers {', '.join(map(str, sorted(beyond)))} lie in its next row. A board "
+        f"of {guess.columns}x{guess.rows} fits, {rig.board.columns}x{rig.board.rows} is named.",
         {"likely_board": str(guess), "beyond": sorted(beyond)},
     )
 
@@ -216,8 +218,8 @@ def _below(track: Track, rig: Rig) -> Rejection | None:
         return None
     return Rejection(
         "below_board",
-        f"the tip would be up to {deep.max() * 1000:.0f} mm inside the board in {len(deep)} frames: the board is larger than "
-        f"{rig.board} (measure a marker with a ruler), or the tip is not where --tip says.",
+        f"the tip would be up to {deep.max() * 1000:.0f} mm inside the board in {len(deep)} frames: the board is "
+        f"larger than {rig.board} (measure a marker with a ruler), or the tip is not where --tip says.",
         {"frames": len(deep), "deepest_m": float(deep.max())},
     )
 
@@ -234,8 +236,8 @@ def _fingers(track: Track, rig: Rig) -> Rejection | None:
             size_mm = tags.size_m * 1000 * tags.depth_m / depth_m
             return Rejection(
                 "finger_depth",
-                f"the finger tags seem {depth_m * 1000:.0f} mm away, not {wanted}: either they are {size_mm:.1f} mm large "
-                f"(--finger-tag-mm), or your gripper carries them elsewhere (--finger-depth-mm).",
+                f"the finger tags seem {depth_m * 1000:.0f} mm away, not {wanted}: either they are {size_mm:.1f} mm "
+                f"large (--finger-tag-mm), or your gripper carries them elsewhere (--finger-depth-mm).",
                 {**numbers, "median_depth_m": depth_m, "size_mm_at_the_named_depth": size_mm},
             )
     if track.outside_range > _MAJORITY * frames:
@@ -246,8 +248,8 @@ def _fingers(track: Track, rig: Rig) -> Rejection | None:
         )
     return Rejection(
         "no_fingers",
-        f"a width in {numbers['frames_with_width']} of {frames} frames: finger tags {tags.left} and {tags.right} are not seen "
-        f"at {wanted}. Name yours with --finger-tags, or take the clip without a width (--no-gripper).",
+        f"a width in {numbers['frames_with_width']} of {frames} frames: finger tags {tags.left} and {tags.right} are "
+        f"not seen at {wanted}. Name yours with --finger-tags, or take the clip without a width (--no-gripper).",
         numbers,
     )
 

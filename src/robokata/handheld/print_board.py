@@ -57,7 +57,9 @@ def finger_sheet(board: Board, tags: FingerTags) -> Sheet:
     size_mm = tags.size_m * 1000
     bars = []
     for place, name in enumerate((tags.left, tags.right)):
-        bars += [_moved(bar, _MARGIN_MM + place * 2 * size_mm, _MARGIN_MM) for bar in marker_bars(board, name, size_mm)]
+        bars += [
+            _moved(bar, _MARGIN_MM + place * 2 * size_mm, _MARGIN_MM) for bar in marker_bars(board, name, tags.size_m)
+        ]
     caption = f"finger tags {tags.left} (left) and {tags.right} (right), {size_mm:g} mm, {board.dictionary}"
     return Sheet(3 * size_mm + 2 * _MARGIN_MM, size_mm + 2 * _MARGIN_MM + 6, tuple(bars), caption)
 
@@ -69,7 +71,7 @@ def board_bars(board: Board) -> list[Bar]:
     for name in board.ids:
         left_m, top_m = board.corners_m[name][0, :2]
         place = (1000 * (left_m + width_m / 2), 1000 * (height_m / 2 - top_m))
-        bars += [_moved(bar, *place) for bar in marker_bars(board, name, board.marker_m * 1000)]
+        bars += [_moved(bar, *place) for bar in marker_bars(board, name, board.marker_m)]
     if board.kind == "charuco":
         side = board.pitch_m * 1000
         black = [(r, c) for r in range(board.rows) for c in range(board.columns) if (r + c) % 2 == 0]
@@ -77,13 +79,13 @@ def board_bars(board: Board) -> list[Bar]:
     return bars
 
 
-def marker_bars(board: Board, name: int, size_mm: float) -> list[Bar]:
+def marker_bars(board: Board, name: int, size_m: float) -> list[Bar]:
     """The black of one marker, a bar per run of black cells in a row."""
     cv2 = opencv()
     dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, board.dictionary))
     cells = int(dictionary.markerSize) + 2
     bits = cv2.aruco.generateImageMarker(dictionary, name, cells)
-    side, bars = size_mm / cells, []
+    side, bars = 1000 * size_m / cells, []
     for row in range(cells):
         edges = np.flatnonzero(np.diff(np.concatenate([[255], bits[row], [255]]).astype(int)))
         for start, end in edges.reshape(-1, 2).tolist():
@@ -116,7 +118,8 @@ def _svg(sheet: Sheet) -> bytes:
     bars = "".join(
         f'<path d="M{b.left:.4f} {b.top:.4f}h{b.width:.4f}v{b.height:.4f}h{-b.width:.4f}z"/>' for b in sheet.bars
     )
-    text = f'<text x="{_MARGIN_MM}" y="{sheet.height_mm - 3:g}" font-size="3" font-family="sans-serif">{sheet.caption}</text>'
+    place = f'x="{_MARGIN_MM}" y="{sheet.height_mm - 3:g}" font-size="3" font-family="sans-serif"'
+    text = f"<text {place}>{sheet.caption}</text>"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {sheet.width_mm:g} {sheet.height_mm:g}">'
         f'<rect width="100%" height="100%" fill="#fff"/><g shape-rendering="crispEdges">{bars}</g>{text}</svg>\n'
@@ -126,10 +129,8 @@ def _svg(sheet: Sheet) -> bytes:
 def _pdf(sheet: Sheet) -> bytes:
     """One page of filled rectangles (ISO 32000-1): five objects, a table of where they lie, a trailer."""
     scale, height = _POINTS_PER_MM, sheet.height_mm
-    drawn = [
-        f"{b.left * scale:.4f} {(height - b.top - b.height) * scale:.4f} {b.width * scale:.4f} {b.height * scale:.4f} re"
-        for b in sheet.bars
-    ]
+    boxes = [(b.left, height - b.top - b.height, b.width, b.height) for b in sheet.bars]
+    drawn = [" ".join(f"{number * scale:.4f}" for number in numbers) + " re" for numbers in boxes]
     words = sheet.caption.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
     text = f"BT /F1 8 Tf {_MARGIN_MM * scale:.2f} {3 * scale:.2f} Td ({words}) Tj ET"
     content = ("\n".join([*drawn, "f", text])).encode("latin-1")

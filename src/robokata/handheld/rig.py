@@ -42,7 +42,7 @@ class Rig:
 
     camera: Camera
     board: Board = GRID
-    tags: FingerTags = FingerTags()
+    tags: FingerTags = field(default_factory=FingerTags)
     gates: Gates = Gates()
     gripper_range: GripperRange | None = None
     """None: the width is the distance of the tags."""

@@ -58,8 +58,8 @@ def angles_between(first_xyzw: Array, second_xyzw: Array) -> Array:
     return np.asarray(4 * np.arcsin(np.clip(chord / 2, 0, 1)))
 
 
-def between(first: Array, second: Array, share: float) -> Array:
+def between(first: Array, second: Array, *, at_share: float) -> Array:
     """The pose (7,) at a share 0..1 of the way from one to another: on a line, and about one axis."""
-    found = poses.seven_of(poses.between(poses.pose_from_seven(first), poses.pose_from_seven(second), share))
+    found = poses.seven_of(poses.between(poses.pose_from_seven(first), poses.pose_from_seven(second), at_share))
     # The sign of the quaternion follows the first: a filled gap is no jump.
     return found if found[3:] @ first[3:] >= 0 else np.concatenate([found[:3], -found[3:]])

@@ -89,8 +89,8 @@ def _beside(videos: Sequence[Path], files: Sequence[Path], word: str) -> list[Pa
         # UMI's layout: demos/NAME/raw_video.mp4 beside demos/NAME/camera_trajectory.csv.
         return [video.parent / files[0] for video in videos]
     raise HandheldRefused(
-        f"{word}: {len(files)} files for {len(videos)} videos. Name one per video in the same order, or one bare file name "
-        f"that lies in the folder of each video."
+        f"{word}: {len(files)} files for {len(videos)} videos. Name one per video in the same order, or one bare file "
+        f"name that lies in the folder of each video."
     )
 
 

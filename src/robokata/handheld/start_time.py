@@ -12,7 +12,7 @@ from robokata.core.require import require
 from robokata.media.packet_index import OPENING, packet_index
 
 _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)[:;](\d\d)")
-"""SMPTE ST 12-1: hours, minutes, seconds, frames. GoPro cameras that were synchronised keep it in a track of its own."""
+"""SMPTE ST 12-1: hours, minutes, seconds, frames. Synchronised GoPro cameras keep it in a track of its own."""
 _NOT_SAID = "Say it with --pair-offset-s SECONDS (time of the left video at which the right one starts)."
 
 

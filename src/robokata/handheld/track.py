@@ -143,7 +143,7 @@ def fill_gaps(poses: NDArray[np.float64], *, longest: int) -> NDArray[np.bool_]:
     for before, after in zip(rows[:-1].tolist(), rows[1:].tolist(), strict=True):
         if 1 < after - before <= longest + 1:
             for row in range(before + 1, after):
-                poses[row] = between(poses[before], poses[after], (row - before) / (after - before))
+                poses[row] = between(poses[before], poses[after], at_share=(row - before) / (after - before))
                 filled[row] = True
     return filled
 

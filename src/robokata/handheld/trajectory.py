@@ -52,7 +52,7 @@ class Trajectory:
         assert frames is not None
         if len(frames) and int(frames.max()) >= count:
             raise HandheldRefused(
-                f"{self.path}: holds frame {int(frames.max())}, and the video has {count} frames. Is it of another video?"
+                f"{self.path}: holds frame {int(frames.max())}, and the video has {count} frames. Is it of another one?"
             )
         return frames
 
@@ -68,8 +68,9 @@ class Trajectory:
         rows = np.where(np.abs(times_ns[nearest] - stamps_ns) <= half_ns, nearest, -1)
         if np.all(rows < 0):
             raise HandheldRefused(
-                f"{self.path}: its times ({self.times_s[0]:.3f} to {self.times_s[-1]:.3f} s) meet no frame of the video "
-                f"({times_ns[0] / NS_PER_S:.3f} to {times_ns[-1] / NS_PER_S:.3f} s). They must count from its start."
+                f"{self.path}: its times ({self.times_s[0]:.3f} to {self.times_s[-1]:.3f} s) meet no frame of the "
+                f"video ({times_ns[0] / NS_PER_S:.3f} to {times_ns[-1] / NS_PER_S:.3f} s). "
+                f"Both must count from its start."
             )
         return np.asarray(rows, np.int64)
 
@@ -156,7 +157,7 @@ def _sound(path: Path, line: int, pose: list[float]) -> list[float]:
     length = float(np.linalg.norm(values[3:]))
     if not np.all(np.isfinite(values)) or abs(length - 1) > 0.01:
         raise HandheldRefused(
-            f"--trajectory {path}: line {line} holds no rotation (its quaternion has length {length:.3f}). Rows of lost "
-            f"frames need is_lost=true."
+            f"--trajectory {path}: line {line} holds no rotation (its quaternion has length {length:.3f}). Rows of "
+            f"lost frames need is_lost=true."
         )
     return [*pose[:3], *(values[3:] / length).tolist()]

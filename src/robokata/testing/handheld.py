@@ -1,11 +1,12 @@
-"""Videos of a handheld gripper over a board, rendered by MuJoCo, with the truth of every frame: the oracle of `handheld`.
+"""Videos of a handheld gripper over a board, rendered by MuJoCo, with the truth of every frame.
 
 A camera on a gripper moves over a printed board; two fingers with tags open and close before it. Poses, widths and
-the latency against an encoder are known exactly. The lens, exposure, read-out, noise and a hand in the way are settable.
+the latency against an encoder are known exactly. Lens, exposure, read-out, noise and a hand in the way are settable.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ _PIXELS_PER_M = 8000
 _BORDER_MM = 15.0
 _PLATE_MM = 4.0
 _MUJOCO_FROM_OPENCV = np.diag([1.0, -1.0, -1.0])
-"""MuJoCo's camera looks along -z with y up, OpenCV's along z with y down. Its own inverse; also turns a tag to the camera."""
+"""MuJoCo's camera looks along -z with y up, OpenCV's along z with y down; it also turns a tag to the camera."""
 _SHOTS = 7
 """Pictures that one exposed (or rolling) frame is made of."""
 
@@ -44,9 +45,9 @@ class Take:
     board: Board = GRID
     """What lies on the table."""
     shows_board: bool = True
-    tags: FingerTags = FingerTags()
+    tags: FingerTags = field(default_factory=FingerTags)
     shows_fingers: bool = True
-    fingers: GripperRange = GripperRange(0.022, 0.086)
+    fingers: GripperRange = field(default_factory=lambda: GripperRange(0.022, 0.086))
     """Distance of the tags when closed and open."""
     frames: int = 90
     rate_hz: Fraction = Fraction(30)
@@ -179,7 +180,7 @@ def _exposed(studio: _Studio, motion: _Motion, take: Take, at_s: float) -> Array
     if take.readout_s:
         edges = np.linspace(0, take.camera.height_px, _SHOTS + 1).round().astype(int)
         strips = []
-        for number, (top, bottom) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for number, (top, bottom) in enumerate(itertools.pairwise(edges.tolist())):
             share = (number + 0.5) / _SHOTS - 0.5
             strips.append(studio.picture(motion, at_s + share * take.readout_s)[top:bottom])
         return np.concatenate(strips).astype(np.float64)
@@ -265,7 +266,8 @@ def _scene_xml(take: Take, lens: _Lens, files: dict[str, bytes]) -> str:
     for name, sheet, place in _printed(take):
         files[f"{name}.png"] = bytes(opencv().imencode(".png", drawn(sheet, pixels_per_m=_PIXELS_PER_M))[1])
         assets.append(
-            f'<texture name="{name}" type="2d" file="{name}.png"/><material name="{name}" texture="{name}" specular="0"/>'
+            f'<texture name="{name}" type="2d" file="{name}.png"/>'
+            f'<material name="{name}" texture="{name}" specular="0"/>'
         )
         size = f"{sheet.width_mm / 2000:.6f} {sheet.height_mm / 2000:.6f} 0.01"
         geom = f'<geom type="plane" size="{size}" material="{name}" {place}/>'
@@ -288,7 +290,8 @@ def _scene_xml(take: Take, lens: _Lens, files: dict[str, bytes]) -> str:
 <statistic extent="1"/>
 <asset><texture name="table" type="2d" builtin="checker" width="256" height="256" rgb1=".55 .5 .42" rgb2=".5 .45 .38"/>
 <material name="table" texture="table" texrepeat="9 9" specular="0"/>{"".join(assets)}</asset>
-<worldbody><light pos="0.4 0.5 1.5" dir="-0.25 -0.3 -1" directional="true" castshadow="false" diffuse="0.2 0.2 0.2" specular="0 0 0"/>
+<worldbody>
+<light pos="0.4 0.5 1.5" dir="-0.25 -0.3 -1" type="directional" castshadow="false" diffuse="0.2 0.2 0.2"/>
 <geom type="plane" size="1.5 1.5 0.01" pos="0 0 -0.001" material="table"/>{"".join(geoms)}
 <body name="eye" mocap="true"><camera name="eye" fovy="{field_deg:.9f}"/></body></worldbody></mujoco>"""
 
@@ -301,12 +304,12 @@ def _printed(take: Take) -> Iterator[tuple[str, Sheet, str]]:
     for name, number in (("left", take.tags.left), ("right", take.tags.right)):
         size_mm = take.tags.size_m * 1000
         if take.shows_fingers:
-            yield name, _bordered(marker_bars(take.board, number, size_mm), size_mm, size_mm, _PLATE_MM), ""
+            yield name, _bordered(marker_bars(take.board, number, take.tags.size_m), size_mm, size_mm, _PLATE_MM), ""
     if take.scale_tag is not None:
         number, size_m = take.scale_tag
         size_mm = 1000 * size_m
         right_m = take.board.size_m[0] / 2 + 0.02 + size_m / 2
-        bars = marker_bars(take.board, number, size_mm)
+        bars = marker_bars(take.board, number, size_m)
         yield "scale", _bordered(bars, size_mm, size_mm, _PLATE_MM), f'pos="{right_m:.6f} 0 0"'
 
 
