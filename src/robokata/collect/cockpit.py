@@ -22,7 +22,7 @@ from robokata.collect.take import Take
 from robokata.collect.workshop import Workshop
 from robokata.core.world import Setup, Width, instruction_of
 from robokata.sim.demonstration import START_NOISE_RAD, Scene, world_of
-from robokata.sim.episode import Filming
+from robokata.sim.filming import Filming
 from robokata.sim.sensors import Sensors
 
 _REMEMBERED = 500
@@ -84,7 +84,6 @@ class Cockpit:
         self._take: Take | None = None
         self._take_began: datetime.datetime | None = None
         self._refused_before: Counter[str] = Counter()
-        self._is_touched = False
         self._acting = asyncio.Lock()
 
     @property
@@ -126,9 +125,8 @@ class Cockpit:
     async def _record(self) -> None:
         if self.phase is not Phase.READY:
             return
-        if self._is_touched:
-            # Every episode begins at its reset, so that it can be made again from its seed.
-            await self._reset()
+        # Every episode begins at its reset, so that it can be made again from its seed.
+        await self._reset()
         self._take_began = datetime.datetime.now(datetime.UTC)
         try:
             journal = Journal(self.workshop.place_for(self._take_began), self._head())
@@ -211,7 +209,6 @@ class Cockpit:
     async def _reset(self) -> None:
         drawn = self.drawn
         await self._asked(lambda: self.control.reset(drawn.setup, drawn.joint_noise_rad))
-        self._is_touched = False
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +253,6 @@ class Cockpit:
         for applied in moment.applied:
             self.latencies_ms.append((applied.applied_ns - applied.command.sent_ns) / 1e6)
             self.overwritten += applied.overwritten
-            self._is_touched = self._is_touched or applied.command.enabled
         if moment.stopped is not None and self.phase is Phase.RECORDING and moment.recorded_steps is None:
             self.phase, self.notice = Phase.REVIEW, moment.stopped
             self._tell()

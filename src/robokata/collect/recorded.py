@@ -20,7 +20,8 @@ from robokata.core.values import ArrayValues
 from robokata.core.world import Setup, instruction_of
 from robokata.sim.attempt import Attempt
 from robokata.sim.demonstration import Scene, world_of
-from robokata.sim.episode import Filming, episode_of
+from robokata.sim.episode import episode_of
+from robokata.sim.filming import Filming
 from robokata.sim.model import PHYSICS_HZ
 from robokata.sim.sensors import Sensors
 from robokata.sim.world import SimWorld
@@ -164,13 +165,23 @@ def _on_command_clocks(
         for word in ("sent", "received", "applied")
     }
     others["client"] = measured_clock(np.array([each["client_ns"] for _, each in rows], dtype=np.int64))
-    return replace(_numbers(name, measured_clock(step_ns), values, channels, meaning), other_clocks=others)
+    # Events, not a sensor: they come when somebody commands, so a silence among them is no lost sample.
+    told = _numbers(name, measured_clock(step_ns), values, channels, meaning, role=Role.BOOKKEEPING)
+    return replace(told, other_clocks=others)
 
 
-def _numbers(name: str, clock: Clock, values: NDArray[Any], channels: Sequence[str] | None, meaning: Meaning) -> Stream:
+def _numbers(
+    name: str,
+    clock: Clock,
+    values: NDArray[Any],
+    channels: Sequence[str] | None,
+    meaning: Meaning,
+    *,
+    role: Role = Role.SENSOR,
+) -> Stream:
     named = None if channels is None else tuple(channels)
     table = np.asarray(values, dtype=np.float64)
-    return Stream(name, Kind.TENSOR, Role.SENSOR, clock, ArrayValues(table), channels=named, meaning=meaning)
+    return Stream(name, Kind.TENSOR, role, clock, ArrayValues(table), channels=named, meaning=meaning)
 
 
 def _meaning(kind: str, relative: bool) -> Meaning:
