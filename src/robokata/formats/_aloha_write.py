@@ -16,6 +16,7 @@ from robokata.core.errors import WriteRefused
 from robokata.core.layout import Layout, Place, Way
 from robokata.core.require import require
 from robokata.core.stream import Role, Stream
+from robokata.formats._counters import Counting
 from robokata.formats._hdf5_open import SUFFIXES
 from robokata.formats._hdf5_write import BLOB, new_file, put_attributes, put_blob, put_rows
 from robokata.formats._row_table import (
@@ -96,10 +97,10 @@ def write_folder(path: Path, episodes: Iterable[Episode], options: Options) -> N
     """
     if path.suffix.lower() in SUFFIXES:
         raise WriteRefused(f"{path}: ALOHA keeps each episode in a file of its own. Name a folder, not a file.")
-    count = 0
+    count, counting = 0, Counting()
     with appearing(path) as place:
         for number, episode in enumerate(episodes):
-            planned = plan(episode, options)
+            planned = plan(counting.own(episode), options)
             with new_file(place / f"episode_{number}.hdf5") as file:
                 _put_episode(file, planned, options)
             count += 1

@@ -15,6 +15,7 @@ from robokata.core.atomic import appearing
 from robokata.core.episode import Episode
 from robokata.core.layout import Layout, Place
 from robokata.core.stream import Role, Stream
+from robokata.formats._counters import Counting
 from robokata.formats._hdf5_open import SUFFIXES
 from robokata.formats._hdf5_write import BLOB, new_file, put_attributes, put_blob, put_rows
 from robokata.formats._row_table import (
@@ -68,9 +69,9 @@ def write_file(path: Path, episodes: Iterable[Episode], *, anchor: str | None, r
         data = file.create_group("data")
         splits: dict[str, list[str]] = {}
         rates: set[Fraction | None] = set()
-        total, first = 0, None
+        total, first, counting = 0, None, Counting()
         for number, episode in enumerate(episodes):
-            table = plan(episode, anchor=anchor)
+            table = plan(counting.own(episode), anchor=anchor)
             first = first or episode
             name = f"demo_{number}"
             put_demo(data.create_group(name), table)

@@ -14,6 +14,7 @@ from robokata.core.errors import WriteRefused
 from robokata.core.layout import Layout, Place, Way
 from robokata.core.require import require
 from robokata.core.stream import Role, Stream
+from robokata.formats._counters import Counting
 from robokata.formats._row_table import (
     RowTable,
     blocks,
@@ -91,9 +92,9 @@ def write_store(path: Path, episodes: Iterable[Episode], options: Options) -> No
     _refuse_options(options)
     is_zip = path.suffix.lower() == ".zip"
     with appearing(path, is_file=is_zip) as place, new_store(place, is_zip=is_zip) as sink:
-        buffer = _Buffer(sink, options)
+        buffer, counting = _Buffer(sink, options), Counting()
         for episode in episodes:
-            buffer.add(plan(episode, options))
+            buffer.add(plan(counting.own(episode), options))
         buffer.finish()
 
 
