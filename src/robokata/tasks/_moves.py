@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from robokata.core.world import Move, Pose, World
-from robokata.geometry.poses import pose_of, wrapped_rad, yaw_of, yaw_rotation
+from robokata.geometry.poses import inverse, pose_of, wrapped_rad, yaw_of, yaw_rotation
 
 DOWN = np.diag([1.0, -1.0, -1.0])
 """Rotation of a hand that points down with its x axis ahead."""
@@ -50,6 +51,20 @@ def pick(
     yield (Move(arm, grasp, wide, speed_share=0.6),)
     yield (Move(arm, grasp, 0.0, settle_s=CLOSE_S),)
     yield (Move(arm, above(grasp, approach_m), 0.0, speed_share=0.8),)
+
+
+def together(*hands: Iterator[tuple[Move, ...]]) -> Iterator[tuple[Move, ...]]:
+    """What several hands do, in step: the first motion of each at once, then the second of each."""
+    for moves in itertools.zip_longest(*hands, fillvalue=()):
+        yield tuple(itertools.chain.from_iterable(moves))
+
+
+def corrected(world: World, arm: str, held: str, goal: Pose) -> Pose:
+    """The tip pose to command so that what is held comes to `goal`: the last command, moved by what is missing.
+
+    From the command, not from the measured tip: so the arm's own sag is made up for too.
+    """
+    return np.asarray(goal @ inverse(world.pose(held)) @ world.command(arm))
 
 
 def held_m(world: World, arm: str, prop: str) -> np.ndarray:

@@ -28,6 +28,8 @@ SPREADS = {
     Width.D1: Spread(0.875, 0.786, 1.5),
     Width.D2: Spread(1.0, 1.0, 3.1),
 }
+_MEETING_SHARE = 0.3
+"""Of the width's area: both hands must reach around what they hold there."""
 _TRIES = 1000
 
 
@@ -78,6 +80,12 @@ def area_m(width: Width, reach_m: tuple[float, float]) -> NDArray[np.float64]:
     """Half extents of the area that a width uses of a robot's reach, (2,)."""
     spread = SPREADS[width]
     return np.array([spread.x_share * reach_m[0], spread.y_share * reach_m[1]])
+
+
+def meeting_mark(rng: np.random.Generator, *, width: Width, reach_m: tuple[float, float]) -> Pose:
+    """Where two hands meet: above a mark near the middle of the table."""
+    half_m = _MEETING_SHARE * area_m(width, reach_m)
+    return standing(rng.uniform(-half_m, half_m), height_m=0.0005, yaw_rad=0.0)
 
 
 def standing(place_m: Sequence[float] | NDArray[np.float64], *, height_m: float, yaw_rad: float) -> Pose:
