@@ -12,13 +12,14 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "robokata"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHELVES = ("formats", "checks", "metrics", "robots", "tasks")
+SHELVES = ("formats", "checks", "metrics", "robots", "tasks", "steps", "curators")
 FLOORS = {"core": 0, "geometry": 1, "media": 1, "formats": 2, "checks": 2, "engine": 2, "survey": 3, "checkup": 3}
 FLOORS |= {"catalogue": 3, "convert": 3, "store": 2}
 FLOORS |= {"statistics": 1, "metrics": 2, "arena": 4}
 FLOORS |= {"feed": 2, "learn": 3, "policies": 3}
-FLOORS |= {"robots": 2, "tasks": 2, "sim": 3, "produce": 3, "collect": 4, "expand": 4}
+FLOORS |= {"robots": 2, "tasks": 2, "sim": 3, "produce": 3, "collect": 4, "expand": 4, "evaluate": 3}
 FLOORS |= {"handheld": 3}
+FLOORS |= {"steps": 2, "curators": 2, "recipe": 4}
 FLOORS |= {"view": 4, "testing": 4, "cli": 5}
 HEAVY = (
     "torch",

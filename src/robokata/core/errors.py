@@ -17,9 +17,13 @@
   x HandheldRefused      settings of a handheld gripper that cannot be obeyed: board, camera, tags, trajectory
   x ComparisonRefused    numbers that must not be compared, or that cannot carry the claim
   x InvalidEstimate      a number without what makes it one: value, interval and reason contradict each other
+  x SelectionRefused     a choice of episodes made from other data, or one that tears a family apart
+  x StepRefused          a step that must not be applied to this episode; costs one episode
+  x GeneratorFailed      an external generator that is gone, too slow, or answers what cannot be kept
   x TrainingRefused      a training that cannot be done as asked; refused before it starts
   x TrainingFailed       the loss is no number any more
   x PolicyFailed         a policy gave no action that could be executed
+  x EvaluationStopped    too many trials failed for reasons outside the policy
   x CommandRefused       a command of an operator that must not reach a robot
   x CollectionRefused    a collection that cannot start or go on: port taken, folder of another task
   x RobotFailed          real hardware that died, stalls or answers nonsense
@@ -124,6 +128,34 @@ class InvalidEstimate(RobokataError):
     """An estimate, or the numbers for one, that contradict themselves: 7 successes in 5 trials."""
 
 
+class SelectionRefused(RobokataError):
+    """A choice of episodes that was made from other data, or that would put one family into several splits."""
+
+
+class StepRefused(RobokataError):
+    """A step that must not be applied to this episode: it would say what never was. Costs the episode."""
+
+    def __init__(self, step: str, episode: str, reason: str) -> None:
+        self.step, self.episode, self.reason = step, episode, reason
+        super().__init__(step, episode, reason)
+
+    def __str__(self) -> str:
+        return f"{self.step} refuses episode {self.episode}: {self.reason}"
+
+
+class GeneratorFailed(RobokataError):
+    """An external generator gave nothing that may be kept. `kind` says why; costs the episode."""
+
+    KINDS = ("unreachable", "stalled", "server_error", "bad_message", "too_large", "refused", "unfaithful")
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind, self.message = kind, message
+        super().__init__(kind, message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class TrainingRefused(RobokataError):
     """A training that the data, the machine or a checkpoint does not allow; said before the first step."""
 
@@ -143,6 +175,10 @@ class PolicyFailed(RobokataError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class EvaluationStopped(RobokataError):
+    """Too many trials failed for reasons outside the policy: what is left is no sample any more."""
 
 
 class CommandRefused(RobokataError):

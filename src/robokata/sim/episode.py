@@ -90,7 +90,7 @@ def _numbers(attempt: Attempt, world: SimWorld, rng: np.random.Generator) -> lis
             Role.ACTION,
             control,
             _smooth(attempt.commands),
-            [f"{arm}{name}" for arm in arms for name in (*(f"tip.{axis}" for axis in _POSE), "opening")],
+            world.command_channels,
             _POSES,
         ),
         _table(

@@ -271,6 +271,13 @@ class SimWorld:
             out += [*limb.arm.joints, *([limb.arm.gripper.joint] if limb.arm.gripper else [])]
         return tuple(out)
 
+    @functools.cached_property
+    def command_channels(self) -> tuple[str, ...]:
+        """Names of the numbers of a tip command: pose and opening of each arm."""
+        prefixes = [("" if len(self._limbs) == 1 else f"{name}.") for name in self._limbs]
+        axes = ("x", "y", "z", "qx", "qy", "qz", "qw")
+        return tuple(f"{arm}{name}" for arm in prefixes for name in (*(f"tip.{axis}" for axis in axes), "opening"))
+
     def state(self) -> NDArray[np.float64]:
         """Measured joints (rad) and openings (m), as `action_channels`."""
         return np.concatenate(

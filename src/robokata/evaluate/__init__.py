@@ -1,0 +1,1 @@
+"""Policies at tasks: trials that are Episodes, metrics with intervals, probes with a control arm, comparisons."""

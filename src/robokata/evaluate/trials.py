@@ -1,0 +1,241 @@
+"""Many trials on all cores: each an Episode in one folder, with what every metric says of it in the journal."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robokata.core.contracts import Policy
+from robokata.core.episode import Episode, Origin
+from robokata.core.errors import EvaluationStopped
+from robokata.core.estimate import Estimate, Observation
+from robokata.core.protocol import TrialProtocol
+from robokata.core.shelf import shelf
+from robokata.evaluate.trial import HOLD_S, Conditions, Trial, executed_steps, run_trial
+from robokata.learn.opening import open_policy
+from robokata.produce import Made, Production, Tried, produce, with_receipt
+from robokata.sim.demonstration import world_of
+from robokata.sim.episode import episode_of
+from robokata.sim.filming import Filming
+from robokata.sim.gl import mujoco
+
+SUCCESS = f"the task's own predicate; a trial ends when it has held for {HOLD_S} s"
+MOST_INFRASTRUCTURE_SHARE = 0.2
+"""Share of trials that may fail for reasons outside the policy before the run stops: beyond it, what is left is no
+longer a sample of the resets."""
+
+
+@dataclass(frozen=True)
+class PolicyRef:
+    """Which policy, so that every worker can open it."""
+
+    where: str
+    device: str = "cpu"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """Trial `number` of a policy."""
+
+    policy: PolicyRef
+    conditions: Conditions
+    seed: int
+    filming: Filming | None = field(default_factory=Filming)
+    name: str = "trial"
+
+    def __call__(self, number: int) -> Made:
+        policy = opened(self.policy)
+        trial = run_trial(policy, self.conditions, seed=self.seed, number=number)
+        episode = self._episode(trial, policy, number)
+        row = {
+            "success": trial.attempt.success_at_end and trial.infrastructure is None,
+            "infrastructure": trial.infrastructure,
+            "duration_s": len(trial.attempt.steps) / self.conditions.scene.control_hz,
+            "seen": None if trial.seen is None else trial.seen._asdict(),
+            "act_s": [float(np.median(trial.act_s)), float(np.max(trial.act_s))] if trial.act_s else None,
+            "observed": {name: _plain(shelf("metrics")[name].observe(episode)) for name in metric_names()},
+        }
+        return Made(row, episode if trial.attempt.steps else None, counts=trial.infrastructure is None)
+
+    def protocol(self, spec_execute_steps: int) -> TrialProtocol:
+        """What must agree before two sets of trials may be compared."""
+        conditions, scene = self.conditions, self.conditions.scene
+        return TrialProtocol(
+            task=scene.task,
+            width=str(conditions.width),
+            control_rate_hz=scene.control_hz,
+            horizon_s=float(scene.leaf.HORIZON_S),
+            success=SUCCESS,
+            executed_steps=spec_execute_steps,
+            simulator=f"mujoco {mujoco().__version__}",
+            robot=scene.robot,
+            instruction=f"wording {conditions.wording} {dict(conditions.reworded)}",
+            factors={**conditions.variation.magnitudes, "pixel_noise_levels": conditions.pixel_noise_levels},
+            more={"seed": self.seed, "size_px": "x".join(map(str, conditions.size_px))},
+        )
+
+    def described(self) -> dict[str, Any]:
+        """What makes two runs the same: everything but how many."""
+        return {
+            "by": "policy",
+            "policy": self.policy.where,
+            "policy_hash": policy_hash(self.policy.where),
+            "conditions": _plain_conditions(self.conditions),
+            "seed": self.seed,
+            "filming": None if self.filming is None else self.filming.as_json(),
+            "metrics": list(metric_names()),
+        }
+
+    def _episode(self, trial: Trial, policy: Policy, number: int) -> Episode:
+        conditions, scene = self.conditions, self.conditions.scene
+        spec = policy.hello(scene.robot) if trial.infrastructure is None else None
+        executed = 0 if spec is None else executed_steps(spec, conditions)
+        made = {
+            "task": scene.task,
+            "width": str(conditions.width),
+            "seed": [self.seed, number],
+            "words": dict(trial.begun.setup.words),
+            "by": "policy",
+            "factors": trial.begun.factors,
+            "horizon_s": float(scene.leaf.HORIZON_S),
+            "targets": sorted({subtask.prop for subtask in trial.attempt.subtasks}),
+        }
+        if not trial.attempt.steps:
+            episode = Episode(id=f"{self.name}-{number:06d}", streams={})
+        else:
+            episode = episode_of(
+                trial.attempt,
+                world_of(scene),
+                id=f"{self.name}-{number:06d}",
+                instruction=trial.instruction,
+                made=made,
+                origin=Origin(session=f"evaluation seed {self.seed}", operator=self.policy.where),
+                filming=self.filming,
+                rng=np.random.default_rng([self.seed, number, 13]),
+            )
+        facts = {
+            "policy": self.policy.where,
+            "seed": number,
+            "protocol_hash": self.protocol(executed).hash,
+            "infrastructure": trial.infrastructure,
+            "executed_steps": executed,
+            "chunk_starts": trial.chunk_starts,
+            "horizon_s": float(scene.leaf.HORIZON_S),
+        }
+        return _with_extra(episode, "trial", facts)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """A finished set of trials."""
+
+    production: Production
+    protocol: TrialProtocol
+    lines: tuple[Tried, ...]
+    metrics: Mapping[str, Estimate]
+
+    @property
+    def successes(self) -> dict[int, bool]:
+        """Trial number -> success at its end, of the trials that count."""
+        return {line.number: bool(line.row["success"]) for line in self.lines if not line.row["infrastructure"]}
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            **self.production.as_json(),
+            "protocol": self.protocol.as_json(),
+            "protocol_hash": self.protocol.hash,
+            "metrics": {name: estimate.as_json() for name, estimate in self.metrics.items()},
+            "infrastructure": sum(bool(line.row["infrastructure"]) for line in self.lines),
+        }
+
+
+def evaluate_policy(
+    job: TrialJob,
+    out: Path,
+    *,
+    trials: int,
+    workers: int | None = None,
+    advance: Callable[[int], None] = lambda trials: None,
+) -> Trials:
+    """Run trials until so many count; a run that was killed goes on where it stopped.
+
+    Raises:
+        EvaluationStopped: too many trials failed for reasons outside the policy.
+        WriteRefused: the folder holds something else or cannot be written.
+        PolicyFailed: the policy cannot be opened.
+    """
+    policy = opened(job.policy)
+    spec = policy.hello(job.conditions.scene.robot)
+    most = trials + max(3, round(MOST_INFRASTRUCTURE_SHARE * trials))
+    recipe = job.described()
+    lines = produce(job, out, wanted=trials, at_most=most, same_as=recipe, workers=workers, advance=advance)
+    broken = [line for line in lines if line.row["infrastructure"]]
+    if len(lines) - len(broken) < trials:
+        raise EvaluationStopped(
+            f"{out}: {len(broken)} of {len(lines)} trials failed for reasons outside the policy, the last one: "
+            f"{broken[-1].row['infrastructure']} Mend that and run the same command again: finished trials are kept."
+        )
+    made = with_receipt(out, lines, recipe, versions={"mujoco": mujoco().__version__})
+    return Trials(made, job.protocol(executed_steps(spec, job.conditions)), tuple(lines), summarised(lines))
+
+
+def summarised(lines: Sequence[Tried]) -> dict[str, Estimate]:
+    """Every metric of a set of trials, from what each trial said."""
+    out = {}
+    for name in metric_names():
+        observed = [_observation(line.row["observed"][name], line.row["infrastructure"]) for line in lines]
+        out[name] = shelf("metrics")[name].summarise(observed)
+    return out
+
+
+def metric_names() -> tuple[str, ...]:
+    """All metrics of the shelf."""
+    return shelf("metrics").names()
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(where: str, device: str, options: tuple[tuple[str, str], ...]) -> Policy:
+    return open_policy(where, device=device, options=dict(options))
+
+
+def opened(policy: PolicyRef) -> Policy:
+    """The policy, opened once per process."""
+    return _opened(policy.where, policy.device, tuple(sorted(policy.options.items())))
+
+
+def policy_hash(where: str) -> str | None:
+    """Content hash of a checkpoint's weights and card, None for a server."""
+    folder = Path(where)
+    if not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".pt", ".npz")):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _plain(observation: Observation) -> dict[str, Any]:
+    return observation._asdict()
+
+
+def _observation(row: Mapping[str, Any], infrastructure: str | None) -> Observation:
+    if infrastructure:
+        return Observation(None, infrastructure, is_infrastructure=True)
+    parts = tuple((str(name), float(value)) for name, value in row["parts"])
+    return Observation(**{**row, "parts": parts})
+
+
+def _plain_conditions(conditions: Conditions) -> dict[str, Any]:
+    return {**asdict(conditions), "width": str(conditions.width), "variation": conditions.variation.as_json()}
+
+
+def _with_extra(episode: Episode, name: str, value: Mapping[str, Any]) -> Episode:
+    return replace(episode, extra={**episode.extra, name: value})
