@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -122,10 +121,11 @@ def prepared(
     window: WindowSpec,
     habits: Habits,
     *,
-    workers: int | None = None,
+    workers: int = 1,
     advance: Callable[[int], None] = lambda episodes: None,
 ) -> Prepared:
-    """Read all episodes; a damaged one costs itself.
+    """Read all episodes; a damaged one costs itself. `workers` decode pictures at once (one: a script that is not
+    guarded by `if __name__ == "__main__"` may not start processes).
 
     Raises:
         TrainingRefused: none of them can be learnt from; the message gives the first reason.
@@ -152,11 +152,11 @@ def prepared(
 
 
 def _gathered(
-    each: Weighted, window: WindowSpec, *, workers: int | None, advance: Callable[[int], None]
+    each: Weighted, window: WindowSpec, *, workers: int, advance: Callable[[int], None]
 ) -> tuple[list[Gathered], list[LeftOut]]:
     read = functools.partial(gather, spec=window)
     # A second process pays from about fifty episodes with pictures on: it costs a second to start.
-    count = workers or (len(os.sched_getaffinity(0)) if len(each.keys) >= 50 and window.cameras else 1)
+    count = workers if len(each.keys) >= 50 and window.cameras else 1
     own, lost = [], []
     for mapped in map_episodes(each.source, read, keys=each.keys, workers=count, advance=advance):
         if mapped.value is None:

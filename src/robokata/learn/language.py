@@ -36,8 +36,8 @@ class Said(NamedTuple):
 class HashedWords(nn.Module):
     """Words hashed to rows of a table: no vocabulary, no download, and an unseen word is only an untrained row."""
 
-    def __init__(self, width: int, *, rows: int = 2048) -> None:
-        # 2,048 rows: of the 150 words of a large task set, two collide with a probability of 1 in 14 each.
+    def __init__(self, width: int, *, rows: int = 4096) -> None:
+        # 4,096 rows: of the 150 words of a large task set, each meets another with a probability of 1 in 28.
         super().__init__()
         self.rows = rows
         self.words = nn.Embedding(rows + 1, width)

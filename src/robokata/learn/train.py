@@ -99,6 +99,7 @@ def plan(
     sources: Sequence[Weighted],
     settings: Settings,
     *,
+    workers: int = 1,
     advance: Callable[[int], None] = lambda episodes: None,
 ) -> Job:
     """Read the data and settle everything; whatever cannot be done is refused here.
@@ -113,7 +114,9 @@ def plan(
     habits: Habits = leaf.HABITS
     options = options_for(habits, spec.options)
     window = window_for(spec, habits, sources)
-    return Job(policy, spec, settings, habits, options, prepared(sources, window, habits, advance=advance))
+    return Job(
+        policy, spec, settings, habits, options, prepared(sources, window, habits, workers=workers, advance=advance)
+    )
 
 
 def trainable() -> tuple[str, ...]:

@@ -26,14 +26,14 @@ class Looked(NamedTuple):
 
 
 class ConvVision(nn.Module):
-    """Four strided convolutions, told what to look for (FiLM) before they look.
+    """Strided convolutions, told what to look for (FiLM) before they look.
 
     Patches give what lies where on a coarse grid; the spatial softmax of the finer map before gives image coordinates
     to a fraction of a cell, which reaching needs (Levine et al. 2016, End-to-End Training of Deep Visuomotor Policies).
     FiLM after Perez et al. 2018.
     """
 
-    def __init__(self, width: int, condition: int, *, channels: tuple[int, ...] = (32, 48, 64, 96)) -> None:
+    def __init__(self, width: int, condition: int, *, channels: tuple[int, ...] = (32, 64, 96)) -> None:
         super().__init__()
         first, *rest = channels
         # 8 x 8 with stride 4: one pass over the pixels, the costliest part on a CPU.
@@ -41,8 +41,7 @@ class ConvVision(nn.Module):
         self.stages = nn.ModuleList()
         before = first
         for after in rest:
-            stride = 1 if after == rest[0] else 2
-            self.stages.append(_Stage(before, after, condition, stride=stride))
+            self.stages.append(_Stage(before, after, condition))
             before = after
         self.keypoints = nn.Conv2d(rest[0], 32, 1)
         self.sharpness = nn.Parameter(torch.ones(1))
@@ -67,9 +66,9 @@ class ConvVision(nn.Module):
 class _Stage(nn.Module):
     """A strided convolution and a residual one, each normalised; the condition scales and shifts in between."""
 
-    def __init__(self, before: int, after: int, condition: int, *, stride: int) -> None:
+    def __init__(self, before: int, after: int, condition: int) -> None:
         super().__init__()
-        self.down = nn.Conv2d(before, after, 3, stride=stride, padding=1)
+        self.down = nn.Conv2d(before, after, 3, stride=2, padding=1)
         self.norm = nn.GroupNorm(8, after)
         self.film = nn.Linear(condition, 2 * after)
         nn.init.zeros_(self.film.weight)

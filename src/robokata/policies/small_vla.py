@@ -33,9 +33,9 @@ HABITS = Habits(
         "vision": "conv",
         "language": "hashed",
         "decoder": "l1",
-        "width": 160,
+        "width": 128,
         "layers": 4,
-        "heads": 5,
+        "heads": 4,
         "readouts": 8,
     },
 )

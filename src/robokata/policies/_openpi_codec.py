@@ -1,0 +1,123 @@
+"""The bytes of openpi's protocol: msgpack, with arrays as maps of bytes keys. Nothing of it is ever run.
+
+Facts after openpi@15a9616, `msgpack_numpy.py`; the sizes are bounded by us, which theirs are not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from robokata.core.errors import PolicyFailed
+from robokata.core.require import require
+
+MOST_BYTES = 64 * 2**20
+"""Largest message: 70 pictures of 640 x 480. The protocol itself knows no limit."""
+_MOST_ITEMS = 100_000
+"""Largest list or map: a message of 64 MB of nothing but nulls would take half a gigabyte as a list."""
+_KINDS = "fiub"
+"""Kinds of numbers that may travel; the protocol refuses V, O and c, and we have no use for text in arrays."""
+_DEPTH = 32
+_DIMENSIONS = 8
+
+
+def packed(message: Mapping[str, Any]) -> bytes:
+    """A message as bytes.
+
+    Raises:
+        PolicyFailed: it holds something that cannot travel.
+    """
+    msgpack = require("msgpack", extra="serve")
+    try:
+        data: bytes = msgpack.packb(_told(dict(message)))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise PolicyFailed("bad_message", f"the message cannot be sent: {error}") from None
+    return data
+
+
+def unpacked(data: bytes, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
+    """A message from bytes.
+
+    Raises:
+        PolicyFailed: too large, no msgpack, no map, or an array whose shape, kind or bytes do not agree.
+    """
+    msgpack = require("msgpack", extra="serve")
+    if len(data) > most_bytes:
+        raise PolicyFailed("bad_message", f"the message has {len(data):,} bytes; at most {most_bytes:,} are read.")
+    try:
+        found = msgpack.unpackb(
+            data, object_hook=_heard, strict_map_key=False, max_array_len=_MOST_ITEMS, max_map_len=_MOST_ITEMS
+        )
+    except PolicyFailed:
+        raise
+    except Exception as error:  # noqa: BLE001  # msgpack raises what its unpacker meets: ValueError, UnpackException, ...
+        raise PolicyFailed("bad_message", f"the message is no msgpack: {type(error).__name__}: {error}") from None
+    if not isinstance(found, dict):
+        raise PolicyFailed("bad_message", f"the message is {type(found).__name__}, not a map.")
+    return found
+
+
+def _told(value: Any, depth: int = 0) -> Any:
+    if depth > _DEPTH:
+        raise ValueError("the message is nested too deeply")
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in _KINDS:
+            raise ValueError(f"arrays of {value.dtype} do not travel")
+        return {
+            b"__ndarray__": True,
+            b"data": np.ascontiguousarray(value).tobytes(),
+            b"dtype": value.dtype.str,
+            b"shape": list(value.shape),
+        }
+    if isinstance(value, np.generic):
+        if value.dtype.kind not in _KINDS:
+            raise ValueError(f"numbers of {value.dtype} do not travel")
+        return {b"__npgeneric__": True, b"data": value.item(), b"dtype": value.dtype.str}
+    if isinstance(value, Mapping):
+        return {name: _told(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told(item, depth + 1) for item in value]
+    return value
+
+
+def _heard(found: dict[Any, Any]) -> Any:
+    if b"__ndarray__" in found:
+        return _array(found)
+    if b"__npgeneric__" in found:
+        kind = _kind(found.get(b"dtype"))
+        value = found.get(b"data")
+        if not isinstance(value, (int, float, bool)):
+            raise PolicyFailed("bad_message", "a number of the message is none.")
+        try:
+            return kind.type(value)
+        except (OverflowError, ValueError) as error:
+            raise PolicyFailed("bad_message", f"a number of the message is none: {error}") from None
+    return found
+
+
+def _array(found: dict[Any, Any]) -> np.ndarray[Any, Any]:
+    kind = _kind(found.get(b"dtype"))
+    shape, data = found.get(b"shape"), found.get(b"data")
+    if not isinstance(data, bytes) or not isinstance(shape, (list, tuple)) or len(shape) > _DIMENSIONS:
+        raise PolicyFailed("bad_message", "an array of the message lacks its bytes or its shape.")
+    if any(not isinstance(size, int) or isinstance(size, bool) or size < 0 for size in shape):
+        raise PolicyFailed("bad_message", f"an array of the message has the shape {str(shape)[:80]}.")
+    # Python's integers: the product of a hostile shape must not wrap round to the number of bytes that came.
+    if math.prod(shape) * kind.itemsize != len(data):
+        raise PolicyFailed("bad_message", f"an array of shape {str(shape)[:80]} and {kind} has {len(data)} bytes.")
+    return np.frombuffer(data, kind).reshape(shape).copy()
+
+
+def _kind(name: Any) -> np.dtype[Any]:
+    if isinstance(name, bytes):
+        name = name.decode("ascii", "replace")
+    # Kind, byte order and size only: NumPy reads whole structures out of longer words.
+    if not isinstance(name, str) or len(name) > 4 or name.lstrip("<>|=")[:1] not in tuple(_KINDS):
+        raise PolicyFailed("bad_message", f"arrays of {str(name)[:40]!r} are not read.")
+    try:
+        return np.dtype(name)
+    except TypeError:
+        raise PolicyFailed("bad_message", f"arrays of {name!r} are not read.") from None

@@ -1,0 +1,199 @@
+"""A policy behind a server that speaks openpi's websocket protocol: theirs, ours, anybody's.
+
+The server speaks first (its metadata), then answers each observation with actions. What it does not say, the user may:
+options `rate_hz`, `channels` (comma-separated), `action_stream`, `embodiments`, `protocol` (`openpi` or `roboarena`),
+`names` (`ours=theirs`, comma-separated), `prompt` (its name for the instruction), `timeout_s`, `api_key`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from robokata.core.contracts import Chunk, Policy, PolicyOrder, PolicySpec, Sensed, StreamNeed
+from robokata.core.errors import PolicyFailed
+from robokata.core.require import require
+from robokata.policies._openpi_codec import MOST_BYTES, packed, unpacked
+
+_MOST_STEPS, _MOST_NUMBERS = 1000, 1000
+"""Largest chunk that is believed: ten times the longest published (100 steps of 32 numbers)."""
+
+
+def load(order: PolicyOrder) -> Policy:
+    """Connect to a server, `ws://host:port`.
+
+    Raises:
+        PolicyFailed: it does not answer in time, or not in this protocol.
+    """
+    return RemotePolicy(order.where, order.options)
+
+
+class RemotePolicy:
+    """The client. A class, because it holds the connection and connects again after a failure."""
+
+    def __init__(self, url: str, options: Mapping[str, str]) -> None:
+        self.url = url
+        known = ("rate_hz", "channels", "action_stream", "embodiments", "protocol", "names", "prompt", "timeout_s")
+        unknown = next((name for name in options if name not in (*known, "api_key")), None)
+        if unknown is not None:
+            raise PolicyFailed(
+                "refused", f"remote knows no option {unknown!r}. Known: {', '.join((*known, 'api_key'))}."
+            )
+        self._options = dict(options)
+        self._timeout_s = float(options.get("timeout_s", 30.0))
+        self._is_roboarena = options.get("protocol", "openpi") == "roboarena"
+        pairs = (pair.partition("=") for pair in options.get("names", "").split(",") if pair)
+        self._names = {ours: theirs for ours, _, theirs in pairs}
+        self._socket: Any = None
+        self._session = ""
+        self._embodiment: str | None = None
+        self.latencies_s: list[float] = []
+        """Time that each answer took, for percentiles."""
+        self.metadata: dict[str, Any] = {}
+        self._connect()
+
+    def hello(self, embodiment: str | None = None) -> PolicySpec:
+        told = self.metadata.get("robokata", {})
+        try:
+            of_body = told.get("bodies", {})
+            own = of_body.get(embodiment or next(iter(of_body), ""), {})
+            return self._spec({**told, **own})
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise self._failed("bad_message", f"says something of itself that makes no sense: {error}") from None
+
+    def _spec(self, told: Mapping[str, Any]) -> PolicySpec:
+        """What the server says, overruled by what the user says."""
+        said = self._options
+        channels = said["channels"].split(",") if "channels" in said else told.get("channels", ())
+        embodiments = said["embodiments"].split(",") if "embodiments" in said else told.get("embodiments", ())
+        return PolicySpec(
+            name=f"remote {self.url}",
+            needs=tuple(_need(each) for each in told.get("needs", ())),
+            channels=tuple(map(str, channels)),
+            chunk_steps=int(told.get("chunk_steps", 0)),
+            rate_hz=float(said.get("rate_hz", told.get("rate_hz", 20.0))),
+            action_stream=str(said.get("action_stream", told.get("action_stream", "action"))),
+            execute_steps=int(told.get("execute_steps", 0)),
+            embodiments=tuple(map(str, embodiments)),
+            extra={name: value for name, value in self.metadata.items() if name != "robokata"},
+        )
+
+    def reset(self, episode_id: str, *, seed: int, embodiment: str | None = None) -> None:
+        self._session, self._embodiment = episode_id, embodiment
+        if self._socket is None:
+            self._connect()
+        if self._is_roboarena:
+            answer = self._ask({"endpoint": "reset", "session_id": episode_id}, text_is_fine=True)
+            if not isinstance(answer, str):
+                raise self._failed("bad_message", "answers a reset with something else than text")
+        elif "robokata" in self.metadata:
+            # openpi has no reset on the wire; our own server takes one, and no other server is sent it.
+            self._ask({"robokata/reset": {"episode": episode_id, "seed": seed, "embodiment": embodiment}})
+
+    def act(self, observation: Sensed) -> Chunk:
+        message = {self._names.get(name, name): value for name, value in observation.items() if name != "instruction"}
+        message[self._options.get("prompt", "prompt")] = str(observation.get("instruction") or "")
+        if self._is_roboarena:
+            message |= {"endpoint": "infer", "session_id": self._session}
+        began = time.perf_counter()
+        answer = self._ask(message)
+        self.latencies_s.append(time.perf_counter() - began)
+        actions = answer.get("actions") if isinstance(answer, dict) else answer
+        return self._chunk(actions)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.close()
+            self._socket = None
+
+    def _chunk(self, actions: Any) -> Chunk:
+        spec = self.hello(self._embodiment)
+        if not isinstance(actions, np.ndarray) or actions.ndim != 2 or actions.dtype.kind not in "fiu":
+            shape = getattr(actions, "shape", type(actions).__name__)
+            raise self._failed("wrong_shape", f"answers actions of {shape}; expected numbers (steps, channels)")
+        steps, width = actions.shape
+        expected = (spec.chunk_steps or steps, len(spec.channels) or width)
+        if not 1 <= steps <= _MOST_STEPS or not 1 <= width <= _MOST_NUMBERS or (steps, width) != expected:
+            raise self._failed("wrong_shape", f"answers actions of shape ({steps}, {width}); expected {expected}")
+        if not np.isfinite(actions).all():
+            raise self._failed("not_finite", "answers actions that are not finite")
+        channels = spec.channels or tuple(str(column) for column in range(width))
+        return Chunk(actions.astype(np.float64), channels, spec.rate_hz)
+
+    def _connect(self) -> None:
+        client = require("websockets.sync.client", extra="serve")
+        key = self._options.get("api_key")
+        headers = {"Authorization": f"Api-Key {key}"} if key else None
+        try:
+            self._socket = client.connect(
+                self.url,
+                compression=None,
+                max_size=MOST_BYTES,
+                open_timeout=self._timeout_s,
+                additional_headers=headers,
+                proxy=None,
+            )
+        except TimeoutError:
+            raise self._failed("stalled", f"does not open a connection within {self._timeout_s:g} s") from None
+        except Exception as error:  # noqa: BLE001  # websockets raises a family of its own beside OSError and ValueError
+            raise self._failed("unreachable", f"cannot be reached: {error}") from None
+        first = self._receive()
+        if isinstance(first, str):
+            raise self._failed("server_error", f"begins with an error: {_last_line(first)}")
+        self.metadata = self._unpacked(first)
+
+    def _ask(self, message: Mapping[str, Any], *, text_is_fine: bool = False) -> dict[str, Any] | str:
+        if self._socket is None:
+            self._connect()
+        try:
+            self._socket.send(packed(message))
+        except PolicyFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  # as above: ConnectionClosed and its kin
+            raise self._failed("died", f"is gone: {error}") from None
+        answer = self._receive()
+        if isinstance(answer, str):
+            if text_is_fine:
+                return answer
+            raise self._failed("server_error", f"failed: {_last_line(answer)}")
+        return self._unpacked(answer)
+
+    def _receive(self) -> bytes | str:
+        try:
+            answer: bytes | str = self._socket.recv(timeout=self._timeout_s)
+        except TimeoutError:
+            raise self._failed("stalled", f"does not answer within {self._timeout_s:g} s") from None
+        except Exception as error:  # noqa: BLE001  # as above
+            raise self._failed("died", f"is gone: {error}") from None
+        return answer
+
+    def _unpacked(self, data: bytes) -> dict[str, Any]:
+        try:
+            return unpacked(data)
+        except PolicyFailed as error:
+            raise self._failed(error.kind, f"sends what cannot be read: {error}") from None
+
+    def _failed(self, kind: str, what: str) -> PolicyFailed:
+        # After a failure the next answer could be that to an old question: begin anew.
+        self.close()
+        return PolicyFailed(kind, f"{self.url}: the policy server {what}.")
+
+
+def _need(told: Any) -> StreamNeed:
+    return StreamNeed(
+        str(told["name"]),
+        tuple(map(int, told["shape"])),
+        tuple(map(str, told.get("channels", ()))),
+        tuple(map(float, told.get("at_s", (0.0,)))),
+        bool(told.get("is_optional", False)),
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no reason given"
