@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import socket
 import sys
@@ -25,6 +27,10 @@ from robokata.core.errors import CollectionRefused
 _LIVE_HEIGHT_PX, _LIVE_WIDTH_PX = 480, 640
 _SWITCH_S = 0.001
 """How long a Python thread may keep the loop's thread waiting; Python's own 5 ms would be a quarter of its period."""
+
+
+_URGENCY = -10
+"""Niceness of the server and its loop, where it may be raised: ahead of the browser's software rendering."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
     listening = _listening(place)
     before_s = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
+    with contextlib.suppress(PermissionError):  # only where the system allows it; the loop is on time without it too
+        os.setpriority(os.PRIO_PROCESS, 0, _URGENCY)
     try:
         return asyncio.run(_collect(order, place, listening, say))
     finally:

@@ -25,7 +25,7 @@ _SAYS_EVERY_S = 0.2
 
 def main() -> None:
     """Keep what is asked for until nobody asks any more."""
-    os.nice(NICENESS)
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # what libraries print must not come between the lines
 

@@ -18,14 +18,14 @@ from robokata.sim.demonstration import Scene, world_of
 from robokata.sim.render import Renderer
 
 NICENESS = 5
-"""Where cores are short the loop's thread goes first: a late picture is seen, a late command is felt."""
+"""Where cores are short the loop goes first: a late picture is seen, a late command is felt."""
 _QUALITY = 80
 """Of 100: 40 kB for 480x640, half of what is recorded; nobody measures on the page."""
 
 
 def main() -> None:
     """Answer until nobody asks any more."""
-    os.nice(NICENESS)
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not come between the messages
     first = wire.receive(asked)

@@ -48,8 +48,8 @@ class Cockpit {
       this.devices.gamepad.poll();
       if (!this.devices.headset.session) this.tick();
     }, TICK_MS);
-    const draw = () => {
-      if (!this.devices.headset.session) this.world.draw();
+    const draw = now_ms => {
+      if (!this.devices.headset.session) this.world.drawIfDue(now_ms);
       requestAnimationFrame(draw);
     };
     requestAnimationFrame(draw);
@@ -99,6 +99,7 @@ class Cockpit {
     $("robot").textContent = `${said.robot.replaceAll("_", " ")} · ${said.width}`;
     document.title = `${said.instruction} · Robokata`;
     this.world.setScene(said.geoms, said.operator_yaw_rad);
+    $("cameras").style.setProperty("--many", said.cameras.length);
     $("cameras").replaceChildren(...said.cameras.map((camera, number) => {
       const picture = made("img", {id: `camera-${number}`, alt: `Live picture of the ${camera.name} camera`, draggable: false});
       this.devices.mouse.listen(picture, camera);
@@ -110,6 +111,7 @@ class Cockpit {
   pictured({camera, jpeg}) {
     const picture = $(`camera-${camera}`);
     if (!picture) return;
+    if (picture.src && !picture.complete) return; // a slow machine shows fewer pictures rather than late ones
     const before = picture.src;
     picture.src = URL.createObjectURL(jpeg);
     if (before) URL.revokeObjectURL(before);

@@ -33,7 +33,7 @@ export class World {
     const gl = (this.gl = canvas.getContext("webgl2", {antialias: true, xrCompatible: true, alpha: false}));
     this.parts = [];
     this.commands = [];
-    this.eye = {yaw: 0, pitch: 0.5, away: 1.35, at: [-0.05, 0, 0.18]};
+    this.eye = {yaw: 0, pitch: 0.5, away: 1.75, at: [-0.1, 0, 0.2]};
     if (!gl) return;
     const program = (this.program = gl.createProgram());
     for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
@@ -53,7 +53,17 @@ export class World {
   setScene(geoms, yaw_rad) {
     this.parts = geoms.map(geom => ({...geom, mesh: this.gl && this.mesh(cornersOf(geom)), pose: identity()}));
     // Behind the operator's shoulder: what is left for the hand is left on the screen.
-    this.eye.yaw = yaw_rad + Math.PI + 0.45;
+    this.eye.yaw = yaw_rad + Math.PI + 0.75;
+  }
+
+  // At most 30 times a second, less where this machine is slow: commands go before pictures.
+  drawIfDue(now_ms) {
+    const gap_ms = now_ms - (this.before_ms ?? now_ms);
+    this.before_ms = now_ms;
+    this.slowness = 0.9 * (this.slowness ?? 16) + 0.1 * Math.min(gap_ms, 500);
+    if (now_ms - (this.drawn_ms ?? 0) < Math.max(30, 4 * (this.slowness - 20))) return;
+    this.drawn_ms = now_ms;
+    this.draw();
   }
 
   // Every geom's position (3) and rotation (9), by its number in the model.
