@@ -15,6 +15,7 @@ from robokata.core.clock import ClockQuality
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation
 from robokata.core.finding import Verdict
+from robokata.core.selection import Described, Selection
 from robokata.core.source import EpisodeList, Facts, Source
 from robokata.core.stream import Role
 
@@ -118,6 +119,46 @@ class MetricLeaf(Protocol):
 
     def measure(self, trials: Sequence[Episode]) -> Estimate:
         """Both, for trials of a policy and for demonstrations alike."""
+        ...
+
+
+class StepLeaf(Protocol):
+    """A file in `steps/` that changes episodes one by one: a pure function of episode, options and `seed`.
+
+    Options are keyword-only, with a default wherever there is a sensible one: they become options of the command line
+    and of a recipe. `seed` is named where chance has a part. What changes leaves a trace (`steps._trace.traced`).
+    """
+
+    def step(self, episode: Episode) -> Iterator[Episode]:
+        """No episode out: dropped. One: changed. More: expanded.
+
+        Raises:
+            StepRefused: it must not be applied to this episode.
+        """
+        ...
+
+
+class DatasetStepLeaf(Protocol):
+    """A file in `steps/` that leaves episodes out by looking at all of them: describe each, then choose."""
+
+    def describe(self, episode: Episode) -> Any:
+        """What `choose` needs of one episode; small, picklable. Options are keyword-only, with defaults."""
+        ...
+
+    def choose(self, rows: Sequence[Described]) -> Selection:
+        """The episodes that stay, whatever the order of the rows. Options, and `seed`, are keyword-only."""
+        ...
+
+
+class CuratorLeaf(Protocol):
+    """A file in `curators/`: which `keep` episodes are worth training on."""
+
+    def describe(self, episode: Episode) -> Any:
+        """What `choose` needs of one episode; small, picklable. Options are keyword-only, with defaults."""
+        ...
+
+    def choose(self, rows: Sequence[Described], *, keep: int, rng: np.random.Generator) -> Selection:
+        """`keep` of the episodes, whatever the order of the rows. Further options are keyword-only, with defaults."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""A shelf: each file here is one curator, and its own registration."""

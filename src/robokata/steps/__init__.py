@@ -1,0 +1,1 @@
+"""A shelf: each file here is one step, and its own registration."""
