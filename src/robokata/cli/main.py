@@ -10,7 +10,21 @@ from typing import NoReturn
 
 import typer
 
-from robokata.cli import check, collect, convert, demo, diff, expand, explain, look, snapshot, snapshots, verify
+from robokata.cli import (
+    check,
+    collect,
+    convert,
+    demo,
+    diff,
+    expand,
+    explain,
+    look,
+    serve,
+    snapshot,
+    snapshots,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     name="kata",
@@ -28,7 +42,10 @@ app.command(name="snapshot", short_help="Keep a version of a dataset for ever.")
 app.command(name="snapshots", short_help="Say which versions there are, and what made them.")(snapshots.snapshots)
 app.command(name="diff", short_help="Say what changed between two versions.")(diff.diff)
 app.command(name="verify", short_help="Say whether kept versions are still what they were.")(verify.verify)
+app.command(name="evaluate", short_help="Run a policy at a task, with intervals.")(evaluate.evaluate)
 app.command(name="expand", short_help="Make more data out of data.")(expand.expand)
+app.command(name="train", short_help="Train a policy.")(train.train)
+app.command(name="serve", short_help="Let others ask a policy over the network.")(serve.serve)
 app.command(name="explain", short_help="Say what a check finds, and why it matters.")(explain.explain)
 app.command(name="demo", short_help="Take the tour on a small sample dataset.")(demo.demo)
 

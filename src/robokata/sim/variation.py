@@ -16,6 +16,7 @@ import numpy as np
 from robokata.core.errors import UnknownName
 from robokata.core.world import TABLE, Prop, Shape, Solid
 from robokata.geometry.poses import quat_xyzw_of, rotation_from_quat_xyzw, rotation_from_vector
+from robokata.sim.gl import mujoco
 from robokata.sim.model import TEXTURES
 from robokata.sim.world import SimWorld
 
@@ -200,6 +201,20 @@ def _friction(world: SimWorld, size: float, rng: Rng) -> Mapping[str, Any]:
     return {"factor": out}
 
 
+def _shape(world: SimWorld, size: float, rng: Rng) -> Mapping[str, Any]:
+    """Free boxes become upright cylinders of the same width and height: another object for the same words."""
+    cylinder = int(mujoco().mjtGeom.mjGEOM_CYLINDER)
+    changed = []
+    for prop in world.free_props:
+        for geom, solid in zip(world.geoms_of(prop.name), prop.solids, strict=True):
+            if solid.shape is Shape.BOX:
+                half_x, half_y, half_z = solid.size_m
+                world.model.geom_type[geom] = cylinder
+                world.model.geom_size[geom] = [min(half_x, half_y), half_z, 0.0]
+                changed.append(prop.name)
+    return {"cylinders": changed}
+
+
 def _start(world: SimWorld, size: float, rng: Rng) -> Mapping[str, Any]:
     """Every joint starts elsewhere by a normal deviation of `size` radians."""
     return {"offset_rad": world.shift_start(size, rng)}
@@ -223,6 +238,7 @@ FACTORS = (
     Factor("object_size", "share", 0.15, Changes.PHYSICS, "size of the props", _size),
     Factor("object_mass", "share", 1.0, Changes.PHYSICS, "mass of the props", _mass),
     Factor("object_friction", "share", 0.5, Changes.PHYSICS, "friction of the props", _friction),
+    Factor("object_shape", "count", 1.0, Changes.PHYSICS, "boxes become cylinders", _shape),
     Factor("robot_start", "rad", 0.1, Changes.PHYSICS, "joints at the start", _start),
 )
 """Colosseum's magnitudes where it has them (camera 0.1 m and 0.05 rad, arXiv 2402.08191); else about twice what one

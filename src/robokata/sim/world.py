@@ -20,7 +20,17 @@ from robokata.sim.limbs import Limb, entities, entity_names, joint_of, limb_of, 
 from robokata.sim.model import PHYSICS_HZ, compiled, model_text
 
 _VARIED = (
-    *("geom_rgba", "geom_size", "geom_pos", "geom_rbound", "geom_aabb", "geom_friction", "geom_matid", "mat_rgba"),
+    *(
+        "geom_type",
+        "geom_rgba",
+        "geom_size",
+        "geom_pos",
+        "geom_rbound",
+        "geom_aabb",
+        "geom_friction",
+        "geom_matid",
+        "mat_rgba",
+    ),
     *("body_mass", "body_inertia", "cam_pos", "cam_quat", "light_diffuse", "light_dir"),
 )
 """What `restore` brings back. `body_pos` is not among it: a reset places fixed props."""

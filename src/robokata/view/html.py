@@ -5,17 +5,16 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from robokata.checkup import Report
 from robokata.core.finding import Finding
 from robokata.core.shelf import shelf
-from robokata.core.visible import visible
 from robokata.survey import Survey
 from robokata.view import text
 from robokata.view.episode_map import episode_map
 from robokata.view.evidence import evidence_html
+from robokata.view.page import write_page
 
 _EVIDENCE_PER_GROUP = 3
 """Findings of one check that are shown with pictures: the third of the same kind convinces nobody more."""
@@ -28,18 +27,8 @@ def write_html(reports: Sequence[Report], path: Path) -> None:
     title = ", ".join(Path(report.dataset.path).name for report in reports)
     body = "".join(_dataset(report, number) for number, report in enumerate(reports))
     made = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width, initial-scale=1"><title>kata check: {escape(title)}</title>'
-        f"<style>{_stylesheet()}</style></head><body><main>{body}<footer>Robokata, {escape(made)}. Nothing was copied, "
-        f"nothing was changed.</footer></main></body></html>"
-    )
-    # Names of files may hold bytes that are no text; they become question marks.
-    path.write_text(visible(page), encoding="utf-8", errors="replace")
-
-
-def _stylesheet() -> str:
-    return (files("robokata.view") / "report.css").read_text(encoding="utf-8")
+    footer = f"<footer>Robokata, {escape(made)}. Nothing was copied, nothing was changed.</footer>"
+    write_page(path, title=f"kata check: {title}", body=body + footer)
 
 
 def _dataset(report: Report, number: int) -> str:

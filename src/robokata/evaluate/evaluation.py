@@ -1,0 +1,161 @@
+"""An evaluation as a whole: control arm, probes, and the comparison with another policy."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robokata.core.errors import ComparisonRefused, DamagedData, NotADataset
+from robokata.core.protocol import TrialProtocol, refuse_unlike
+from robokata.evaluate.probes import Probe, ProbeResult, run_probes
+from robokata.evaluate.trials import Bar, TrialJob, Trials, evaluate_policy
+from robokata.statistics.comparison import Comparison, compare_pairs
+from robokata.statistics.sequential import SequentialTest, Verdict
+
+CONTROL = "control"
+FILE = "evaluation.json"
+_BLOCK = 10
+"""Trials between two looks of a sequential comparison: the test may be looked at after every pair, a pool of workers
+is started per block."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An evaluation that was run before, as far as a comparison needs it."""
+
+    place: str
+    policy: str
+    protocol: TrialProtocol
+    successes: Mapping[int, bool]
+    """Trial number -> success."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """This policy against an earlier one, on the trials that both had."""
+
+    earlier: Earlier
+    comparison: Comparison
+    """This minus the earlier one."""
+    sequential: Verdict | None = None
+    """Where trials were run until it was decided."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            "against": self.earlier.place,
+            "policy": self.earlier.policy,
+            "comparison": self.comparison.as_json(),
+            "sequential": None if self.sequential is None else self.sequential._asdict(),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found out about a policy."""
+
+    out: str
+    policy: str
+    control: Trials
+    probes: tuple[ProbeResult, ...] = ()
+    against: Against | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            "out": self.out,
+            "policy": self.policy,
+            "control": self.control.as_json(),
+            "successes": {str(number): success for number, success in self.control.successes.items()},
+            "probes": [probe.as_json() for probe in self.probes],
+            "against": None if self.against is None else self.against.as_json(),
+        }
+
+
+def evaluate(
+    job: TrialJob,
+    out: Path,
+    *,
+    trials: int,
+    probes: Sequence[Probe] = (),
+    against: Path | None = None,
+    sequential: bool = False,
+    workers: int | None = None,
+    bar: Bar,
+) -> Evaluation:
+    """Run the control arm, then the probes on its seeds, and compare; what is finished is not run again.
+
+    Raises:
+        ComparisonRefused: the earlier evaluation was run under another protocol.
+        EvaluationStopped: too many trials failed for reasons outside the policy.
+        WriteRefused: the folder holds something else or cannot be written.
+    """
+    earlier = None if against is None else earlier_at(against)
+    bar.started(trials * (1 + len(probes)))
+    control, verdict = _control(job, out / CONTROL, trials, earlier if sequential else None, workers, bar)
+    compared = None if earlier is None else Against(earlier, _compared(earlier, control), verdict)
+    found = run_probes(job, out, control, probes, trials=trials, workers=workers, bar=bar) if probes else []
+    evaluation = Evaluation(str(out), job.policy.where, control, tuple(found), compared)
+    _keep(evaluation, out / FILE)
+    return evaluation
+
+
+def earlier_at(folder: Path) -> Earlier:
+    """An evaluation that was run before.
+
+    Raises:
+        NotADataset: the folder holds none.
+        DamagedData: its file cannot be read.
+    """
+    path = folder / FILE
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        protocol = said["control"]["protocol"]
+        return Earlier(
+            place=str(folder),
+            policy=str(said["policy"]),
+            protocol=TrialProtocol(**{**protocol, "cameras": tuple(protocol["cameras"])}),
+            successes={int(number): bool(success) for number, success in said["successes"].items()},
+        )
+    except FileNotFoundError:
+        raise NotADataset(f"{folder}: holds no evaluation ({FILE}). Run kata evaluate --out {folder} first.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedData(path, f"is no evaluation: {error!r}.") from None
+
+
+def _control(
+    job: TrialJob, out: Path, trials: int, earlier: Earlier | None, workers: int | None, bar: Bar
+) -> tuple[Trials, Verdict | None]:
+    """All trials, or block by block until the comparison with an earlier policy is decided."""
+    if earlier is None:
+        return evaluate_policy(job, out, trials=trials, workers=workers, advance=bar.advance), None
+    done = 0
+    while True:
+        done = min(done + _BLOCK, trials)
+        made = evaluate_policy(job, out, trials=done, workers=workers)
+        refuse_unlike(earlier.protocol, made.protocol)
+        test = SequentialTest()
+        for number in sorted(set(earlier.successes) & set(made.successes)):
+            if test.observe(earlier.successes[number], made.successes[number]).winner is not None:
+                break
+        bar.advance(_BLOCK)
+        if test.verdict().winner is not None or done == trials:
+            return made, test.verdict()
+
+
+def _compared(earlier: Earlier, control: Trials) -> Comparison:
+    refuse_unlike(earlier.protocol, control.protocol)
+    shared = sorted(set(earlier.successes) & set(control.successes))
+    if not shared:
+        raise ComparisonRefused(f"{earlier.place} and this evaluation share no trial. Run more trials of either.")
+    return compare_pairs([earlier.successes[n] for n in shared], [control.successes[n] for n in shared])
+
+
+def _keep(evaluation: Evaluation, path: Path) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
+    unfinished.write_text(json.dumps(evaluation.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)

@@ -1,0 +1,222 @@
+"""Generalization probes: one thing changes, the seed stays, and it is checked that only that thing changed.
+
+Axes after STAR-Gen (visual, semantic, behavioural), one factor at a time and all mixed as Colosseum does. Every probe
+is compared with a control arm on the same seeds, and carries a manipulation check: suites were published whose changed
+prompt never reached the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from robokata.core.errors import UnknownName
+from robokata.core.estimate import Estimate
+from robokata.core.world import Width
+from robokata.evaluate.trial import Conditions
+from robokata.evaluate.trials import Bar, TrialJob, Trials, evaluate_policy
+from robokata.sim.variation import FACTORS, Variation, factor_of
+from robokata.statistics.comparison import Comparison, compare_pairs
+from robokata.statistics.multiple import holm
+
+PICTURES, NUMBERS, INSTRUCTION, PHYSICS = "pictures", "numbers", "instruction", "physics"
+SYNONYMS = {
+    **{"lift": "hoist", "pick": "take", "stack": "pile", "put": "set", "place": "lay", "push": "shove"},
+    **{"grab": "seize", "raise": "hoist", "open": "pull open", "cube": "box", "block": "box", "drawer": "tray"},
+}
+"""Other words for the same thing, for a paraphrase that no demonstration was told with."""
+COLOURS = {"red": "crimson", "green": "emerald", "blue": "navy", "yellow": "golden", "white": "pale", "black": "dark"}
+_PIXEL_NOISE_LEVELS = 20.0
+"""Of 255: a picture at ISO 6400."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One way in which a trial may differ from those that a policy was trained for."""
+
+    name: str
+    axis: str
+    """`visual`, `semantic`, `behavioural`, `physical` or `mixed`."""
+    magnitude: str
+    """How far, with its unit."""
+    may_change: frozenset[str]
+    """What may differ from the control, seen or unseen: pictures, numbers, instruction, physics."""
+    must_change: frozenset[str]
+    factors: Mapping[str, float] = field(default_factory=dict)
+    reworded: Mapping[str, str] = field(default_factory=dict)
+    width: Width | None = None
+    pixel_noise_levels: float = 0.0
+
+    def conditions(self, control: Conditions, *, seed: int) -> Conditions:
+        """The control's conditions with this one thing changed."""
+        variation = Variation(dict(self.factors), seed)
+        return replace(
+            control,
+            scene=replace(control.scene, distractors=variation.distractors),
+            variation=variation,
+            reworded=dict(self.reworded),
+            width=self.width or control.width,
+            pixel_noise_levels=self.pixel_noise_levels,
+        )
+
+
+@dataclass(frozen=True)
+class Manipulation:
+    """Whether a probe changed what it meant to, and nothing else."""
+
+    trials: int
+    unchanged: Mapping[str, int]
+    """What had to change -> trials in which it did not."""
+    stray: Mapping[str, int]
+    """What had to stay -> trials in which it changed."""
+
+    @property
+    def holds(self) -> bool:
+        """True where every trial that could be compared is as meant, and there was one."""
+        return self.trials > 0 and not any(self.unchanged.values()) and not any(self.stray.values())
+
+    def sentence(self) -> str:
+        """In words."""
+        if self.holds:
+            return f"changed as meant in all {self.trials} trials, and nothing else did"
+        wrong = [f"{name} did not change in {count}" for name, count in self.unchanged.items() if count]
+        wrong += [f"{name} changed too in {count}" for name, count in self.stray.items() if count]
+        return f"of {self.trials} trials: " + ", ".join(wrong or ["none could be compared"])
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a probe did to the policy."""
+
+    probe: Probe
+    trials: Trials
+    comparison: Comparison
+    """Probe minus control, paired by seed."""
+    manipulation: Manipulation
+    p_adjusted: float | None = None
+    """After Holm, over all probes."""
+
+    @property
+    def success(self) -> Estimate:
+        """Success at the end under the probe."""
+        return self.trials.metrics["success_at_end"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            "probe": self.probe.name,
+            "axis": self.probe.axis,
+            "magnitude": self.probe.magnitude,
+            "success": self.success.as_json(),
+            "difference": self.comparison.as_json(),
+            "p_adjusted": self.p_adjusted,
+            "manipulation": self.manipulation.sentence(),
+            "manipulation_holds": self.manipulation.holds,
+            "trials": self.trials.as_json(),
+        }
+
+
+def probes_for(names: Sequence[str] | None, *, width: Width) -> list[Probe]:
+    """The probes of these names, or all; a wider reset than the control's is one of them.
+
+    Raises:
+        UnknownName: there is no such probe.
+    """
+    known = {probe.name: probe for probe in _all(width)}
+    if names is None:
+        return list(known.values())
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise UnknownName("probe", unknown, known)
+    return [known[name] for name in names]
+
+
+def run_probes(
+    job: TrialJob, out: Path, control: Trials, probes: Sequence[Probe], *, trials: int, workers: int | None, bar: Bar
+) -> list[ProbeResult]:
+    """Run each probe on the control's seeds; worst first.
+
+    Raises:
+        EvaluationStopped: too many trials failed for reasons outside the policy.
+        WriteRefused: a folder holds something else or cannot be written.
+    """
+    results = []
+    for probe in probes:
+        conditions = probe.conditions(job.conditions, seed=job.seed)
+        varied = replace(job, conditions=conditions, name=probe.name)
+        made = evaluate_policy(varied, out / probe.name, trials=trials, workers=workers, advance=bar.advance)
+        shared = sorted(set(control.successes) & set(made.successes))
+        comparison = compare_pairs([control.successes[n] for n in shared], [made.successes[n] for n in shared])
+        results.append(ProbeResult(probe, made, comparison, manipulation_of(probe, control, made)))
+    adjusted = holm({r.probe.name: r.comparison.p_value for r in results if r.comparison.p_value is not None})
+    results = [replace(result, p_adjusted=adjusted.get(result.probe.name)) for result in results]
+    return sorted(results, key=lambda result: result.comparison.difference.value or 0.0)
+
+
+def manipulation_of(probe: Probe, control: Trials, varied: Trials) -> Manipulation:
+    """Compare what the policy saw first in each trial with what it saw in the control's trial of the same seed."""
+    before = {line.number: line.row["seen"] for line in control.lines if line.row["seen"]}
+    after = {line.number: line.row["seen"] for line in varied.lines if line.row["seen"]}
+    shared = sorted(set(before) & set(after))
+    unchanged = dict.fromkeys(sorted(probe.must_change), 0)
+    stray = dict.fromkeys(sorted({PICTURES, NUMBERS, INSTRUCTION, PHYSICS} - probe.may_change - probe.must_change), 0)
+    blind = {name for name in (PICTURES, NUMBERS) if len({before[number][name] for number in shared}) == 1}
+    for number in shared:
+        for name in unchanged:
+            # A policy that sees no pictures cannot have seen them change.
+            unchanged[name] += name not in blind and before[number][name] == after[number][name]
+        for name in stray:
+            stray[name] += before[number][name] != after[number][name]
+    return Manipulation(len(shared), unchanged, stray)
+
+
+def _all(width: Width) -> list[Probe]:
+    looks = frozenset({PICTURES})
+    seen = {
+        "light": (looks, looks),
+        "texture": (looks, looks),
+        # The fixed camera moves; a policy that has only a wrist camera sees the same.
+        "camera_pose": (looks, looks),
+        # Fixed things stand beside: their places are no numbers of the task's props.
+        "distractors": (looks | {NUMBERS, PHYSICS}, frozenset({PICTURES})),
+        "object_size": (looks | {NUMBERS}, frozenset({PHYSICS})),
+        "object_mass": (looks | {NUMBERS}, frozenset({PHYSICS})),
+        "object_friction": (looks | {NUMBERS}, frozenset({PHYSICS})),
+        "object_shape": (looks | {NUMBERS}, frozenset({PHYSICS})),
+        "robot_start": (looks | {NUMBERS}, frozenset({NUMBERS, PHYSICS})),
+    }
+    out = []
+    for factor in FACTORS:
+        may, must = seen[factor.name]
+        axis = "visual" if must == looks else "behavioural" if factor.name == "robot_start" else "physical"
+        axis = "semantic" if factor.name == "object_shape" else axis
+        magnitude = f"{factor.usual:g} {factor.unit}"
+        out.append(Probe(factor.name, axis, magnitude, may, must, {factor.name: factor.usual}))
+    noise = f"{_PIXEL_NOISE_LEVELS:g} of 255 levels"
+    out.append(Probe("sensor_noise", "visual", noise, looks, looks, pixel_noise_levels=_PIXEL_NOISE_LEVELS))
+    words = frozenset({INSTRUCTION})
+    out.append(Probe("paraphrase", "semantic", "unheard words", words, words, reworded=SYNONYMS))
+    # An instruction without a colour stays what it is.
+    out.append(Probe("colour_word", "semantic", "other colour words", words, frozenset(), reworded=COLOURS))
+    everything = frozenset({PICTURES, NUMBERS, PHYSICS, INSTRUCTION})
+    wider = [other for other in Width if other > width]
+    out += [
+        Probe(f"object_pose_{other}", "behavioural", f"resets {other}", everything, frozenset({NUMBERS}), width=other)
+        for other in wider
+    ]
+    mixed = {factor.name: factor_of(factor.name).usual for factor in FACTORS if factor.name != "object_shape"}
+    out.append(
+        Probe(
+            "all_mixed",
+            "mixed",
+            "all of the above",
+            everything,
+            frozenset({NUMBERS, PHYSICS}),
+            mixed,
+            reworded={**SYNONYMS, **COLOURS},
+            pixel_noise_levels=_PIXEL_NOISE_LEVELS,
+        )
+    )
+    return out

@@ -1,0 +1,70 @@
+"""Bars with intervals as SVG text: shares of trials, and differences from a control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+_WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 760, 26, 190, 60, 18
+
+
+class Bar(NamedTuple):
+    """One row."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    colour: str = "#2f6fde"
+    note: str = ""
+    """Text at the row's end."""
+
+
+def bar_chart(bars: Sequence[Bar], *, low: float, high: float, x_label: str, mark: float | None = None) -> str:
+    """Horizontal bars from 0 (or from `low`) with their intervals; `mark` draws a line to compare with."""
+    if not bars:
+        return ""
+    height = _TOP + _ROW * len(bars) + 34
+    span = high - low
+
+    def x_px(value: float) -> float:
+        return _LEFT + (min(max(value, low), high) - low) / span * (_WIDTH - _LEFT - _RIGHT)
+
+    zero_px = x_px(max(low, 0.0))
+    parts = [
+        f'<svg class="plot" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(x_label)}">',
+        *(_tick(x_px(low + span * k / 4), low + span * k / 4, height) for k in range(5)),
+    ]
+    for row, bar in enumerate(bars):
+        y_px = _TOP + row * _ROW
+        left, right = sorted((zero_px, x_px(bar.value)))
+        parts.append(f'<text x="{_LEFT - 8}" y="{y_px + 15}" text-anchor="end">{escape(bar.label)}</text>')
+        parts.append(
+            f'<rect x="{left:.1f}" y="{y_px + 4}" width="{max(right - left, 1):.1f}" height="{_ROW - 11}" rx="2" '
+            f'fill="{bar.colour}" fill-opacity="0.75"/>'
+        )
+        if bar.low is not None and bar.high is not None:
+            parts.append(_whisker(x_px(bar.low), x_px(bar.high), y_px + _ROW / 2 - 1.5))
+        parts.append(f'<text x="{_WIDTH - _RIGHT + 6}" y="{y_px + 15}">{escape(bar.note)}</text>')
+    if mark is not None:
+        mark_px, end = x_px(mark), _TOP + _ROW * len(bars)
+        parts.append(
+            f'<line x1="{mark_px:.1f}" x2="{mark_px:.1f}" y1="{_TOP}" y2="{end}" stroke="#444" stroke-dasharray="4 3"/>'
+        )
+    parts.append(f'<text x="{_LEFT}" y="{height - 4}">{escape(x_label)}</text></svg>')
+    return "".join(parts)
+
+
+def _tick(x_px: float, value: float, height: int) -> str:
+    return (
+        f'<line x1="{x_px:.1f}" x2="{x_px:.1f}" y1="{_TOP}" y2="{height - 32}" stroke="#8886"/>'
+        f'<text x="{x_px:.1f}" y="{height - 20}" text-anchor="middle">{value:.3g}</text>'
+    )
+
+
+def _whisker(left: float, right: float, y_px: float) -> str:
+    ends = "".join(
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y_px - 4}" y2="{y_px + 4}" stroke="#111"/>' for x in (left, right)
+    )
+    return f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y_px}" y2="{y_px}" stroke="#111" stroke-width="1.4"/>{ends}'

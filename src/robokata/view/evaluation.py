@@ -1,0 +1,74 @@
+"""What an evaluation found, for people at a terminal."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from robokata.core.estimate import Estimate
+from robokata.evaluate.evaluation import Evaluation
+from robokata.view.terminal import console
+
+
+def show_evaluation(evaluation: Evaluation) -> None:
+    """Print metrics with intervals, probes worst first, and the comparison."""
+    out = console()
+    control = evaluation.control
+    broken = sum(bool(line.row["infrastructure"]) for line in control.lines)
+    aside = f", {broken} more failed for reasons outside the policy" if broken else ""
+    protocol = control.protocol
+    out.print(
+        f"[bold]{escape(evaluation.policy)}[/] at {protocol.task} {protocol.width} on {protocol.robot}: "
+        f"{len(control.successes)} trials{aside}; protocol {protocol.hash}"
+    )
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval")
+    table.add_column("n", justify="right")
+    table.add_column("how", overflow="fold")
+    for name, estimate in control.metrics.items():
+        table.add_row(name, _value(estimate), _interval(estimate), str(estimate.n), escape(_how(estimate)))
+    out.print(table)
+    _show_probes(evaluation)
+    if evaluation.against is not None:
+        out.print(f"against {escape(evaluation.against.earlier.place)}: {evaluation.against.comparison}")
+        verdict = evaluation.against.sequential
+        if verdict is not None:
+            decided = "decided" if verdict.winner is not None else "not decided"
+            out.print(f"  sequential test {decided} after {verdict.pairs} pairs, p = {verdict.p_value:.3g}")
+
+
+def _show_probes(evaluation: Evaluation) -> None:
+    if not evaluation.probes:
+        return
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    for name in ("probe", "axis", "how far", "success", "minus control", "p (Holm)", "manipulation check"):
+        table.add_column(name, overflow="fold")
+    for result in evaluation.probes:
+        difference = result.comparison.difference
+        colour = "green" if result.manipulation.holds else "bold red"
+        table.add_row(
+            result.probe.name,
+            result.probe.axis,
+            result.probe.magnitude,
+            f"{_value(result.success)} {_interval(result.success)}",
+            f"{_value(difference)} {_interval(difference)}",
+            "–" if result.p_adjusted is None else f"{result.p_adjusted:.3g}",
+            f"[{colour}]{escape(result.manipulation.sentence())}[/]",
+        )
+    console().print(table)
+
+
+def _value(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:.3g}{' ' + estimate.unit if estimate.unit else ''}"
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{estimate.low:.3g}, {estimate.high:.3g}]".replace("[", "\\[")
+
+
+def _how(estimate: Estimate) -> str:
+    return estimate.reason or estimate.method if estimate.value is None else estimate.method

@@ -1,0 +1,24 @@
+"""A page that needs nothing else: the frame around every HTML report."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from robokata.core.visible import visible
+
+
+def write_page(path: Path, *, title: str, body: str) -> None:
+    """Write one self-contained page. Names of files may hold bytes that are no text; they become question marks."""
+    path.write_text(page(title, body), encoding="utf-8", errors="replace")
+
+
+def page(title: str, body: str) -> str:
+    """A whole page around a body."""
+    style = (files("robokata.view") / "report.css").read_text(encoding="utf-8")
+    return visible(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
+        f'initial-scale=1"><title>{escape(title)}</title><style>{style}</style></head><body><main>{body}</main></body>'
+        "</html>"
+    )
