@@ -16,6 +16,7 @@ from robokata.cli import (
     convert,
     demo,
     diff,
+    evaluate,
     expand,
     explain,
     look,
