@@ -16,7 +16,7 @@ from robokata.geometry.runs import samples_in
 from robokata.geometry.tip import has_times, times_of
 
 _OPENING = re.compile(r"width|opening|aperture|(?:^|[._/ ])open(?:$|[._/ ])", re.I)
-_FEW_JAWS = 4
+FEW_JAWS = 4
 """More gripper channels than two arms with two jaws each have are fingers of a hand, which has no single opening."""
 _MOVES_SHARE = 0.1
 """Share of its stroke that a gripper must cover in an episode to have been used at all."""
@@ -64,7 +64,7 @@ def grippers_of(episode: Episode) -> Grippers:
     found = found or _channels(episode, Role.ACTION)
     if not found:
         return Grippers((), "no channel is named like a gripper")
-    if len(found) > _FEW_JAWS:
+    if len(found) > FEW_JAWS:
         return Grippers((), f"{len(found)} finger channels: a hand has no single opening")
     tracks = []
     for stream, channel in found:

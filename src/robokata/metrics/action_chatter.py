@@ -31,6 +31,7 @@ import numpy as np
 from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation
+from robokata.geometry.gripper import FEW_JAWS
 from robokata.geometry.tip import has_times
 from robokata.metrics._actions import commands_of
 from robokata.metrics._trial import parts_of, pooled, rows_of
@@ -54,7 +55,7 @@ def observe(trial: Episode) -> Observation:
     notable = np.where(np.abs(steps) > _NOTABLE_SHARE, np.sign(steps), 0)
     reversals = (notable[1:] * notable[:-1] < 0).sum(axis=0)
     parts = [("step_length", float(np.linalg.norm(steps, axis=1).mean()))]
-    if commands.grippers.shape[1]:
+    if 0 < commands.grippers.shape[1] <= FEW_JAWS:
         middle = (commands.grippers.max(axis=0) + commands.grippers.min(axis=0)) / 2
         toggles = np.diff(commands.grippers > middle, axis=0).sum()
         parts.append(("gripper_toggles", float(toggles) / duration_s))

@@ -106,7 +106,7 @@ def proportion(
 def mean_of_numbers(
     quantity: str, values: Sequence[float], *, unit: str | None = None, confidence_level: float = CONFIDENCE
 ) -> Estimate:
-    """Mean of numbers without bounds, with Student's interval; one number has no interval.
+    """Mean of numbers without bounds, with Student's interval; one number, or numbers that are all alike, have none.
 
     Raises:
         InvalidEstimate: a value is not finite.
@@ -118,6 +118,9 @@ def mean_of_numbers(
     if len(table) == 1:
         return Estimate(quantity, mean, None, None, 1, "one trial: no interval", unit)
     half = student_quantile(0.5 + confidence_level / 2, len(table) - 1) * _deviation(table) / math.sqrt(len(table))
+    if half == 0:
+        # No spread seen is not no spread: an interval of no width would claim the mean exactly.
+        return Estimate(quantity, mean, None, None, len(table), "all trials alike: no interval", unit)
     method = f"mean, Student's t, {confidence_level:.0%}"
     return Estimate(quantity, mean, mean - half, mean + half, len(table), method, unit)
 

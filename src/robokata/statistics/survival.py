@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robokata.core.errors import InvalidEstimate
 from robokata.core.estimate import Estimate, unknown
 from robokata.core.require import require
-from robokata.statistics.intervals import CONFIDENCE, normal_quantile
+from robokata.statistics.intervals import CONFIDENCE, student_quantile
 
 
 class SurvivalCurve(NamedTuple):
@@ -90,7 +90,7 @@ def restricted_mean(
     tail = np.cumsum(steps[::-1])[::-1][1:]  # area under the curve from each event on
     variance = float(np.sum(np.where(left > 0, tail**2 * curve.events / np.maximum(curve.at_risk * left, 1), 0.0)))
     variance *= n / max(1, n - 1)
-    half = normal_quantile(0.5 + confidence_level / 2) * math.sqrt(variance)
+    half = student_quantile(0.5 + confidence_level / 2, max(1, n - 1)) * math.sqrt(variance)
     area = float(steps.sum())
     method = f"restricted mean to {horizon_s:g} s (Kaplan-Meier), {confidence_level:.0%}"
     if n == 1 or variance == 0:
