@@ -12,7 +12,9 @@ from pathlib import Path
 
 import av
 
-from benchmarks import datasets
+from benchmarks import claims, datasets
+from benchmarks.experts import experts
+from benchmarks.roboarena import roboarena
 from benchmarks.timing import Row, child, cpu_seconds, median_of, resident_mb
 from robokata.checkup import check_dataset
 from robokata.convert import convert, plan_conversion
@@ -176,4 +178,9 @@ ALL: dict[str, Callable[[Path], Iterator[Row]]] = {
     "check_memory": check_memory,
     "convert_speed": convert_speed,
     "convert_memory": convert_memory,
+    "type_one_error": claims.type_one_error,
+    "seed_coverage": claims.seed_coverage,
+    "interval_coverage": claims.interval_coverage,
+    "roboarena": roboarena,
+    "experts": experts,
 }

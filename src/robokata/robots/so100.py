@@ -105,16 +105,16 @@ def _model() -> str:
 
 def _draw(body: mjcf.Element, name: str) -> None:
     """Printed parts in orange, servos in black (45 x 25 x 35 mm, STS3215 data sheet)."""
-    servo = {"size_m": (0.0225, 0.0125, 0.0175), "rgba": mjcf.DARK_RGBA}
+    servo_m = (0.0225, 0.0125, 0.0175)
     if name == "shoulder_pan":
         mjcf.shell(body, "box", size_m=(0.024, 0.028, 0.045), rgba=ORANGE_RGBA, pos="0.008 0 0.055")
-        mjcf.shell(body, "box", **servo, pos="0.0306 0 0.1025")
+        mjcf.shell(body, "box", size_m=servo_m, rgba=mjcf.DARK_RGBA, pos="0.0306 0 0.1025")
     elif name == "shoulder_lift":
         mjcf.shell(body, "box", size_m=(0.014, 0.024, 0.055), rgba=ORANGE_RGBA, pos="0.006 0 0.055")
-        mjcf.shell(body, "box", **servo, pos="0.028 0 0.11257")
+        mjcf.shell(body, "box", size_m=servo_m, rgba=mjcf.DARK_RGBA, pos="0.028 0 0.11257")
     elif name == "elbow_flex":
         mjcf.shell(body, "box", size_m=(0.055, 0.02, 0.013), rgba=ORANGE_RGBA, pos="0.07 0 0.003")
-        mjcf.shell(body, "box", **servo, pos="0.125 0 0.0052")
+        mjcf.shell(body, "box", size_m=servo_m, rgba=mjcf.DARK_RGBA, pos="0.125 0 0.0052")
     elif name == "wrist_flex":
         mjcf.shell(body, "box", size_m=(0.014, 0.02, 0.028), rgba=ORANGE_RGBA, pos="0 0 -0.03")
     else:
@@ -132,9 +132,7 @@ def _add_hand(model: mjcf.Element, hand: mjcf.Element) -> None:
         friction=0.5,
         rgba=ORANGE_RGBA,
     )
-    fixed_m = (0, FIXED_FACE_M + _PAD_HALF_M[1], -0.0784)
-    grip = {"half_m": _PAD_HALF_M, "mass_kg": 0.01, "friction": 1.5, "rgba": ORANGE_RGBA}
-    mjcf.pad(hand, "arm/jaw_right", at_m=fixed_m, **grip)
+    _jaw(hand, "arm/jaw_right", at_m=(0, FIXED_FACE_M + _PAD_HALF_M[1], -0.0784))
     mjcf.shell(hand, "box", size_m=(0.012, 0.003, 0.02), rgba=ORANGE_RGBA, pos="0 0.017 -0.045")
     mjcf.site(hand, "tip", at_m=TIP_M, quat_wxyz=(0, 1, 0, 0))
     at_m = (0.065, TIP_M[1], -0.005)
@@ -149,12 +147,16 @@ def _add_hand(model: mjcf.Element, hand: mjcf.Element) -> None:
         _JAW_END_M[0] - up_m * inward - back_m * down,
         _JAW_END_M[1] + up_m * down - back_m * inward,
     )
-    face = mjcf.pad(jaw, "arm/jaw_left", at_m=middle_m, **grip)
+    face = _jaw(jaw, "arm/jaw_left", at_m=middle_m)
     face.set("quat", mjcf.text(_quat_wxyz((1, 0, 0), _JAW_LEAN_RAD)))
     mjcf.shell(jaw, "capsule", size_m=(0.008,), rgba=mjcf.DARK_RGBA, fromto="0 0 0 0 -0.004 -0.03")
     stroke = _stroke()
     limits = (stroke[0][0], stroke[-1][0])
     mjcf.position_motor(model, "jaw", name="gripper", kp=12, kv=0.4, force=SERVO_NM / 2, range_=limits)
+
+
+def _jaw(body: mjcf.Element, name: str, *, at_m: mjcf.Numbers) -> mjcf.Element:
+    return mjcf.pad(body, name, half_m=_PAD_HALF_M, at_m=at_m, mass_kg=0.01, friction=1.5, rgba=ORANGE_RGBA)
 
 
 ROBOT = Embodiment(

@@ -100,12 +100,12 @@ def _add_hand(model: mjcf.Element, hand: mjcf.Element, arm: str) -> None:
         finger = mjcf.link(hand, f"{joint}_link", at_m=(FINGERS_FROM_HAND_M, 0, 0), mass_kg=0.035, size_m=0.02)
         slide = mjcf.hinge(finger, joint, axis=(0, sign, 0), range_rad=FINGER_RANGE_M, damping=10.0, armature=0.05)
         slide.set("type", "slide")
-        at_m = (0.022, sign * (_JAW_HALF_M[1] - FINGER_RANGE_M[0]), 0)
+        jaw_m = (0.022, sign * (_JAW_HALF_M[1] - FINGER_RANGE_M[0]), 0)
         mjcf.pad(
             finger,
             f"{arm}/jaw_{side}",
             half_m=_JAW_HALF_M,
-            at_m=at_m,
+            at_m=jaw_m,
             mass_kg=0.01,
             friction=1.5,
             rgba=mjcf.PAD_RGBA,

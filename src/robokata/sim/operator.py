@@ -57,6 +57,8 @@ def with_mishaps(
         (move,) = moves
         here = world.command(move.arm)
         closes = move.opening_m < world.opening_m(move.arm) - 0.01 and _distance_m(here, move.to) < 0.01
+        # Jaws that are kept apart by what they hold do not close.
+        closes = closes and not any(world.holds(move.arm, prop.name) for prop in world.props)
         if move.is_transit and rng.random() < style.pause_share:
             stay_s = float(rng.uniform(0.3, 1.2))
             yield (Move(move.arm, here, world.opening_m(move.arm) if closes else move.opening_m, settle_s=stay_s),)

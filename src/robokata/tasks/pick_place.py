@@ -103,13 +103,13 @@ def demonstrate(world: World, setup: Setup, rng: np.random.Generator) -> Iterato
     cube, tray = _named(setup)
     for _ in range(3):
         pose = world.pose(cube)
-        height_m = max(pose[2, 3], CUBE_M / 2)
+        height_m = max(pose[2, 3], CUBE_M / 2 * world.scale(cube))
         grasp = _moves.hand_down(np.array([*pose[:2, 3], height_m]), _free_yaw(world, cube))
         yield from _moves.pick(world, "arm", grasp, open_m=OPEN_M)
         if not _is_lifted(world, cube):
             continue
         held_m = _moves.held_m(world, "arm", cube)
-        into_m = world.pose(tray)[:3, 3] + [0, 0, FLOOR_M + CUBE_M / 2 + 0.006]
+        into_m = world.pose(tray)[:3, 3] + [0, 0, FLOOR_M + CUBE_M / 2 * world.scale(cube) + 0.006]
         into = _moves.carried_to(into_m, _moves.grasp_yaw(world.pose(tray), turns=4), held_m)
         yield (Move("arm", _moves.above(into, 0.08), 0.0, is_transit=True),)
         yield (Move("arm", into, 0.0, speed_share=0.6, settle_s=0.1),)
@@ -124,7 +124,7 @@ def _named(setup: Setup) -> tuple[str, str]:
 
 
 def _is_lifted(world: World, cube: str) -> bool:
-    return bool(world.holds("arm", cube) and world.pose(cube)[2, 3] > RIM_M + CUBE_M / 2)
+    return bool(world.holds("arm", cube) and world.pose(cube)[2, 3] > RIM_M + CUBE_M / 2 * world.scale(cube))
 
 
 def _lies_in(world: World, cube: str, tray: str) -> bool:

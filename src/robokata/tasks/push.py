@@ -81,7 +81,7 @@ def subtasks(setup: Setup) -> tuple[Subtask, ...]:
 def succeeded(world: World, setup: Setup) -> bool:
     """The puck lies flat on the mark, at rest, and nothing touches it."""
     puck = world.pose("puck")
-    is_near = _off_m(world) < NEAR_M and abs(puck[2, 3] - PUCK_M / 2) < 0.004
+    is_near = _off_m(world) < NEAR_M and abs(puck[2, 3] - PUCK_M / 2 * world.scale("puck")) < 0.004
     return bool(is_near and world.speed_m_s("puck") < 0.02 and not world.touches("arm", "puck"))
 
 
@@ -105,7 +105,9 @@ def _push_once(world: World) -> Iterator[tuple[Move, ...]]:
     ahead = _ahead(mark, puck)
     # One of the hand's four sides faces the puck.
     yaw_rad = wrapped_rad(math.atan2(ahead[1], ahead[0]), period_rad=math.pi / 2)
-    start = _moves.hand_down(np.array([*(puck - ahead * (PUCK_RADIUS_M + BEHIND_M)), LOW_M]), yaw_rad)
+    start = _moves.hand_down(
+        np.array([*(puck - ahead * (PUCK_RADIUS_M * world.scale("puck") + BEHIND_M)), LOW_M]), yaw_rad
+    )
     yield (Move("arm", _moves.above(start, 0.06), 0.0, is_transit=True),)
     yield (Move("arm", start, 0.0, speed_share=0.6),)
     tip = start
