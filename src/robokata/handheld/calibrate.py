@@ -132,16 +132,17 @@ def _fit(views: list[Points], size: tuple[int, int], model: Model, path: Path) -
     cv2 = opencv()
     places = [np.ascontiguousarray(view.places_m, np.float32).reshape(-1, 1, 3) for view in views]
     pixels = [np.ascontiguousarray(view.pixels, np.float32).reshape(-1, 1, 2) for view in views]
+    both = (places, pixels)
     guess = np.array([[0.6 * size[0], 0, (size[0] - 1) / 2], [0, 0.6 * size[0], (size[1] - 1) / 2], [0, 0, 1.0]])
     try:
         if model == "fisheye":
-            flags = (
-                cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC
-                | cv2.fisheye.CALIB_FIX_SKEW
-                | cv2.fisheye.CALIB_USE_INTRINSIC_GUESS
+            flags = _flag("RECOMPUTE_EXTRINSIC") | _flag("FIX_SKEW") | _flag("USE_INTRINSIC_GUESS")
+            # It wants rows, where the pinhole's wants columns.
+            flat_places, flat_pixels = (
+                [a.astype(np.float64).reshape(1, -1, a.shape[-1]) for a in part] for part in both
             )
             error, matrix, bent, turns, shifts = cv2.fisheye.calibrate(
-                places, pixels, size, guess, np.zeros((4, 1)), flags=flags
+                flat_places, flat_pixels, size, guess, np.zeros((4, 1)), flags=flags
             )[:5]
         else:
             error, matrix, bent, turns, shifts = cv2.calibrateCamera(places, pixels, size, guess, None)[:5]
@@ -158,6 +159,12 @@ def _fit(views: list[Points], size: tuple[int, int], model: Model, path: Path) -
         seen, _ = camera.project(view.places_m, np.asarray(turn).reshape(3, 1), np.asarray(shift).reshape(3, 1))
         errors.append(float(np.sqrt(np.mean(np.sum((seen - view.pixels) ** 2, axis=1)))))
     return camera, np.asarray(errors)
+
+
+def _flag(name: str) -> int:
+    """A flag of fisheye calibration: OpenCV 5 keeps them with the pinhole's, OpenCV 4 beside its function."""
+    cv2 = opencv()
+    return int(getattr(cv2.fisheye, f"CALIB_{name}", None) or getattr(cv2, f"CALIB_{name}"))
 
 
 def _refuse_poor(path: Path, camera: Camera, cover: tuple[float, ...]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.handheld.board import DICTIONARIES, Board, FingerTags, opencv
+from robokata.handheld.corners import edge_corners
 
 
 class Sight(NamedTuple):
@@ -29,6 +30,8 @@ class Eye:
     def __init__(self, board: Board, tags: FingerTags) -> None:
         cv2 = opencv()
         self.board, self.tags = board, tags
+        # The pattern, and a black border of one cell around it.
+        self._cells = int(_dictionary(board.dictionary).markerSize) + 2
         self._detector = cv2.aruco.ArucoDetector(_dictionary(board.dictionary), _parameters())
         self._chess = _chess_detector(board) if board.kind == "charuco" else None
 
@@ -37,11 +40,12 @@ class Eye:
         corners, names, _ = self._detector.detectMarkers(grey)
         if names is None or not len(names):
             return Sight({}, {})
+        quads = np.asarray(corners, np.float64).reshape(-1, 4, 2)
         markers: dict[int, NDArray[np.float64]] = {}
         twice = set()
-        for name, quad in zip(np.ravel(names).tolist(), corners, strict=True):
+        for name, quad in zip(np.ravel(names).tolist(), edge_corners(grey, quads, cells=self._cells), strict=True):
             twice |= {name} & set(markers)
-            markers[name] = np.asarray(quad, np.float64).reshape(4, 2)
+            markers[name] = quad
         for name in twice:
             # One of two equal markers is a mirror, a screen or a copy: neither can be trusted.
             del markers[name]
