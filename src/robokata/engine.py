@@ -194,7 +194,7 @@ class _Pool:
         self, source: Source, function: Callable[[Episode], Result], keys: list[str]
     ) -> Future[list[Mapped[Result]]]:
         with _uninterrupted():
-            return self._executor.submit(_work, str(source.path), source.format, function, keys)
+            return self._executor.submit(_work, _way_to(source), function, keys)
 
     def kill(self) -> None:
         """End the workers now: an interrupted run must not wait until they have finished what they read."""
@@ -232,6 +232,13 @@ def _start_worker() -> None:
         pyarrow.set_io_thread_count(1)
 
 
-def _work(path: str, format_name: str, function: Callable[[Episode], Result], keys: list[str]) -> list[Mapped[Result]]:
-    source = reopen(path, format_name)
+def _way_to(source: Source) -> Source | tuple[str, str]:
+    """How a worker gets at a source: files are opened again there; one that says `travels` pickles by itself."""
+    return source if getattr(source, "travels", False) else (str(source.path), source.format)
+
+
+def _work(
+    way: Source | tuple[str, str], function: Callable[[Episode], Result], keys: list[str]
+) -> list[Mapped[Result]]:
+    source = reopen(*way) if isinstance(way, tuple) else way
     return [_apply(source, function, key) for key in keys]

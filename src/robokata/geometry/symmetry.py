@@ -3,8 +3,8 @@
 Let M mirror space in a plane through the model's origin. By the product of exponentials (Murray, Li and Sastry 1994,
 section 3.2.2) a tip is at exp(x1 q1) ... exp(xn qn) T. Mirrored, an axis of direction a through p becomes one of
 direction -M a through M p, because a turn is an axial vector; a slide keeps M a. Where that line is again a joint's,
-the joint turns the same way (+1) or the other (-1), and joint values q at a pose of reference q0 become q0' + s (q - q0).
-The pose of reference is the robot's home; a robot whose home is not its own mirror image is refused.
+the joint turns the same way (+1) or the other (-1): joint values q, of which q0 is a pose of reference, become
+q0' + s (q - q0). The pose of reference is the robot's home; a robot whose home is not its own mirror image is refused.
 """
 
 from __future__ import annotations

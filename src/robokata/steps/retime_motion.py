@@ -35,8 +35,8 @@ SLOWEST, FASTEST = 0.1, 10.0
 def step(
     episode: Episode,
     *,
-    # 1.25: a quarter faster. Operators of one task differ by about that much between themselves.
-    factor: float = 1.25,
+    # 0.8: a quarter slower. Operators of one task differ by about that much, and slower is always possible.
+    factor: float = 0.8,
     # 0: exactly the factor. Else each episode draws its own, evenly in its logarithm, between factor / (1 + spread)
     # and factor * (1 + spread).
     spread: float = 0.0,

@@ -1,0 +1,73 @@
+"""The smoothest episodes, by the speed of the tip or of the joints: tremor and hesitation are what it leaves out.
+
+SPARC (Balasubramanian et al. 2015), not LDLJ: it hardly depends on duration and on noise of the derivative. Idle ends
+are cut off first. An episode below ten readings per second, or that never moves, has no smoothness and comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.clock import NS_PER_S, ClockQuality
+from robokata.core.episode import Episode
+from robokata.core.selection import Described, Selection, selection_of
+from robokata.core.stream import Role
+from robokata.geometry.motion import motion_of
+from robokata.geometry.smoothness import low_passed, moving_part, on_even_clock, sparc
+from robokata.geometry.tip import tip_paths
+
+_LOWEST_HZ = 10.0
+"""Below, the spectrum of a movement (up to 5 Hz and more) cannot be seen."""
+
+
+def describe(
+    episode: Episode,
+    *,
+    # What lies above is encoder noise; a tremor of the hand (8 to 12 Hz) shall count.
+    cutoff_hz: float = 12.0,
+) -> float | None:
+    """SPARC, 0 and below, nearer 0 is smoother; None where it cannot be told."""
+    speeds = [s for s in _speeds(episode, cutoff_hz) if s is not None]
+    # The least smooth arm decides: a pair is no smoother than its worse half.
+    return min(speeds) if speeds else None
+
+
+def choose(rows: Sequence[Described], *, keep: int, rng: np.random.Generator) -> Selection:
+    """The `keep` smoothest episodes."""
+    unknown = -np.inf
+    best = sorted(rows, key=lambda row: (-(unknown if row.value is None else row.value), row.episode))[:keep]
+    why = {
+        row.episode: "its smoothness cannot be told" if row.value is None else f"SPARC {row.value:.2f}" for row in rows
+    }
+    return selection_of(rows, (row.episode for row in best), why_not=why)
+
+
+def _speeds(episode: Episode, cutoff_hz: float) -> list[float | None]:
+    paths = [path for path in tip_paths(episode) if path.has_times]
+    if paths:
+        return [_of(path.times_s, path.position_m, cutoff_hz) for path in paths]
+    # No tip: joints, each in shares of its own range.
+    for stream in episode.numeric(Role.STATE):
+        if len(stream) > 3 and stream.clock.quality is not ClockQuality.UNKNOWN:
+            times_s = (stream.clock.times_ns - stream.clock.times_ns[0]) / NS_PER_S
+            scaled = np.nan_to_num(np.asarray(stream.table, np.float64) * motion_of(stream).share_of)
+            return [_of(times_s, scaled, cutoff_hz)]
+    return []
+
+
+def _of(times_s: NDArray[np.float64], values: NDArray[np.float64], cutoff_hz: float) -> float | None:
+    if len(times_s) < 4 or times_s[-1] <= times_s[0]:
+        return None
+    rate_hz = 1 / float(np.median(np.diff(times_s))) if np.median(np.diff(times_s)) > 0 else 0.0
+    if rate_hz < _LOWEST_HZ:
+        return None
+    even = on_even_clock(times_s, values, rate_hz)
+    if len(even) < 4:
+        return None
+    speed = np.linalg.norm(np.diff(even, axis=0), axis=1) * rate_hz
+    if cutoff_hz < rate_hz / 2:
+        speed = low_passed(speed, rate_hz, cutoff_hz=cutoff_hz)
+    return sparc(speed[moving_part(speed)], rate_hz)
