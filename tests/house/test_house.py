@@ -19,7 +19,7 @@ FLOORS |= {"statistics": 1, "metrics": 2, "arena": 4}
 FLOORS |= {"feed": 2, "learn": 3, "policies": 3}
 FLOORS |= {"robots": 2, "tasks": 2, "sim": 3, "produce": 3, "collect": 4, "expand": 4, "evaluate": 3}
 FLOORS |= {"handheld": 3}
-FLOORS |= {"steps": 2, "curators": 2, "recipe": 4}
+FLOORS |= {"steps": 2, "curators": 2, "recipe": 4, "curation": 4, "curated_dataset": 4}
 FLOORS |= {"view": 4, "testing": 4, "cli": 5}
 HEAVY = (
     "torch",

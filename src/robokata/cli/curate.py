@@ -1,0 +1,70 @@
+"""`kata curate`: which episodes, changed by which steps, written with a receipt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from robokata.recipe import Recipe
+
+
+def curate(
+    path: Annotated[Path, typer.Argument(help="A dataset, or a recipe (.toml).")],
+    out: Annotated[Path | None, typer.Option(help="Where to write; must not exist, or be an empty folder.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Curator: random, length, smoothness, diversity, with options.")
+    ] = None,
+    keep: Annotated[str | None, typer.Option(help="Episodes to keep: a number, or a share such as 0.5.")] = None,
+    step: Annotated[list[str] | None, typer.Option(help="'NAME KEY=VALUE ...'; several are applied in order.")] = None,
+    drop: Annotated[str | None, typer.Option(help="Leave out episodes with findings: error, warning or info.")] = None,
+    where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
+    families: Annotated[str | None, typer.Option(help="Families in several splits: refuse, or move.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same choice.")] = None,
+    to: Annotated[str, typer.Option(help="Format to write.")] = "mcap",
+    accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Write although something is lost.")] = False,
+    recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe as TOML, and end.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be kept and why, and write nothing.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; the answer does not depend on it.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Choose and change episodes: by a recipe, or by steps, checks and a curator given here."""
+    from robokata.cli.console import print_json_of
+    from robokata.cli.progress import progress_bar
+    from robokata.core.atomic import refuse_occupied
+    from robokata.curated_dataset import write_curated
+    from robokata.view.curation import Planned, show_plan, show_written
+
+    words = {"by": by, "keep": keep, "step": step, "drop": drop, "where": where, "families": families, "seed": seed}
+    chosen = _recipe(path, words)
+    if recipe:
+        typer.echo(chosen.as_toml(), nl=False)
+        return
+    if out is None and not plan:
+        raise typer.BadParameter("name a place with --out, or ask for --plan or --recipe")
+    if out is not None:
+        refuse_occupied(out)
+    curated = chosen.episodes(workers=workers)
+    if plan or out is None:
+        print_json_of([Planned(curated)]) if json else show_plan(curated)
+        return
+    with progress_bar(f"writing {out.name}") as bar:
+        bar.started(len(curated.source.keys()))
+        written = write_curated(curated, out, to=to, accept_loss=accept_loss, workers=workers, advance=bar.advance)
+    print_json_of([written]) if json else show_written(written)
+
+
+def _recipe(path: Path, words: dict[str, Any]) -> Recipe:
+    from robokata.cli.console import one_dataset_at
+    from robokata.core.errors import RecipeRefused
+    from robokata.recipe import read_recipe, recipe_of_words
+
+    if path.suffix == ".toml" and path.is_file():
+        said = next((f"--{name}" for name, word in words.items() if word is not None), None)
+        if said is not None:
+            raise RecipeRefused(f"{said} says what the recipe {path} says already: change it there, or name a dataset.")
+        return read_recipe(path)
+    source = one_dataset_at(path, None)
+    return recipe_of_words(str(source.path), words)

@@ -1,0 +1,174 @@
+"""A recipe's episodes written down, with a receipt that says what made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robokata import convert as conversion
+from robokata.core.errors import RecipeRefused, WriteRefused
+from robokata.core.estimate import Estimate
+from robokata.curation import Curated
+from robokata.learn.training_spec import SourceSpec
+from robokata.statistics.confound import correlation_with_choice
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, and what a reader must know of the choice."""
+
+    out: str
+    format: str
+    episodes: int
+    candidates: int
+    """Episodes that were there to choose from, after all steps."""
+    left_out: Mapping[str, int]
+    """How many episodes each step, the checks and the curator left out."""
+    moved: int
+    """Episodes that were moved to the split of their family."""
+    length_confound: Estimate
+    """Correlation of the final choice with the episodes' length."""
+    recipe_hash: str
+    selection_hash: str
+    receipt: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**plain, "left_out": dict(self.left_out), "length_confound": self.length_confound.as_json()}
+
+
+def length_confound(curated: Curated) -> Estimate:
+    """Whether the final choice goes with the length of the episodes: every curator's first rival."""
+    kept = set(curated.selection.episodes)
+    return correlation_with_choice(
+        "correlation of the choice with length",
+        [row.episode in kept for row in curated.rows],
+        [row.duration_s for row in curated.rows],
+    )
+
+
+def write_curated(
+    curated: Curated,
+    out: Path,
+    *,
+    to: str = "mcap",
+    options: Mapping[str, Any] | None = None,
+    accept_loss: bool = False,
+    workers: int | None = None,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> Written:
+    """Write what a recipe makes; the target appears in one rename, the receipt `OUT.receipt.json` beside it.
+
+    Raises:
+        RecipeRefused: no episode is left.
+        WriteRefused: the target is occupied, the format would lose something, or a source changed meanwhile.
+        UnknownName: the format cannot be written.
+        DamagedData: an episode cannot be read.
+    """
+    if not curated.source.keys():
+        raise RecipeRefused("no episode is left to write. `left_out` of the recipe says which step took them.")
+    for source in curated.source.sources:
+        conversion.refuse_target(source, out)
+    before = states_of(curated)
+    conversion.convert(
+        curated.source, out, to, options=options, accept_loss=accept_loss, workers=workers, advance=advance
+    )
+    if states_of(curated) != before:
+        raise WriteRefused(f"{out}: a source changed while it was read. What was written mixes both: remove it.")
+    receipt = conversion.receipt_path(out)
+    _add(receipt, _told(curated, before))
+    return Written(
+        out=str(out),
+        format=to,
+        episodes=len(curated.source.keys()),
+        candidates=len(curated.rows),
+        left_out=Counter(each.by for each in curated.left_out),
+        moved=len(curated.moved),
+        length_confound=length_confound(curated),
+        recipe_hash=curated.recipe.hash,
+        selection_hash=curated.selection.hash,
+        receipt=str(receipt),
+    )
+
+
+def training_sources(curated: Curated, out: Path, *, to: str = "mcap") -> tuple[SourceSpec, ...]:
+    """What a training reads of a written recipe: one part per source and weight, with the shares that the recipe says.
+
+    Without any weight, every sample counts the same. A source's weight is divided among its episodes by their steps
+    and their own weights.
+    """
+    steps = {row.episode: row.steps for row in curated.rows}
+    groups: dict[tuple[int, float], list[str]] = {}
+    for key, weight in curated.weights.items():
+        groups.setdefault((curated.source.lines[key].source, weight), []).append(key)
+    is_plain = all(part.weight is None for part in curated.recipe.sources) and {w for _, w in groups} <= {1.0}
+    told = sorted(groups.items())
+    if is_plain:
+        return (SourceSpec(str(out), episodes=tuple(key for _, keys in told for key in keys), format=to),)
+    mass = {group: sum(steps[key] for key in keys) * group[1] for group, keys in told}
+    specs = []
+    for (source, weight), keys in told:
+        whole = sum(size for (other, _), size in mass.items() if other == source)
+        wanted = curated.recipe.sources[source].weight
+        share = whole if wanted is None else wanted
+        specs.append(
+            SourceSpec(
+                str(out), episodes=tuple(keys), weight=share * mass[source, weight] / whole if whole else 0.0, format=to
+            )
+        )
+    return tuple(specs)
+
+
+def states_of(curated: Curated) -> list[str]:
+    """SHA-256 over path, size and time of change of every file of each source; empty for episodes in memory."""
+    return [_state(Path(source.path)) for source in curated.source.sources]
+
+
+def _state(path: Path) -> str:
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        stat = file.stat()
+        digest.update(f"{file.relative_to(path.parent)}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest() if files else ""
+
+
+def _told(curated: Curated, states: list[str]) -> dict[str, Any]:
+    rows = curated.kept_rows
+    return {
+        "recipe": curated.recipe.as_json(),
+        "recipe_hash": curated.recipe.hash,
+        "inputs": [
+            {"path": part.path, "format": source.format, "state": state}
+            for part, source, state in zip(curated.source.parts, curated.source.sources, states, strict=True)
+        ],
+        "selection": curated.selection.as_json(),
+        "left_out": [each._asdict() for each in curated.left_out],
+        "moved": dict(curated.moved),
+        "length_confound": length_confound(curated).as_json(),
+        "kept_duration_s": float(np.sum([row.duration_s for row in rows])),
+        "weights": curated.weights,
+    }
+
+
+def _add(receipt: Path, more: Mapping[str, Any]) -> None:
+    unfinished = receipt.with_name(f".{receipt.name}.unfinished-{os.getpid()}")
+    try:
+        told = {**json.loads(receipt.read_text(encoding="utf-8")), **more}
+        unfinished.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
+        os.replace(unfinished, receipt)
+    except OSError as error:
+        raise WriteRefused(
+            f"{receipt}: {error.strerror}. The episodes are complete; only the receipt is not."
+        ) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
