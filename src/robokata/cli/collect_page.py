@@ -37,7 +37,7 @@ def demonstrate(
         require(module, extra="collect")
     from robokata.collect.browser import Place, collect_in_browser
     from robokata.collect.cockpit import Order
-    from robokata.sim.episode import Filming
+    from robokata.sim.filming import Filming
 
     order = Order(scene=scene, width=width, seed=seed, out=out, filming=Filming(*size), operator=who)
     collected = collect_in_browser(order, Place(*at), say=_say_json if json else _say)
@@ -60,8 +60,6 @@ def _say(what: str, **details: Any) -> None:
         typer.echo(f"Not finished: {details['id']}: {details['why']} It is tried again at the next start.", err=True)
     elif what == "ending":
         typer.echo(f"Finishing {details['waiting']} episodes; Ctrl-C again leaves them to the next start ...")
-    elif what == "problem":
-        typer.echo(details["why"], err=True)
 
 
 def _say_json(what: str, **details: Any) -> None:
