@@ -35,7 +35,7 @@ def sim(
     from robokata.core.world import Width
     from robokata.sim.collect import ExpertJob, collect_expert
     from robokata.sim.demonstration import scene_of
-    from robokata.sim.episode import Filming
+    from robokata.sim.filming import Filming
     from robokata.sim.gl import backend
     from robokata.sim.sensors import REALISTIC, Sensors
     from robokata.view.production import show_production
@@ -44,9 +44,9 @@ def sim(
     if not expert:
         from robokata.cli.collect_page import PAGE_HZ, demonstrate
 
-        pixels = size_of(size or "480x640") or (480, 640)
+        seen = size_of(size or "480x640") or (480, 640)
         scene, chosen = scene_of(task, robot, control_hz=PAGE_HZ), one_of(Width, width, "width")
-        demonstrate(scene, folder, width=chosen, seed=seed, size=pixels, who=operator, at=(host, port), json=json)
+        demonstrate(scene, folder, width=chosen, seed=seed, size=seen, who=operator, at=(host, port), json=json)
         return
     pixels = size_of(size or "128x128")
     job = ExpertJob(

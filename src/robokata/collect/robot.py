@@ -24,7 +24,7 @@ from robokata.core.shelf import shelf
 _CONNECT_S = 60.0
 """Calibration checks and cameras take tens of seconds to come up."""
 _MOST_WAITING = 256
-"""Steps that wait here, and as many in the bridge; pictures of more would fill the memory while an episode is written."""
+"""Steps that wait here, and as many in the bridge: pictures of more would fill the memory."""
 _LETS_GO_S = 8.0
 """The bridge waits 2 s for a driver that hangs; then it is ended by force."""
 
