@@ -87,6 +87,7 @@ def produce(
     kept = sum(tried.is_one for tried in journal.lines)
     advance(kept)
     if kept >= wanted or len(journal.lines) >= at_most:
+        journal.close()
         return journal.lines[: _cut(journal.lines, wanted)]
     count = workers or len(os.sched_getaffinity(0))
     numbers = range(len(journal.lines), at_most)

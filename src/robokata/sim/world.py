@@ -31,9 +31,9 @@ _VARIED = (
         "geom_matid",
         "mat_rgba",
     ),
-    *("body_mass", "body_inertia", "cam_pos", "cam_quat", "light_diffuse", "light_dir"),
+    *("body_mass", "body_inertia", "cam_pos", "cam_quat", "light_diffuse", "light_dir", "body_pos", "body_quat"),
 )
-"""What `restore` brings back. `body_pos` is not among it: a reset places fixed props."""
+"""What `restore` brings back; the reset after it places fixed props."""
 
 
 class Target(NamedTuple):
@@ -269,6 +269,8 @@ class SimWorld:
     def advance(self, physics_steps: int) -> None:
         """Let time pass."""
         mujoco().mj_step(self.model, self.data, nstep=physics_steps)
+        # A step ends with new joints and the poses of the old ones: without this every pose would be 2 ms late.
+        mujoco().mj_kinematics(self.model, self.data)
         self.steps += physics_steps
 
     # -- what is recorded -----------------------------------------------------------------------------------------
