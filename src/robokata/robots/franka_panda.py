@@ -119,7 +119,7 @@ ROBOT = Embodiment(
             name="arm",
             joints=tuple(f"joint{number}" for number in range(1, len(_LINKS) + 1)),
             tip="tip",
-            # Ready pose: tip 0.45 m ahead and 0.25 m above the table, hand down, elbow up.
+            # Ready pose: tip 0.463 m ahead and 0.275 m above the table, hand down, elbow up.
             home=(0.0, -0.1847, 0.0, -2.4246, 0.0, 2.2399, 0.7854),
             gripper=Gripper(
                 joint="gripper",
