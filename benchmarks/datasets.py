@@ -15,6 +15,8 @@ from robokata.core.episode import Embodiment, Episode, Instruction
 from robokata.core.shelf import shelf
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
+from robokata.media.encode import encode_video
+from robokata.media.video import VideoFrames
 from robokata.testing import Barcode, barcode_video
 
 JOINTS = 14
@@ -152,3 +154,46 @@ def with_video(path: Path, *, episodes: int, duration_s: float, height_px: int, 
         for number in range(episodes)
     )
     shelf("formats")["lerobot_v3"].write(path, made, codec=codec, pictures="video")
+
+
+def two_cameras(path: Path, *, episodes: int, steps: int, height_px: int, width_px: int, format_name: str) -> None:
+    """Episodes of a 14-joint arm with two H.264 cameras at 30 Hz; eight videos are encoded, and copied for the rest."""
+    from robokata.testing import tiny_episode
+
+    rng, rate = np.random.default_rng(0), Fraction(30)
+    clock = grid_clock(steps, rate)
+    films = [path.with_name(f"{path.name}-film-{number}.mp4") for number in range(8)]
+    for number, film in enumerate(films):
+        filmed = tiny_episode(
+            number,
+            duration_s=steps / 30,
+            is_measured=False,
+            camera_rate_hz=rate,
+            height_px=height_px,
+            width_px=width_px,
+        )
+        pictures = next(filmed.pictures()).pictures
+        encode_video(film, (pictures[i] for i in range(steps)), rate_hz=rate, codec="libx264", gop=30, crf=23)
+
+    def one(number: int) -> Episode:
+        table = smooth_path(steps + 3, rng)
+        streams = [
+            Stream("observation.state", Kind.TENSOR, Role.STATE, clock, ArrayValues(table[:-3])),
+            Stream("action", Kind.TENSOR, Role.ACTION, clock, ArrayValues(table[3:])),
+        ]
+        for camera, name in enumerate(("top", "wrist")):
+            frames = VideoFrames(films[(2 * number + camera) % len(films)], steps, shape=(height_px, width_px, 3))
+            streams.append(
+                Stream(f"observation.images.{name}", Kind.VIDEO, Role.CAMERA, clock, frames, encoding="h264")
+            )
+        return Episode(
+            id=str(number),
+            streams={s.name: s for s in streams},
+            embodiment=Embodiment("bench_arm"),
+            instructions=(Instruction(f"move to pose {number % 20}"),),
+            declared_rate_hz=rate,
+        )
+
+    shelf("formats")[format_name].write(path, (one(number) for number in range(episodes)))
+    for film in films:
+        film.unlink()

@@ -103,9 +103,40 @@ class EpisodesTable:
 
     def _flush(self) -> None:
         if self._rows:
-            cells = {name: [row.get(name) for row in self._rows] for name in self._schema.names}
-            self._writer.write_table(self._pyarrow.table(cells, schema=self._schema))
+            columns = [
+                _nested(self._pyarrow, [row.get(field.name) for row in self._rows], field.type)
+                for field in self._schema
+            ]
+            self._writer.write_table(self._pyarrow.Table.from_arrays(columns, schema=self._schema))
             self._rows = []
+
+
+def _nested(pyarrow: Any, cells: Sequence[Any], kind: Any) -> Any:
+    """Cells of one column, None where a row has none, as Arrow arrays of lists of lists of numbers or texts."""
+    types = require("pyarrow.types", extra="tables")
+    if types.is_list(kind):
+        ends = np.cumsum([0, *(0 if cell is None else len(cell) for cell in cells)]).astype(np.int32)
+        inside = _nested(pyarrow, [item for cell in cells if cell is not None for item in cell], kind.value_type)
+        return pyarrow.Array.from_buffers(
+            kind, len(cells), [_validity(pyarrow, cells), pyarrow.py_buffer(ends)], children=[inside]
+        )
+    if types.is_string(kind):
+        return _texts(pyarrow, cells)
+    numbers = np.asarray([0 if cell is None else cell for cell in cells], kind.to_pandas_dtype())
+    return pyarrow.Array.from_buffers(kind, len(cells), [_validity(pyarrow, cells), pyarrow.py_buffer(numbers)])
+
+
+def _validity(pyarrow: Any, cells: Sequence[Any]) -> Any:
+    """Arrow's bitmap of the cells that are there; None where all are."""
+    is_there = np.asarray([cell is not None for cell in cells], bool)
+    return None if is_there.all() else pyarrow.py_buffer(np.packbits(is_there, bitorder="little"))
+
+
+def _texts(pyarrow: Any, texts: Sequence[str]) -> Any:
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    data = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(b"".join(encoded))]
+    return pyarrow.Array.from_buffers(pyarrow.string(), len(texts), data)
 
 
 def _episode_fields(pyarrow: Any, features: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any]]:
@@ -133,7 +164,7 @@ def write_tasks_table(path: Path, tasks: Sequence[str]) -> None:
     """The table that LeRobot reads with pandas: the task text is the frame's index."""
     pyarrow, parquet = require("pyarrow", extra="tables"), require("pyarrow.parquet", extra="tables")
     numbers = np.arange(len(tasks), dtype=np.int64)
-    table = pyarrow.table({"task_index": numbers, "task": pyarrow.array(list(tasks), pyarrow.string())})
+    table = pyarrow.table({"task_index": _leaf(pyarrow, numbers), "task": _texts(pyarrow, tasks)})
     text = {"pandas_type": "unicode", "numpy_type": "object", "metadata": None}
     number = {"pandas_type": "int64", "numpy_type": "int64", "metadata": None}
     pandas = {
@@ -185,7 +216,7 @@ def _picture_column(pyarrow: Any, cells: Cells) -> Any:
         offsets = np.concatenate([[0], cells.ends[start:end] - before]).astype(np.int32)
         here = data.slice(before, int(cells.ends[end - 1]) - before)
         binary = pyarrow.Array.from_buffers(pyarrow.binary(), end - start, [None, pyarrow.py_buffer(offsets), here])
-        names = pyarrow.array(cells.names[start:end], pyarrow.string())
+        names = _texts(pyarrow, cells.names[start:end])
         pieces.append(pyarrow.StructArray.from_arrays([binary, names], fields=list(kind)))
         start = end
     return pyarrow.chunked_array(pieces, kind)
