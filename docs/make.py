@@ -203,7 +203,8 @@ def formats_page() -> str:
     ]
     for name, leaf in leaves.items():
         writes = "yes" if hasattr(leaf, "write") else "no"
-        lines.append(f"| [{name}](#{name}) | {cell(leaf.LOOKS_FOR)} | yes | {writes} |")
+        reads = "yes" if hasattr(leaf, "read") else "no"
+        lines.append(f"| [{name}](#{name}) | {cell(leaf.LOOKS_FOR)} | {reads} | {writes} |")
     lines += [
         "",
         "## What arrives",
@@ -214,7 +215,7 @@ def formats_page() -> str:
         "",
         "| format | " + " | ".join(Sample._fields) + " |",
         "|---|" + "---|" * len(Sample._fields),
-        *(f"| {name} | {' | '.join(sample_of(name))} |" for name in leaves),
+        *(f"| {name} | {' | '.join(sample_of(name))} |" for name, leaf in leaves.items() if hasattr(leaf, "read")),
         "",
         "Clocks: *measured* times were read from a clock when the sample was taken; *declared* and *synthesized* ones",
         "lie on a grid and cannot show a gap; *unknown* means that the format keeps no time at all. Checks that need a",
@@ -353,6 +354,9 @@ def main(words: Sequence[str]) -> None:
         if "--recall" not in words:
             _write("checks.md", checks_page())
             _write("formats.md", formats_page())
+            from metrics_page import metrics_page
+
+            _write("metrics.md", metrics_page())
             from round_trips import round_trips_page
 
             with tempfile.TemporaryDirectory() as samples:

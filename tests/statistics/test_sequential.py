@@ -84,3 +84,37 @@ def test_a_clear_difference_stops_early_and_names_the_winner() -> None:
 
 def test_without_pairs_nothing_is_said() -> None:
     assert SequentialTest().verdict()[:3] == (0, 1.0, None)
+
+
+# Successes of the first and second policy, trials of each, alpha, and where the reference's e-process stopped on the
+# recorded order. The recorded trials may not be copied, so their order is not here: any order of these counts is.
+QUOTED = {
+    "CleanUpSpill": (40, 14, 50, 0.05, 7),
+    "FoldRedTowel": (28, 46, 50, 0.05, 20),
+    "SpoonOnTowel": (193, 42, 500, 0.01, 33),
+    "EggplantInBasket": (282, 200, 500, 0.01, 192),
+    "StackCube": (15, 0, 500, 0.01, 329),
+    "Carrot policy": (92, 124, 150, 0.05, 132),
+}
+
+
+def stops_of_orders(k1: int, k2: int, n: int, alpha: float) -> np.ndarray:
+    """Pairs until the better policy is named, for random orders of the same trials; n + 1 where it never is."""
+    rng, better, worse = np.random.default_rng(0), max(k1, k2), min(k1, k2)
+    second = rng.permuted(np.tile(np.arange(n) < better, (4000, 1)), axis=1)
+    first = rng.permuted(np.tile(np.arange(n) < worse, (4000, 1)), axis=1)
+    crossed = log_wealth_paths(first, second) >= -np.log(alpha)
+    return np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1, n + 1)
+
+
+@pytest.mark.parametrize("stream", QUOTED)
+def test_the_quoted_stopping_times_are_possible_for_the_quoted_counts(stream: str) -> None:
+    k1, k2, n, alpha, quoted = QUOTED[stream]
+    # Five are in the middle 90 % of orders; "Carrot policy" is late: 0.6 % of orders take as long.
+    low, high = np.quantile(stops_of_orders(k1, k2, n, alpha), (0.001, 0.999))
+    assert low <= quoted <= high
+
+
+def test_the_quoted_stream_without_a_verdict_rarely_has_one() -> None:
+    # Carrot distribution, 112/200 against 106/200: the reference's e-process never stopped.
+    assert np.mean(stops_of_orders(112, 106, 200, 0.05) <= 200) < 0.2
