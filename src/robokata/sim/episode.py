@@ -55,6 +55,7 @@ def episode_of(
         "sensors": attempt.sensors.as_json(),
         "cameras": cameras_of(world, filming),
         "subtasks": [subtask.name for subtask in attempt.subtasks],
+        "targets": sorted({subtask.prop for subtask in attempt.subtasks}),
         "reached": list(attempt.reached),
         "contacts_recorded": True,
         "success_once": attempt.success_once,
