@@ -16,6 +16,7 @@ from benchmarks import claims, datasets
 from benchmarks.experts import experts
 from benchmarks.roboarena import roboarena
 from benchmarks.timing import Row, child, cpu_seconds, median_of, resident_mb
+from benchmarks.umi import umi
 from robokata.checkup import check_dataset
 from robokata.convert import convert, plan_conversion
 from robokata.core.shelf import shelf
@@ -183,4 +184,5 @@ ALL: dict[str, Callable[[Path], Iterator[Row]]] = {
     "interval_coverage": claims.interval_coverage,
     "roboarena": roboarena,
     "experts": experts,
+    "umi": umi,
 }

@@ -36,13 +36,21 @@ def test_a_camera_at_half_its_size_sees_the_same_rays() -> None:
 
 
 def test_another_crop_of_the_sensor_is_refused() -> None:
-    with pytest.raises(HandheldRefused, match="are of 960x720 pictures, the video has 960x540: another crop of the sensor"):
+    with pytest.raises(
+        HandheldRefused, match="are of 960x720 pictures, the video has 960x540: another crop of the sensor"
+    ):
         fisheye_camera().sized(960, 540)
 
 
 def test_umis_own_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "gopro_intrinsics_2_7k.json"
-    lens = {"aspect_ratio": 1.0, "focal_length": 796.85, "principal_pt_x": 1358.8, "principal_pt_y": 1016.1, "skew": 0.0}
+    lens = {
+        "aspect_ratio": 1.0,
+        "focal_length": 796.85,
+        "principal_pt_x": 1358.8,
+        "principal_pt_y": 1016.1,
+        "skew": 0.0,
+    }
     lens |= {f"radial_distortion_{n}": value for n, value in enumerate((-0.0293, -0.0066, -0.0055, 0.0016), start=1)}
     said = {"final_reproj_error": 0.17, "image_height": 2028, "image_width": 2704, "intrinsic_type": "FISHEYE"}
     file.write_text(json.dumps({**said, "intrinsics": lens}))
@@ -89,5 +97,7 @@ def test_a_video_of_the_board_gives_the_lens_to_a_fifth_of_a_percent(camera: Cam
 def test_a_video_without_the_board_gives_no_lens(tmp_path: Path) -> None:
     other = GRID.__class__("grid", 1, 1, 0.05, 0.065)
     calibration_video(tmp_path / "board.mp4", PINHOLE, other, frames=10)
-    with pytest.raises(HandheldRefused, match="0 frames show 4 markers or more of the board grid:4x3:50:15:20; 10 are needed"):
+    with pytest.raises(
+        HandheldRefused, match="0 frames show 4 markers or more of the board grid:4x3:50:15:20; 10 are needed"
+    ):
         calibrate_camera(tmp_path / "board.mp4", GRID, "pinhole")

@@ -74,7 +74,10 @@ def test_it_abstains_where_the_latency_lies_beyond_what_was_looked_for() -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("time_s,opening\n0,1\n", "has the columns time_s, opening; it needs time_s (or timestamp, time_ns) and width_m."),
+        (
+            "time_s,opening\n0,1\n",
+            "has the columns time_s, opening; it needs time_s (or timestamp, time_ns) and width_m.",
+        ),
         ("time_s,width_m\n0,0.1\n1,nan\n", "line 3 does not hold two numbers."),
         ("time_s,width_m\n1,0.1\n0,0.1\n", "needs at least two rows whose times rise."),
     ],

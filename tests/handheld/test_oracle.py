@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from clips import Clean, short
+
 from robokata.handheld.board import Board
 from robokata.handheld.episode import width_signal
 from robokata.handheld.latency import latency_between

@@ -59,7 +59,9 @@ def test_finger_tags_are_printed_too() -> None:
 
 
 def test_an_ending_that_is_no_sheet_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HandheldRefused, match=r"board.docx: boards are written as .svg, .pdf, .png. Choose one of these"):
+    with pytest.raises(
+        HandheldRefused, match=r"board.docx: boards are written as .svg, .pdf, .png. Choose one of these"
+    ):
         write_sheet(tmp_path / "board.docx", board_sheet(GRID))
 
 
@@ -67,7 +69,10 @@ def test_an_ending_that_is_no_sheet_is_refused(tmp_path: Path) -> None:
     ("words", "said"),
     [
         ("grid:4x3", "is no board. Say grid:COLUMNSxROWS:MARKER_MM:GAP_MM"),
-        ("grid:8x6:20:5", "its last marker is 67, and DICT_4X4_50 ends at 49. Choose a larger --dictionary, such as DICT_4X4_250"),
+        (
+            "grid:8x6:20:5",
+            "its last marker is 67, and DICT_4X4_50 ends at 49. Choose a larger --dictionary, such as DICT_4X4_250",
+        ),
         ("charuco:7x5:30:40", "needs at least 3 x 3 places, and markers smaller than their spacing"),
     ],
 )
