@@ -146,7 +146,7 @@ class StepRefused(RobokataError):
 class GeneratorFailed(RobokataError):
     """An external generator gave nothing that may be kept. `kind` says why; costs the episode."""
 
-    KINDS = ("unreachable", "stalled", "server_error", "bad_message", "too_large", "refused", "unfaithful")
+    KINDS = ("unreachable", "busy", "stalled", "server_error", "bad_message", "too_large", "refused", "unfaithful")
 
     def __init__(self, kind: str, message: str) -> None:
         self.kind, self.message = kind, message

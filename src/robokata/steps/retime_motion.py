@@ -1,7 +1,7 @@
 """The same motion faster or slower, at the same sampling rates.
 
 Every stream is sampled again on an even clock of its own rate: numbers between two samples are interpolated, words,
-flags and pictures are the newest ones. Absolute targets keep their values, velocities are scaled by the factor, and
+flags and pictures are the newest ones. Absolute targets keep their values, velocities are scaled by the ratio, and
 changes per step with them. A motion that would pass a joint's velocity limit is refused. Physics is not simulated
 again: forces are those of the original, and whether the task still succeeds at this speed is not known better than
 that the motion was possible. Slower motion repeats pictures. A simulator's whole state is left out.
@@ -36,24 +36,29 @@ def step(
     episode: Episode,
     *,
     # 0.8: a quarter slower. Operators of one task differ by about that much, and slower is always possible.
-    factor: float = 0.8,
-    # 0: exactly the factor. Else each episode draws its own, evenly in its logarithm, between factor / (1 + spread)
-    # and factor * (1 + spread).
-    spread: float = 0.0,
+    speed_ratio: float = 0.8,
+    # 0: exactly this. Else each episode draws its own, evenly in its logarithm, between speed / (1 + spread) and
+    # speed * (1 + spread).
+    spread_ratio: float = 0.0,
     # Motions above the limit that the robot's document states do not exist.
     within_limits: bool = True,
     seed: int = 0,
 ) -> Iterator[Episode]:
-    """The episode `factor` times as fast.
+    """The episode `speed_ratio` times as fast.
 
     Raises:
-        StepRefused: a joint would have to be faster than its limit, the factor is out of range, or there are no times.
+        StepRefused: a joint would have to be faster than its limit, the speed is out of range, or there are no times.
     """
-    if spread < 0 or not SLOWEST <= factor <= FASTEST:
+    if spread_ratio < 0 or not SLOWEST <= speed_ratio <= FASTEST:
         raise StepRefused(
-            _NAME, episode.id, f"factor {factor:g} with spread {spread:g}: {SLOWEST} to {FASTEST} and 0 on."
+            _NAME,
+            episode.id,
+            f"speed_ratio is {speed_ratio:g} and spread_ratio {spread_ratio:g}; {SLOWEST:g} to "
+            f"{FASTEST:g}, and 0 or more, are needed.",
         )
-    drawn = factor * (1 + spread) ** float(rng_of(_NAME, seed, episode).uniform(-1, 1)) if spread else factor
+    drawn = speed_ratio
+    if spread_ratio:
+        drawn *= (1 + spread_ratio) ** float(rng_of(_NAME, seed, episode).uniform(-1, 1))
     if within_limits:
         _refuse_too_fast(episode, drawn)
     streams = {}
@@ -74,10 +79,15 @@ def step(
         declared_steps=None if episode.declared_steps is None else steps,
         extra=_extra(episode, drawn),
     )
-    parameters = {"factor": factor, "spread": spread, "within_limits": within_limits, "seed": seed}
+    parameters = {
+        "speed_ratio": speed_ratio,
+        "spread_ratio": spread_ratio,
+        "within_limits": within_limits,
+        "seed": seed,
+    }
     left_out = [name for name in episode.streams if name not in streams]
     yield traced(
-        changed, of=episode, step=_NAME, parameters=parameters, said={"factor_drawn": drawn, "left_out": left_out}
+        changed, of=episode, step=_NAME, parameters=parameters, said={"ratio_drawn": drawn, "left_out": left_out}
     )
 
 
