@@ -196,7 +196,7 @@ def _inline(job: Job, numbers: range, pending: Path) -> Generator[Tried, None, N
 def _pooled(job: Job, numbers: range, pending: Path, workers: int) -> Generator[Tried, None, None]:
     # Spawned, not forked: OpenGL and Arrow hold threads and locks that a fork would copy.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker)
     running: deque[tuple[int, Future[Tried]]] = deque()
     left = iter(numbers)
     try:
@@ -229,7 +229,8 @@ def _submit(pool: ProcessPoolExecutor, job: Job, number: int, pending: Path) -> 
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _begin() -> None:
+def begin_worker() -> None:
+    """What every worker process does first."""
     # One process per core: software OpenGL and BLAS must not start threads of their own in each.
     os.environ.update(LP_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 

@@ -14,6 +14,7 @@ from robokata.cli import (
     check,
     collect,
     convert,
+    curate,
     demo,
     diff,
     evaluate,
@@ -23,6 +24,7 @@ from robokata.cli import (
     serve,
     snapshot,
     snapshots,
+    study,
     train,
     verify,
 )
@@ -44,7 +46,9 @@ app.command(name="snapshots", short_help="Say which versions there are, and what
 app.command(name="diff", short_help="Say what changed between two versions.")(diff.diff)
 app.command(name="verify", short_help="Say whether kept versions are still what they were.")(verify.verify)
 app.command(name="evaluate", short_help="Run a policy at a task, with intervals.")(evaluate.evaluate)
+app.command(name="curate", short_help="Choose and change episodes, by a recipe.")(curate.curate)
 app.command(name="expand", short_help="Make more data out of data.")(expand.expand)
+app.command(name="study", short_help="Say what a data choice does to the policy.")(study.study)
 app.command(name="train", short_help="Train a policy.")(train.train)
 app.command(name="serve", short_help="Let others ask a policy over the network.")(serve.serve)
 app.command(name="explain", short_help="Say what a check finds, and why it matters.")(explain.explain)

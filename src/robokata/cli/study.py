@@ -1,0 +1,43 @@
+"""`kata study`: what a data choice does to the policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="The question: a TOML file with factors and levels (docs/study.md).")],
+    out: Annotated[Path | None, typer.Option(help="Folder for data, runs, report; default: beside FILE.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Print arms, hours and the smallest effect, and end.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at once; one per core where not given.")] = None,
+    html: Annotated[Path | None, typer.Option(help="The report; default: report.html in the folder.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train and evaluate arms that differ in their data only, and say what each choice changed, with its interval."""
+    from robokata.cli.choice import refuse_unwritable
+    from robokata.cli.console import print_json_of
+    from robokata.cli.progress import progress_bar
+    from robokata.study.spec import read_study
+    from robokata.study.study import plan_study, run_study
+    from robokata.view.study import show_findings, show_plan
+    from robokata.view.study_html import write_study
+
+    asked = read_study(file)
+    folder = out or file.with_suffix("")
+    if plan:
+        planned = plan_study(asked)
+        print_json_of([planned]) if json else show_plan(asked, planned)
+        return
+    refuse_unwritable(html)
+    with progress_bar(f"studying: {asked.name}", of="runs") as bar:
+        findings = run_study(asked, folder, workers=workers, bar=bar)
+    report = html or folder / "report.html"
+    write_study(findings, report)
+    if json:
+        print_json_of([findings])
+        return
+    show_findings(findings)
+    typer.echo(f"Open the report in a browser: {report.resolve()}")

@@ -1,0 +1,184 @@
+"""From finished runs to effects: every level against its baseline, the training seed being the replicate.
+
+Runs are paired by training seed and by the other factors' levels, and trials by their reset (common random numbers).
+The interval and the p-value are those of `statistics.replicates.effect_of`; p-values of all levels are adjusted by
+Holm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robokata.core.estimate import Estimate
+from robokata.statistics.intervals import mean_of_numbers
+from robokata.statistics.multiple import holm
+from robokata.statistics.replicates import Effect, effect_of
+from robokata.study.design import Arm
+from robokata.study.run import Data, Run
+from robokata.study.spec import Factor, Study
+
+PRIMARY = "success_at_end"
+QUANTITIES = (PRIMARY, "success_once", "subgoal_progress", "first_try_success", "path_efficiency", "smoothness_sparc")
+
+
+class Contrast(NamedTuple):
+    """What is compared with what."""
+
+    factor: str
+    level: str
+    baseline: str
+    """Level, or the random subset of equal size."""
+    is_control: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One contrast's effects, quantity by quantity."""
+
+    contrast: Contrast
+    effects: Mapping[str, Effect]
+    episodes: tuple[int, int]
+    """Episodes learnt from: at the baseline, at the level (means over the other factors)."""
+    p_adjusted: float | None = None
+    """Of the primary quantity, after Holm over all contrasts."""
+
+    @property
+    def primary(self) -> Effect | None:
+        """The effect on success at the end."""
+        return self.effects.get(PRIMARY)
+
+    @property
+    def is_resolved(self) -> bool:
+        """True where the interval excludes 0, and the adjusted p-value is below 5 %."""
+        return self.primary is not None and self.primary.is_resolved and (self.p_adjusted or 0.0) < 0.05
+
+    def sentence(self) -> str:
+        """The answer in words."""
+        effect = self.primary
+        if effect is None or effect.estimate.value is None:
+            return f"{self.contrast.factor}: {self.contrast.level} could not be compared."
+        what = f"{self.contrast.factor} = {self.contrast.level} against {self.contrast.baseline}"
+        ends = (effect.estimate.value, effect.estimate.low, effect.estimate.high)
+        points = [100 * float(end or 0.0) for end in ends]
+        shown = f"{points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}]"
+        base = f"{effect.seeds} training seeds x {effect.trials} trials, equal steps"
+        if self.is_resolved:
+            return f"{what} changed success by {shown} ({base}; p = {self.p_adjusted:.2g} after Holm)."
+        needed = effect.seeds_needed()
+        more = "more than 1,000 training seeds" if needed is None else f"{needed} training seeds"
+        found = f"smallest effect that it finds: {100 * effect.detectable:.0f} points"
+        return f"{what}: not resolvable with this budget: {shown} ({base}; {found}; it would take {more})."
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            **self.contrast._asdict(),
+            "sentence": self.sentence(),
+            "is_resolved": self.is_resolved,
+            "p_adjusted": self.p_adjusted,
+            "episodes": list(self.episodes),
+            "effects": {name: effect.as_json() for name, effect in self.effects.items()},
+        }
+
+
+class Point(NamedTuple):
+    """One size of a scaling curve."""
+
+    size: float
+    success: Estimate
+    """Mean over training seeds."""
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """How one arm did."""
+
+    arm: Arm
+    data: Data
+    metrics: Mapping[str, Estimate]
+    """Means over training seeds: the seed is the replicate."""
+    runs: tuple[Run, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            "arm": self.arm.as_json(),
+            "data": self.data.as_json(),
+            "metrics": {name: each.as_json() for name, each in self.metrics.items()},
+            "runs": [run.as_json() for run in self.runs],
+        }
+
+
+def results_of(arms: Sequence[Arm], data: Mapping[str, Data], runs: Sequence[Run]) -> list[ArmResult]:
+    """Arms with their runs and means."""
+    out = []
+    for arm in arms:
+        own = tuple(sorted((run for run in runs if run.arm == arm.name), key=lambda run: run.seed))
+        metrics = {name: _mean_over_seeds(name, own) for name in QUANTITIES}
+        out.append(ArmResult(arm, data[arm.name], metrics, own))
+    return out
+
+
+def answers_of(study: Study, results: Sequence[ArmResult]) -> list[Answer]:
+    """Every level against its baseline, and against the random subset of its size where there is one."""
+    found = []
+    for contrast, pairs in _contrasts(study, results):
+        effects = {}
+        for quantity in QUANTITIES:
+            baseline, changed = _runs(quantity, [p[0] for p in pairs]), _runs(quantity, [p[1] for p in pairs])
+            if len(set(baseline) & set(changed)) >= 2:
+                effects[quantity] = effect_of(quantity, baseline=baseline, changed=changed)
+        sizes = tuple(round(float(np.mean([pair[side].data.episodes for pair in pairs]))) for side in (0, 1))
+        found.append(Answer(contrast, effects, (sizes[0], sizes[1])))
+    adjusted = holm({str(number): a.primary.p_value for number, a in enumerate(found) if a.primary is not None})
+    return [Answer(a.contrast, a.effects, a.episodes, adjusted.get(str(n))) for n, a in enumerate(found)]
+
+
+def scaling_of(factor: Factor, results: Sequence[ArmResult]) -> list[Point]:
+    """Success over the sizes of a factor, all other factors at their baseline; empty where levels have no sizes."""
+    points = []
+    for level in factor.levels:
+        if level.size is None:
+            return []
+        own = [r for r in results if r.arm.control_of is None and r.arm.levels[factor.name] == level.name]
+        runs = tuple(run for result in own[:1] for run in result.runs)
+        points.append(Point(level.size, _mean_over_seeds(PRIMARY, runs)))
+    return points
+
+
+def _contrasts(
+    study: Study, results: Sequence[ArmResult]
+) -> Iterator[tuple[Contrast, list[tuple[ArmResult, ArmResult]]]]:
+    plain = [result for result in results if result.arm.control_of is None]
+    controls = {result.arm.control_of: result for result in results if result.arm.control_of is not None}
+    for factor in study.factors:
+        for level in factor.levels[1:]:
+            changed = [result for result in plain if result.arm.levels[factor.name] == level.name]
+            pairs = []
+            for result in changed:
+                wanted = {**result.arm.levels, factor.name: factor.baseline.name}
+                pairs += [(other, result) for other in plain if dict(other.arm.levels) == wanted]
+            if pairs:
+                yield Contrast(factor.name, level.name, factor.baseline.name), pairs
+            against = [(controls[result.arm.name], result) for result in changed if result.arm.name in controls]
+            if against:
+                yield Contrast(factor.name, level.name, "a random subset of equal size", is_control=True), against
+
+
+def _runs(quantity: str, results: Sequence[ArmResult]) -> dict[str, dict[str, float]]:
+    """Replicate -> trial -> value; a replicate is a training seed at one combination of the other factors."""
+    return {
+        f"{number}|{run.seed}": dict(run.observed[quantity])
+        for number, result in enumerate(results)
+        for run in result.runs
+        if run.observed.get(quantity)
+    }
+
+
+def _mean_over_seeds(quantity: str, runs: Sequence[Run]) -> Estimate:
+    means = [float(np.mean(list(run.observed[quantity].values()))) for run in runs if run.observed.get(quantity)]
+    return mean_of_numbers(quantity, means)

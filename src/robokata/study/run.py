@@ -1,0 +1,249 @@
+"""The jobs of a study: data of each arm, then each training seed by itself; what is finished is never done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from robokata.core.shelf import shelf
+from robokata.core.source import open_source
+from robokata.core.world import Width
+from robokata.curated_dataset import states_of, training_sources, write_curated
+from robokata.curation import curated
+from robokata.evaluate.trial import Conditions
+from robokata.evaluate.trials import PolicyRef, TrialJob, evaluate_policy
+from robokata.expand.demonstrations import expand_by_demonstrations, job_for
+from robokata.expand.factors import expand_by_factors, variation_from
+from robokata.learn.data import opened
+from robokata.learn.settings import settings_for
+from robokata.learn.train import plan, train
+from robokata.learn.training_spec import SourceSpec, TrainingSpec
+from robokata.produce import begin_worker, workers_of
+from robokata.sim.demonstration import scene_of
+from robokata.sim.filming import Filming
+from robokata.study.design import Arm
+from robokata.study.spec import ExpandPart, Study
+
+_DONE = "done.json"
+_TRIAL_SEED = 5_000
+"""Resets of trials never meet those of demonstrations, whose seeds count from 0."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data of one arm, on disk."""
+
+    arm: str
+    hash: str
+    folder: str
+    spec: TrainingSpec
+    kept: int
+    """Episodes of the recipe."""
+    made: int
+    """Episodes that were generated besides."""
+    left_out: Mapping[str, int]
+    """How many episodes each step, the checks and the curator left out."""
+    seconds: float
+
+    @property
+    def episodes(self) -> int:
+        """Episodes that are learnt from."""
+        return self.kept + self.made
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "spec": self.spec.as_json()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training seed of one arm, finished."""
+
+    arm: str
+    seed: int
+    policy: str
+    """Folder of the checkpoint."""
+    trials: str
+    """Folder of the trials, one episode each."""
+    observed: Mapping[str, Mapping[str, float]]
+    """Metric -> trial number -> value, of the trials that can tell."""
+    infrastructure: int
+    train_s: float
+    evaluate_s: float
+    final_loss: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) -> Data:
+    """Make the data of an arm, or find it made.
+
+    Raises:
+        RecipeRefused: the recipe asks for what the data cannot give, or leaves nothing.
+        WriteRefused: the folder cannot be written, or generation fails too often.
+    """
+    planned = curated(arm.recipe, workers=workers)
+    key = _hash(
+        {"recipe": arm.recipe.as_json(), "inputs": states_of(planned), "expand": [vars(e) for e in arm.expansions]}
+    )
+    folder = out / "data" / key
+    done = folder / _DONE
+    sources = training_sources(planned, folder / "kept")
+    if done.exists():
+        told = json.loads(done.read_text(encoding="utf-8"))
+    else:
+        began = time.monotonic()
+        shutil.rmtree(folder / "kept", ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = write_curated(planned, folder / "kept", workers=workers)
+        told = {"kept": written.episodes, "left_out": dict(written.left_out), "made": []}
+        for number, part in enumerate(arm.expansions):
+            told["made"].append(_expanded(part, folder / "kept", folder / f"made-{number}", study, workers))
+        told["seconds"] = time.monotonic() - began
+        _write(done, told)
+    more = tuple(SourceSpec(str(folder / f"made-{n}"), format="mcap") for n in range(len(arm.expansions)))
+    fields = {name: _tupled(value) for name, value in arm.training.items() if name != "steps"}
+    spec = TrainingSpec((*sources, *more), **fields, options=dict(study.options))
+    return Data(arm.name, key, str(folder), spec, told["kept"], sum(told["made"]), told["left_out"], told["seconds"])
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """One training seed of one arm; picklable, independent of every other."""
+
+    study: Study
+    arm: str
+    steps: int
+    data: Data
+    seed: int
+    out: str
+
+    def __call__(self) -> Run:
+        folder = Path(self.out) / "runs" / self.key / f"seed-{self.seed}"
+        done = folder / _DONE
+        if done.exists():
+            # An arm may have been renamed since; what it is made of is the same.
+            return replace(Run(**json.loads(done.read_text(encoding="utf-8"))), arm=self.arm)
+        folder.mkdir(parents=True, exist_ok=True)
+        train_s, loss = self._train(folder / "policy")
+        began = time.monotonic()
+        trials = evaluate_policy(self._job(folder / "policy"), folder / "trials", trials=self.study.trials, workers=1)
+        observed: dict[str, dict[str, float]] = {}
+        for line in trials.lines:
+            for name, row in line.row["observed"].items():
+                if row["value"] is not None and not line.row["infrastructure"]:
+                    observed.setdefault(name, {})[str(line.number)] = float(row["value"])
+        run = Run(
+            arm=self.arm,
+            seed=self.seed,
+            policy=str(folder / "policy"),
+            trials=str(folder / "trials"),
+            observed=observed,
+            infrastructure=sum(bool(line.row["infrastructure"]) for line in trials.lines),
+            train_s=train_s,
+            evaluate_s=time.monotonic() - began,
+            final_loss=loss,
+        )
+        _write(done, run.as_json())
+        return run
+
+    @property
+    def key(self) -> str:
+        """What a run depends on, as a short hash: data, training, task and trials."""
+        study = self.study
+        return _hash(
+            {
+                "data": self.data.hash,
+                "spec": {**self.data.spec.as_json(), "sources": None},
+                "policy": study.policy,
+                "options": dict(study.options),
+                "steps": self.steps,
+                "task": [study.task, study.robot, study.width, study.picture_px],
+                "trials": study.trials,
+                "seed": study.seed,
+            }
+        )
+
+    def _train(self, out: Path) -> tuple[float, float]:
+        told = out.with_name("trained.json")
+        if not told.exists():
+            began = time.monotonic()
+            habits = shelf("policies")[self.study.policy].HABITS
+            seed = self.study.seed * 1000 + self.seed
+            settings = settings_for(habits, steps=self.steps, seed=seed, device="cpu", threads=1)
+            job = plan(self.study.policy, self.data.spec, [opened(s) for s in self.data.spec.sources], settings)
+            trained = train(job, out, resume=(out / "state.pt").exists())
+            _write(told, {"train_s": time.monotonic() - began, "loss": trained.curve.last_loss})
+        said = json.loads(told.read_text(encoding="utf-8"))
+        return float(said["train_s"]), float(said["loss"])
+
+    def _job(self, policy: Path) -> TrialJob:
+        study = self.study
+        px = study.picture_px
+        conditions = Conditions(scene_of(study.task, study.robot), Width(study.width), size_px=(px, px))
+        return TrialJob(PolicyRef(str(policy)), conditions, _TRIAL_SEED + study.seed, filming=Filming(px, px))
+
+
+def run_all(jobs: Sequence[RunJob], *, workers: int | None) -> Iterator[Run]:
+    """Do all jobs on all cores, in whatever order they finish; they depend on nothing but themselves.
+
+    Raises:
+        RobokataError: whatever a job raises; finished jobs stay finished.
+    """
+    count = min(workers_of(workers), len(jobs))
+    if count <= 1:
+        for job in jobs:
+            yield job()
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin_worker)
+    try:
+        for future in as_completed([pool.submit(job) for job in jobs]):
+            yield future.result()
+    finally:
+        processes = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
+
+
+def _expanded(part: ExpandPart, source: Path, out: Path, study: Study, workers: int | None) -> int:
+    opened_source = open_source(source)
+    filming = Filming(study.picture_px, study.picture_px)
+    if part.by == "factors":
+        variation = variation_from(part.factors, seed=part.seed)
+        report = expand_by_factors(
+            opened_source, out, variation, episodes=part.episodes, filming=filming, workers=workers
+        )
+    else:
+        options: dict[str, Any] = {"seed": part.seed, "filming": filming}
+        if part.width is not None:
+            options["width"] = Width(part.width)
+        job = job_for(opened_source, **options)
+        report = expand_by_demonstrations(job, out, episodes=part.episodes, workers=workers)
+    return report.production.kept
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _write(path: Path, value: Any) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
+    unfinished.write_text(json.dumps(value, default=float) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)

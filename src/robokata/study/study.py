@@ -1,0 +1,189 @@
+"""A study from its question to its answers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from robokata.statistics.power import effect_resolved_by_seeds
+from robokata.study.design import Arm, arms_of, subset_control
+from robokata.study.effects import PRIMARY, Answer, ArmResult, Contrast, Point, answers_of, results_of, scaling_of
+from robokata.study.run import Data, Run, RunJob, data_of, run_all
+from robokata.study.spec import Study
+from robokata.study.timing import hours_of
+
+FILE, TABLE = "study.json", "effects.csv"
+
+
+_COLUMNS = (
+    *("factor", "level", "baseline", "quantity", "effect", "low", "high", "p", "p_holm"),
+    *("seeds", "trials", "detectable"),
+)
+
+
+class Bar(Protocol):
+    """Told how many runs there are, then each time one is done."""
+
+    def started(self, episodes: int) -> None: ...
+    def advance(self, episodes: int) -> None: ...
+
+
+class Plan(NamedTuple):
+    """What a study would do, before it does anything."""
+
+    arms: tuple[Arm, ...]
+    runs: int
+    """Trainings, controls included where they are known to be needed."""
+    may_add: int
+    """Runs of random subsets that are added where a level turns out to remove data."""
+    detectable: float
+    """Smallest effect on success that the budget resolves with power 0.8, if seeds differ as small policies do."""
+    hours: float | None = None
+    """Of one core, from one short run that was timed; None where nothing was timed."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {**self._asdict(), "arms": [arm.as_json() for arm in self.arms]}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study found."""
+
+    study: Study
+    out: str
+    results: tuple[ArmResult, ...]
+    answers: tuple[Answer, ...]
+    scaling: Mapping[str, tuple[Point, ...]]
+    hours: float
+    """Of computing, over all processes: data, training, trials."""
+
+    @property
+    def cents(self) -> float | None:
+        """What that cost, None where no price was given."""
+        price = self.study.cents_per_hour
+        return None if price is None else price * self.hours
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            "study": self.study.as_json(),
+            "study_hash": self.study.hash,
+            "out": self.out,
+            "answers": [answer.as_json() for answer in self.answers],
+            "arms": [result.as_json() for result in self.results],
+            "scaling": {
+                name: [{"size": p.size, "success": p.success.as_json()} for p in points]
+                for name, points in self.scaling.items()
+            },
+            "hours": self.hours,
+            "cents": self.cents,
+        }
+
+
+def plan_study(study: Study) -> Plan:
+    """Arms, runs and the smallest effect that can be found; nothing is run.
+
+    Raises:
+        RecipeRefused: a fragment asks for what does not exist.
+        ComparisonRefused: fewer than two training seeds.
+    """
+    arms = arms_of(study)
+    removing = [arm for arm in arms[1:] if _may_remove(arm, arms[0])] if study.control_subsets else []
+    return Plan(
+        arms=tuple(arms),
+        runs=len(arms) * study.training_seeds,
+        may_add=len(removing) * study.training_seeds,
+        detectable=effect_resolved_by_seeds(study.training_seeds, study.trials),
+        hours=hours_of(study, arms[0], len(arms) * study.training_seeds),
+    )
+
+
+def run_study(study: Study, out: Path, *, workers: int | None = None, bar: Bar) -> Findings:
+    """Make the data, train and evaluate every arm, and say what it did. Finished runs are found, not done again.
+
+    Raises:
+        RecipeRefused: a fragment asks for what the data cannot give.
+        WriteRefused: the folder cannot be written.
+        EvaluationStopped: too many trials failed for reasons outside the policy.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    arms = arms_of(study)
+    data = {arm.name: data_of(arm, study, out, workers=workers) for arm in arms}
+    if study.control_subsets:
+        for arm in arms[1:]:
+            control = _control_for(arm, arms, data)
+            if control is not None:
+                arms.append(control)
+                data[control.name] = data_of(control, study, out, workers=workers)
+    jobs = [
+        RunJob(study, arm.name, int(arm.training.get("steps", study.steps)), data[arm.name], seed, str(out))
+        for seed in range(study.training_seeds)
+        for arm in arms
+    ]
+    bar.started(len(jobs))
+    runs: list[Run] = []
+    for run in run_all(jobs, workers=workers):
+        runs.append(run)
+        bar.advance(1)
+    findings = _findings(study, out, arms, data, runs)
+    _keep(findings, out)
+    return findings
+
+
+def _findings(study: Study, out: Path, arms: Sequence[Arm], data: Mapping[str, Data], runs: Sequence[Run]) -> Findings:
+    results = results_of(arms, data, runs)
+    folders = {each.folder: each.seconds for each in data.values()}
+    seconds = sum(folders.values()) + sum(run.train_s + run.evaluate_s for run in runs)
+    scaling = {factor.name: tuple(scaling_of(factor, results)) for factor in study.factors}
+    return Findings(
+        study=study,
+        out=str(out),
+        results=tuple(results),
+        answers=tuple(answers_of(study, results)),
+        scaling={name: points for name, points in scaling.items() if points},
+        hours=seconds / 3600,
+    )
+
+
+def _control_for(arm: Arm, arms: Sequence[Arm], data: Mapping[str, Data]) -> Arm | None:
+    """The random subset that an arm must be compared with, None where it removes nothing."""
+    baseline = arms[0]
+    if arm.control_of is not None or data[arm.name].kept >= data[baseline.name].kept:
+        return None
+    return subset_control(arm, baseline, episodes=data[arm.name].kept)
+
+
+def _may_remove(arm: Arm, baseline: Arm) -> bool:
+    """True where a fragment can leave episodes out: which ones, only the data can tell."""
+    added = arm.recipe.steps[len(baseline.recipe.steps) :]
+    choosing = ("drop_found", "drop_duplicate", "take_subset", "trim_idle")
+    is_choice = arm.recipe.checks != baseline.recipe.checks or arm.recipe.selection != baseline.recipe.selection
+    return is_choice or any(step.name in choosing for step in added)
+
+
+def _keep(findings: Findings, out: Path) -> None:
+    _write(out / FILE, json.dumps(findings.as_json(), indent=1, default=float) + "\n")
+    rows = io.StringIO()
+    table = csv.writer(rows)
+    table.writerow((*_COLUMNS, *Contrast._fields[3:]))
+    for answer in findings.answers:
+        for quantity, effect in answer.effects.items():
+            estimate = effect.estimate
+            adjusted = answer.p_adjusted if quantity == PRIMARY else None
+            numbers = (estimate.value, estimate.low, estimate.high, effect.p_value, adjusted)
+            budget = (effect.seeds, effect.trials, effect.detectable)
+            table.writerow((*answer.contrast[:3], quantity, *numbers, *budget, *answer.contrast[3:]))
+    _write(out / TABLE, rows.getvalue())
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

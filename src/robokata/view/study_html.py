@@ -1,0 +1,126 @@
+"""A study's findings as one self-contained HTML file: the answer first, then effects, arms, curves and runs."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from robokata.study.effects import PRIMARY, Answer, ArmResult
+from robokata.study.study import Findings
+from robokata.view.bars import Bar, bar_chart
+from robokata.view.evaluation_html import shown
+from robokata.view.page import write_page
+from robokata.view.plot import Line, line_plot
+
+_GOOD, _OPEN, _BAD = "#2a9d6f", "#9aa3b2", "#c92a2a"
+
+
+def write_study(findings: Findings, path: Path) -> None:
+    """Write the report as one file that needs nothing else."""
+    study = findings.study
+    body = (
+        f"<h1>{escape(study.name)}</h1><p>{escape(study.policy)} at {escape(study.task)} {escape(study.width)}; "
+        f"{study.training_seeds} training seeds x {study.trials} trials per arm, {study.steps} steps each.</p>"
+        + _answers(findings)
+        + _effects(findings)
+        + _arms(findings)
+        + _scaling(findings)
+        + _runs(findings)
+    )
+    write_page(path, title=f"kata study: {study.name}", body=body)
+
+
+def _answers(findings: Findings) -> str:
+    lines = "".join(
+        f"<li>{'<b>' if answer.is_resolved else ''}{escape(answer.sentence())}{'</b>' if answer.is_resolved else ''}</li>"
+        for answer in findings.answers
+    )
+    return f"<section><h2>Answers</h2><ul>{lines}</ul></section>"
+
+
+def _effects(findings: Findings) -> str:
+    bars, span = [], 0.1
+    for answer in findings.answers:
+        effect = answer.primary
+        if effect is None or effect.estimate.value is None:
+            continue
+        estimate = effect.estimate
+        span = max(span, *(abs(end or 0.0) for end in (estimate.low, estimate.high)))
+        bars.append(
+            Bar(f"{answer.contrast.level} vs {answer.contrast.baseline}"[:34], estimate.value or 0.0, estimate.low,
+                estimate.high, _colour(answer), f"p {answer.p_adjusted:.2g}" if answer.p_adjusted is not None else "")
+        )  # fmt: skip
+    span = min(1.0, math.ceil(span * 10) / 10)
+    chart = bar_chart(bars, low=-span, high=span, x_label="change of success at the end (share)", mark=0.0)
+    rows = "".join(_effect_rows(answer) for answer in findings.answers)
+    return (
+        f"<section><h2>Effects</h2>{chart}<table><tr><th>choice</th><th>quantity</th><th>effect, 95 % interval</th>"
+        f"<th>p</th><th>smallest effect it finds</th><th>episodes</th></tr>{rows}</table></section>"
+    )
+
+
+def _colour(answer: Answer) -> str:
+    if not answer.is_resolved or answer.primary is None:
+        return _OPEN
+    return _GOOD if (answer.primary.estimate.value or 0.0) > 0 else _BAD
+
+
+def _effect_rows(answer: Answer) -> str:
+    out = ""
+    for quantity, effect in answer.effects.items():
+        cells = (
+            f"{answer.contrast.factor}: {answer.contrast.level} vs {answer.contrast.baseline}",
+            quantity,
+            shown(effect.estimate),
+            f"{effect.p_value:.2g}",
+            f"{effect.detectable:.2g}",
+            f"{answer.episodes[0]} → {answer.episodes[1]}",
+        )
+        out += f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+    return out
+
+
+def _arms(findings: Findings) -> str:
+    bars = [_arm_bar(result) for result in findings.results]
+    chart = bar_chart(bars, low=0.0, high=1.0, x_label="success at the end, mean over training seeds")
+    return f"<section><h2>Arms</h2>{chart}</section>"
+
+
+def _arm_bar(result: ArmResult) -> Bar:
+    success = result.metrics[PRIMARY]
+    colour = "#9aa3b2" if result.arm.control_of else "#2f6fde"
+    return Bar(
+        result.arm.name[:30], success.value or 0.0, success.low, success.high, colour, f"{result.data.episodes} ep."
+    )
+
+
+def _scaling(findings: Findings) -> str:
+    out = ""
+    for name, points in findings.scaling.items():
+        sizes = np.array([point.size for point in points], dtype=float)
+        lines = []
+        for label, field, dashed in (("mean", "value", False), ("low", "low", True), ("high", "high", True)):
+            values = [getattr(point.success, field) for point in points]
+            lines.append(Line(label, np.log10(sizes), np.array([np.nan if v is None else v for v in values]), dashed))
+        out += f"<h3>Success by {escape(name)}</h3>" + line_plot(lines, y_label="success", x_unit="log10 size")
+    return f"<section><h2>Scaling</h2>{out}</section>" if out else ""
+
+
+def _runs(findings: Findings) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(result.arm.name)}</td><td>{run.seed}</td><td>{np.mean(list(run.observed.get(PRIMARY, {}).values()) or [0]):.0%}"
+        f"</td><td>{run.final_loss:.4g}</td><td>{run.train_s:.0f} s</td><td>{run.infrastructure}</td>"
+        f"<td><code>{escape(run.trials)}</code></td></tr>"
+        for result in findings.results
+        for run in result.runs
+    )
+    cost = f"; {findings.cents:.0f} cents" if findings.cents is not None else ""
+    return (
+        "<section><h2>Runs</h2><table><tr><th>arm</th><th>training seed</th><th>success</th><th>last loss</th><th>training"
+        f"</th><th>infrastructure</th><th>trials, one episode each</th></tr>{rows}</table><p>{findings.hours:.2f} hours of "
+        f"computing{cost}. Study {findings.study.hash}. Data, checkpoints and trials lie in <code>{escape(findings.out)}"
+        "</code>; each has its receipt beside it.</p></section>"
+    )
