@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.source import Source
 from robokata.core.world import Width
-from robokata.expand import demonstrations, factors
+from robokata.expand import by_steps, demonstrations, factors, world_model
 from robokata.sim.filming import Filming
 from robokata.sim.retelling import Telling, Tellings, tellings_from
 
@@ -95,6 +95,24 @@ def _by_factors(source: Source, request: Request, keys: list[str], bar: Bar) -> 
     )
 
 
+def _by_step(source: Source, request: Request, keys: list[str], bar: Bar) -> Any:
+    job = by_steps.job_for(source, request.by, keys=keys, words=request.factors, seed=request.seed)
+    wanted = request.episodes or len(keys)
+    bar.started(wanted)
+    return by_steps.expand_by_step(
+        job, request.out, episodes=wanted, workers=request.workers, advance=bar.advance
+    )
+
+
+def _by_world_model(source: Source, request: Request, keys: list[str], bar: Bar) -> Any:
+    job = world_model.job_for(source, request.url, keys=keys, words=request.factors, seed=request.seed)
+    wanted = request.episodes or len(keys)
+    bar.started(wanted)
+    return world_model.expand_by_world_model(
+        job, request.out, episodes=wanted, workers=request.workers, advance=bar.advance
+    )
+
+
 def _width(word: str) -> Width:
     try:
         return Width(word)
@@ -117,4 +135,6 @@ def _tellings(spec: Path | None) -> Tellings:
 WAYS: dict[str, Callable[[Source, Request, list[str], Bar], Any]] = {
     "demonstrations": _by_demonstrations,
     "factors": _by_factors,
+    **dict.fromkeys(by_steps.WAYS, _by_step),
+    "world-model": _by_world_model,
 }

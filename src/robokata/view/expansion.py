@@ -7,12 +7,26 @@ from rich.table import Table
 
 from robokata.core.estimate import Estimate
 from robokata.expand.acceptance import Expansion
+from robokata.expand.by_steps import StepReport
 from robokata.view.production import show_production
 from robokata.view.terminal import console
 
 
-def show_expansion(report: Expansion) -> None:
+def show_step_report(report: StepReport) -> None:
+    """Print how many of the episodes asked for were made, and why others were not."""
+    show_production(report.production)
+    out = console()
+    if report.production.kept < report.asked:
+        out.print(f"{report.production.kept} of {report.asked} that were asked for: the sources give no more")
+    for reason, count in list(report.reasons.items())[:5]:
+        out.print(f"  {count:>5} refused: {escape(reason)}", soft_wrap=True)
+
+
+def show_expansion(report: Expansion | StepReport) -> None:
     """Print acceptance with its interval, why attempts failed, and how accepted resets differ from tried ones."""
+    if isinstance(report, StepReport):
+        show_step_report(report)
+        return
     show_production(report.production)
     out = console()
     out.print(f"acceptance on {report.task} {report.width}: {_share(report.acceptance)}")
