@@ -102,3 +102,20 @@ def test_a_thing_between_the_jaws_is_told_from_nothing() -> None:
 def test_what_slips_out_of_closed_jaws_is_lost() -> None:
     (grasp,) = attempts_of(recorded(ramp(1.0, 0.4, 0.0, 1.0, rest=40), said="1_open")).grasps
     assert grasp.lost_s == pytest.approx(4.9, abs=0.4)
+
+
+def commanded(values: np.ndarray, command: np.ndarray) -> Episode:
+    state = recorded(values, said="1_open").stream("observation.state")
+    action = replace(state, name="action", role=Role.ACTION, values=ArrayValues(command[:, None]))
+    return Episode("e", {state.name: state, action.name: action})
+
+
+def test_jaws_that_stand_half_open_because_they_were_told_to_are_not_taken_for_a_grasp() -> None:
+    half = ramp(1.0, 0.5, 1.0, rest=40)
+    (grasp,) = attempts_of(commanded(half, half)).grasps
+    assert (grasp.is_held, grasp.reason) == (
+        None,
+        "the jaws stand as far apart as they were told: nothing tells whether a thing is between them",
+    )
+    (grasp,) = attempts_of(commanded(half, ramp(1.0, 0.0, 1.0, rest=40))).grasps
+    assert grasp.is_held

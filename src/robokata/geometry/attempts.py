@@ -79,7 +79,10 @@ def attempts_of(episode: Episode) -> Attempts:
     for number, track in enumerate(grippers.tracks):
         tip = tips[number] if len(tips) == len(grippers.tracks) else None
         for closing in closings(track.openness, dwell_samples=track.dwell_samples):
-            grasps.append(_grasp(episode, track, closing, tip, objects))
+            grasp = _grasp(episode, track, closing, tip, objects)
+            # Where things are known and none rises, jaws that stand where they were told were opened less, not closed.
+            if not (objects is not None and grasp.reason == _AS_TOLD):
+                grasps.append(grasp)
     judged = "what rises" if objects is not None else "the jaws and the tip"
     evidence = f"opening: {grippers.tracks[0].evidence}; holding: {judged}"
     return Attempts(
@@ -139,6 +142,8 @@ def _grasp(
     lost_s = _lost_s(track, closing, filled)
     if objects is not None and _rises(episode, objects, tip, start_s, end_s):
         return Grasp(track.name, start_s, end_s, True, lost_s)
+    if _stands_as_told(track, closing):
+        return Grasp(track.name, start_s, end_s, None, None, _AS_TOLD)
     if filled is None:
         why = "only the command of the gripper is known" if not track.is_measured else _UNCALIBRATED
         return Grasp(track.name, start_s, end_s, None, None, why)
@@ -151,6 +156,17 @@ def _grasp(
 
 
 _UNCALIBRATED = "nothing tells how far this gripper closes on nothing: no limits, no width, no command on its scale"
+
+_AS_TOLD = "the jaws stand as far apart as they were told: nothing tells whether a thing is between them"
+
+
+def _stands_as_told(track: GripperTrack, closing: Closing) -> bool:
+    """True where the jaws were told to stay apart, and stand just so: to approach a thing, or around one."""
+    if track.commanded is None or not track.is_calibrated:
+        return False
+    closed = slice((closing.settled + closing.last + 1) // 2, closing.last + 1)
+    told, stands = float(np.median(track.commanded[closed])), float(np.median(track.openness[closed]))
+    return told > EMPTY_SHARE and abs(stands - told) <= EMPTY_SHARE
 
 
 def _filled_samples(track: GripperTrack, closing: Closing) -> NDArray[np.bool_] | None:

@@ -15,7 +15,8 @@ Limits:
     None where no channel is named like a gripper, where a hand has more than four finger channels, or where nothing
     tells which way round it opens: the stream's meaning, the robot's description, a name (`width`, `opening`), or
     an episode that begins and ends at the same end of its range. A gripper that begins closed has not made an
-    attempt.
+    attempt. Jaws that are told to stand half open (to approach a thing) are told from an attempt only where the
+    poses of things are known. A gripper that is closed on purpose, to push, shows as a closing on nothing.
 
 Source:
     Hysteresis and dwell as in the literature on grasp segmentation, relative to the last turn because an absolute

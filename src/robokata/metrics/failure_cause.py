@@ -30,7 +30,8 @@ Limits:
     A rule of thumb, not a diagnosis: the first cause that holds need not be what went wrong first. Perception and
     language cannot be told apart from one trial: an ignored instruction shows as `wrong_object`, or not at all
     (`extra["simulation"]["targets"]`, names of the things that the task is about, must be given for it). A trial of
-    which nothing is known is `unexplained`.
+    which nothing is known is `unexplained`. A failed push shows as `grasp_fail` where the gripper was closed on
+    purpose.
 
 Source:
     The taxonomy of failures of manipulation policies (approach, grasp, slip, place, collision, stall, oscillation,

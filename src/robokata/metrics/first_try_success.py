@@ -14,8 +14,9 @@ Needs:
     width, normalised values, the robot's description); a commanded opening on the scale of the measured one.
 
 Limits:
-    None for a trial without an attempt, or whose first grasp cannot be judged. Things thinner than 6 % of the
-    stroke (5 mm of 80 mm), and cloth, are taken for nothing. A first grasp of the wrong thing counts.
+    None for a trial without an attempt, or whose first grasp cannot be judged, or that succeeds without holding
+    anything (a push). Things thinner than 6 % of the stroke (5 mm of 80 mm), and cloth, are taken for nothing. A
+    first grasp of the wrong thing counts.
 
 Source:
     As `attempts`; interval of Clopper and Pearson.
@@ -28,6 +29,7 @@ from collections.abc import Sequence
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation
 from robokata.geometry.attempts import attempts_of
+from robokata.metrics import _success
 from robokata.metrics._trial import known_values, rows_of, with_counts
 from robokata.statistics.intervals import proportion
 
@@ -41,6 +43,8 @@ def observe(trial: Episode) -> Observation:
         return Observation(None, attempts.reason)
     if not attempts.grasps:
         return Observation(None, "no attempt to grasp")
+    if _success.at_end(trial) is True and all(grasp.is_held is False for grasp in attempts.grasps):
+        return Observation(None, "it succeeded without holding anything")
     first = attempts.grasps[0]
     return Observation(None, first.reason) if first.is_held is None else Observation(float(first.is_held))
 

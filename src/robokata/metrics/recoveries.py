@@ -11,8 +11,9 @@ Needs:
     As `first_try_success`; drops from annotations `drop:<thing>`, or from jaws that stay closed and meet.
 
 Limits:
-    None for a trial that was never in trouble, or in which an attempt cannot be judged. It says nothing of trouble
-    other than at grasping. Policies that get into trouble rarely have few trials here, and a wide interval.
+    None for a trial that was never in trouble, in which an attempt cannot be judged, or that succeeds without
+    holding anything (a push). It says nothing of trouble other than at grasping. Policies that get into trouble
+    rarely have few trials here, and a wide interval.
 
 Source:
     Regrasp rate after a drop as in TRI's evaluation practices; interval of Clopper and Pearson.
@@ -25,6 +26,7 @@ from collections.abc import Sequence
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation
 from robokata.geometry.attempts import attempts_of
+from robokata.metrics import _success
 from robokata.metrics._events import drop_times_s
 from robokata.metrics._trial import known_values, rows_of, with_counts
 from robokata.statistics.intervals import proportion
@@ -44,6 +46,8 @@ def observe(trial: Episode) -> Observation:
     troubles_s += list(drop_times_s(trial) or ())
     if not troubles_s:
         return Observation(None, "never in trouble")
+    if _success.at_end(trial) is True and all(grasp.is_held is False for grasp in attempts.grasps):
+        return Observation(None, "it succeeded without holding anything")
     return Observation(float(any(g.is_held and g.start_s > min(troubles_s) for g in attempts.grasps)))
 
 
