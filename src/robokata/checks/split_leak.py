@@ -14,19 +14,21 @@ Example:
     order; CALVIN's ABCD training set held 4 validation frames.
 
 Limits:
-    Abstains where episodes name no split, or one only. Sees copies and declared ancestors; two attempts at
-    one scene by one operator on one day, which leak too, are not copies and are not reported. Episodes
+    Abstains where episodes name no split, or one only. Sees copies and declared ancestors (by their content
+    where the declaration holds a digest, so that ids may change; through episodes that are in no split too);
+    two attempts at one scene by one operator on one day, which leak too, are not copies and are not reported. Episodes
     below ten steps, without motion or without numbers are compared for exact copies only.
 
 Repair:
-    Drop the leaked episodes from the smaller split, or split again by scene or session. Neither changes
-    what the robot would have done.
+    Drop the leaked episodes from the smaller split, or split again by scene or session; `kata curate
+    --families move` moves each family as a whole. Neither changes what the robot would have done.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +37,11 @@ from robokata.checks._appended import noisy_copy, with_appended
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.lineage import DIGITS, digest_in, identity_of
 from robokata.core.source import EpisodeList, Facts
+from robokata.core.stream import Role
+from robokata.core.values import ArrayValues
+from robokata.geometry.ancestry import ancestry_of
 from robokata.geometry.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
 
 NEEDS: Sequence[Need] = ()
@@ -45,17 +51,21 @@ class Member(NamedTuple):
     """An episode of a split: what it is, and what it was made from."""
 
     episode: str
-    split: str
+    split: str | None
     fingerprint: Fingerprint
     made_from: tuple[str, ...]
     duration_s: float
 
+    @property
+    def name(self) -> str:
+        """What its descendants call it: `geometry.ancestry.name_of`."""
+        digest = self.fingerprint.digest
+        return self.episode if digest is None else f"{self.episode}@{digest.hex()[:DIGITS]}"
 
-def gather(episode: Episode) -> Member | None:
-    """The episode's split, ancestors and fingerprint; None where it is in no split."""
+
+def gather(episode: Episode) -> Member:
+    """The episode's split, ancestors and fingerprint; one in no split may still tie two others together."""
     origin = episode.origin
-    if origin.split is None:
-        return None
     return Member(episode.id, origin.split, fingerprint_of(episode), origin.made_from, episode.duration_s)
 
 
@@ -70,8 +80,9 @@ def judge(
     near_below_typical_share: float = 0.2,
 ) -> Iterator[Verdict]:
     """One finding per episode that leaks out of a larger split into its own."""
-    members = [row.value for row in rows if isinstance(row.value, Member)]
-    sizes = Counter(member.split for member in members)
+    everyone = [row.value for row in rows if isinstance(row.value, Member)]
+    members = [member for member in everyone if member.split is not None]
+    sizes = Counter(str(member.split) for member in members)
     if len(sizes) < 2:
         why = f"all episodes are in the split {next(iter(sizes))!r}" if sizes else "no episode names its split"
         yield Abstention("split_leak", f"{why}: there is nothing to leak into")
@@ -86,7 +97,7 @@ def judge(
     )
     for group in groups:
         twins.update(_leaks(members, group, rank))
-    for place, finding in _relatives(members, rank).items():
+    for place, finding in _relatives(members, everyone, rank).items():
         twins.setdefault(place, finding)
     for place in sorted(twins):
         yield twins[place]
@@ -97,7 +108,7 @@ def _leaks(members: Sequence[Member], group: Kin, rank: Mapping[str, int]) -> di
     found = {}
     for place in group.members:
         mine = members[place]
-        larger = [members[other] for other in group.members if rank[members[other].split] < rank[mine.split]]
+        larger = [members[other] for other in group.members if _before(members[other], mine, rank)]
         if not larger:
             continue
         same = [other for other in larger if other.fingerprint.digest == mine.fingerprint.digest]
@@ -113,25 +124,28 @@ def _leaks(members: Sequence[Member], group: Kin, rank: Mapping[str, int]) -> di
     return found
 
 
-def _relatives(members: Sequence[Member], rank: Mapping[str, int]) -> dict[int, Finding]:
+def _relatives(members: Sequence[Member], everyone: Sequence[Member], rank: Mapping[str, int]) -> dict[int, Finding]:
     """Findings of episodes that share an ancestor with a larger split, or have one there."""
-    parents = {member.episode: member.made_from for member in members}
-    lines = [_line_of(member, parents) for member in members]
-    if not any(member.made_from for member in members):
+    if not any(member.made_from for member in everyone):
         return {}
+    parents: dict[str, tuple[str, ...]] = {}
+    for member in everyone:
+        for known_as in (member.episode, identity_of(member.name)):
+            parents[known_as] = (*parents.get(known_as, ()), *member.made_from)
+    lines = [_line_of(member, parents) for member in members]
     held: dict[str, Member] = {}
-    for member, line in sorted(zip(members, lines, strict=True), key=lambda pair: rank[pair[0].split]):
+    for member, line in sorted(zip(members, lines, strict=True), key=lambda pair: rank[str(pair[0].split)]):
         for ancestor in line:
             held.setdefault(ancestor, member)
     found = {}
     for place, (mine, line) in enumerate(zip(members, lines, strict=True)):
-        shared = [name for name in line if rank[held[name].split] < rank[mine.split]]
+        shared = [name for name in line if _before(held[name], mine, rank)]
         if shared:
             kin = held[shared[0]]
             both = f"as does episode {kin.episode} in split {kin.split!r}"
             found[place] = _finding(
                 mine,
-                f"descends from {shared[0]}, {both}, and is in {mine.split!r}",
+                f"descends from {line[shared[0]]}, {both}, and is in {mine.split!r}",
                 level=Level.ERROR,
                 apart_share=None,
                 twin=kin.episode,
@@ -139,12 +153,24 @@ def _relatives(members: Sequence[Member], rank: Mapping[str, int]) -> dict[int, 
     return found
 
 
-def _line_of(member: Member, parents: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The episode and all its ancestors, nearest first."""
-    line = [member.episode]
-    for name in line:
-        line.extend(parent for parent in parents.get(name, ()) if parent not in line)
-    return tuple(line)
+def _line_of(member: Member, parents: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The episode and all its ancestors, nearest first: what each is known by -> its name for people.
+
+    A name `id@digest` is the recording of this digest wherever it lies, and no episode that happens to have its id.
+    """
+    line = {member.episode: member.episode, identity_of(member.name): member.episode}
+    left = list(line)
+    while left:
+        for name in parents.get(left.pop(0), ()):
+            known_as = identity_of(name)
+            if known_as not in line:
+                line[known_as] = name.rpartition("@")[0] if digest_in(name) else name
+                left.append(known_as)
+    return line
+
+
+def _before(one: Member, other: Member, rank: Mapping[str, int]) -> bool:
+    return rank[str(one.split)] < rank[str(other.split)]
 
 
 def _finding(mine: Member, message: str, *, level: Level, apart_share: float | None, twin: str) -> Finding:
@@ -163,15 +189,28 @@ def _finding(mine: Member, message: str, *, level: Level, apart_share: float | N
 
 
 def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> EpisodeList:
-    """Put copies of an episode of the largest split into the smallest: `magnitude` exact ones; below 1, one with noise.
+    """Put episodes of the largest split into the smallest: `magnitude` of them; below 1, one copy with noise.
 
-    The noise is (1 - magnitude) * 30 % of each channel's range. A dataset of one split gets a second one.
+    Half are exact copies, half are descendants: another motion (the original's, backwards) that names the original as
+    what it was made from. The noise is (1 - magnitude) * 30 % of each channel's range. A dataset of one split gets a
+    second one.
     """
     sizes = Counter(str(e.origin.split) for e in to_plant_into(source.episodes.values(), "episode"))
     order = [split for split, _ in sizes.most_common()]
     inside = [episode for episode in source.episodes.values() if str(episode.origin.split) == order[0]]
     chosen = inside[int(rng.integers(len(inside)))]
-    copy = noisy_copy(chosen, rng, noise_share=0.3 * max(0.0, 1 - magnitude))
     for _ in range(0 if magnitude <= 0 else max(1, round(magnitude))):
-        source = with_appended(source, copy, split=order[-1] if len(order) > 1 else "held_out")
+        is_descendant = magnitude >= 1 and rng.random() < 0.5
+        planted = (
+            _descendant(chosen) if is_descendant else noisy_copy(chosen, rng, noise_share=0.3 * max(0.0, 1 - magnitude))
+        )
+        source = with_appended(source, planted, split=order[-1] if len(order) > 1 else "held_out")
     return source
+
+
+def _descendant(episode: Episode) -> Episode:
+    """The motion backwards, and where it comes from."""
+    made = replace(episode, origin=replace(episode.origin, made_from=ancestry_of(episode)), ref=None)
+    for stream in list(episode.numeric(Role.STATE, Role.ACTION)):
+        made = made.with_stream(stream.with_values(ArrayValues(np.asarray(stream.values[:])[::-1].copy())))
+    return made
