@@ -57,7 +57,7 @@ def subset_control(arm: Arm, baseline: Arm, *, episodes: int) -> Arm:
     it is not due to having less data.
     """
     data = baseline.recipe.as_json()
-    data["step"] = [*data.get("step", []), {"name": "take_subset", "episodes": episodes, "seed": baseline.recipe.seed}]
+    data["step"] = [*data.get("step", []), {"name": "take_subset", "episodes": episodes}]
     recipe = recipe_from(data, where=f"control of {arm.name}", folder=baseline.recipe.folder)
     name = f"random subset of {episodes}, as {arm.name}"
     return Arm(name, dict(arm.levels), recipe, arm.expansions, baseline.training, control_of=arm.name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from robokata.study.effects import PRIMARY, Answer, ArmResult
+from robokata.study.run import Run
 from robokata.study.study import Findings
 from robokata.view.bars import Bar, bar_chart
 from robokata.view.evaluation_html import shown
@@ -35,7 +36,9 @@ def write_study(findings: Findings, path: Path) -> None:
 
 def _answers(findings: Findings) -> str:
     lines = "".join(
-        f"<li>{'<b>' if answer.is_resolved else ''}{escape(answer.sentence())}{'</b>' if answer.is_resolved else ''}</li>"
+        f"<li><b>{escape(answer.sentence())}</b></li>"
+        if answer.is_resolved
+        else f"<li>{escape(answer.sentence())}</li>"
         for answer in findings.answers
     )
     return f"<section><h2>Answers</h2><ul>{lines}</ul></section>"
@@ -110,17 +113,26 @@ def _scaling(findings: Findings) -> str:
 
 
 def _runs(findings: Findings) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(result.arm.name)}</td><td>{run.seed}</td><td>{np.mean(list(run.observed.get(PRIMARY, {}).values()) or [0]):.0%}"
-        f"</td><td>{run.final_loss:.4g}</td><td>{run.train_s:.0f} s</td><td>{run.infrastructure}</td>"
-        f"<td><code>{escape(run.trials)}</code></td></tr>"
-        for result in findings.results
-        for run in result.runs
-    )
+    names = ("arm", "training seed", "success", "last loss", "training", "infrastructure", "trials, one episode each")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    rows = "".join(_run_row(result, run) for result in findings.results for run in result.runs)
     cost = f"; {findings.cents:.0f} cents" if findings.cents is not None else ""
-    return (
-        "<section><h2>Runs</h2><table><tr><th>arm</th><th>training seed</th><th>success</th><th>last loss</th><th>training"
-        f"</th><th>infrastructure</th><th>trials, one episode each</th></tr>{rows}</table><p>{findings.hours:.2f} hours of "
-        f"computing{cost}. Study {findings.study.hash}. Data, checkpoints and trials lie in <code>{escape(findings.out)}"
-        "</code>; each has its receipt beside it.</p></section>"
+    told = (
+        f"{findings.hours:.2f} hours of computing{cost}. Study {findings.study.hash}. Data, policies and trials lie in "
+        f"<code>{escape(findings.out)}</code>; each has its receipt beside it."
     )
+    return f"<section><h2>Runs</h2><table><tr>{head}</tr>{rows}</table><p>{told}</p></section>"
+
+
+def _run_row(result: ArmResult, run: Run) -> str:
+    values = list(run.observed.get(PRIMARY, {}).values())
+    cells = (
+        escape(result.arm.name),
+        str(run.seed),
+        f"{np.mean(values):.0%}" if values else "–",
+        f"{run.final_loss:.4g}",
+        f"{run.train_s:.0f} s",
+        str(run.infrastructure),
+        f"<code>{escape(run.trials)}</code>",
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

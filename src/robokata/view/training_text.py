@@ -1,0 +1,30 @@
+"""A training in a few lines of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from robokata.core.visible import visible
+
+if TYPE_CHECKING:
+    from robokata.learn.train import Trained
+
+
+def show_trained(trained: Trained) -> None:
+    """Print what came out and how fast, the wait for data included."""
+    summary = trained.curve.summary()
+    console = Console(highlight=False)
+    wait, rate, loss = summary["wait_share"], summary["steps_per_s"], summary["loss"]
+    lines = [
+        f"{trained.folder}: {trained.policy}, {trained.parameters:,} parameters",
+        f"  learnt from   {trained.samples:,} samples of {trained.episodes:,} episodes",
+        f"  loss          {'unknown' if loss is None else f'{loss:.4g}'} after {summary['steps']:,} steps",
+        f"  speed         {'unknown' if rate is None else f'{rate:.3g} steps/s'}",
+        f"  wait for data {'unknown' if wait is None else f'{100 * wait:.2g} % of the time'}",
+        f"  report        {trained.folder / 'report.html'}",
+    ]
+    lines += [f"  left out      {each.key}: {each.reason}" for each in trained.left_out[:5]]
+    for line in lines:
+        console.print(visible(line), markup=False, soft_wrap=True)
