@@ -49,8 +49,7 @@ def demonstrate(
 
 def _say(what: str, **details: Any) -> None:
     if what == "ready":
-        typer.echo(f"Open {details['url']}")
-        typer.echo("The first browser to open it drives; later ones watch. Ctrl-C ends.")
+        typer.echo(f"Open {details['url']}\nThe first browser to open it drives; later ones watch. Ctrl-C ends.")
         if details["fingerprint"] is not None:
             typer.echo(f"Certificate (SHA-256): {details['fingerprint']}")
     elif what == "kept":
@@ -58,6 +57,8 @@ def _say(what: str, **details: Any) -> None:
         typer.echo(f"Kept {details['id']}: {details['duration_s']:.1f} s, {ended}")
     elif what == "failed":
         typer.echo(f"Not finished: {details['id']}: {details['why']} It is tried again at the next start.", err=True)
+    elif what == "problem":
+        typer.echo(details["why"], err=True)
     elif what == "ending":
         typer.echo(f"Finishing {details['waiting']} episodes; Ctrl-C again leaves them to the next start ...")
 

@@ -132,6 +132,7 @@ class Cockpit:
             journal = Journal(self.workshop.place_for(self._take_began), self._head())
         except OSError as error:
             self.notice = f"Nothing can be recorded: {error.strerror}. Every finished episode is intact."
+            self.workshop.said("problem", why=self.notice)
             return
         order = self.order
         take = Take(
@@ -255,6 +256,7 @@ class Cockpit:
             self.overwritten += applied.overwritten
         if moment.stopped is not None and self.phase is Phase.RECORDING and moment.recorded_steps is None:
             self.phase, self.notice = Phase.REVIEW, moment.stopped
+            self.workshop.said("problem", why=moment.stopped)
             self._tell()
         for listen in self.listeners:
             listen(moment)

@@ -55,7 +55,7 @@ class Workshop:
     """The folder, its lock, and the process that finishes episodes. A class, because they are held open."""
 
     def __init__(self, out: Path, *, task: str, tell: Callable[[], None], said: Callable[..., None]) -> None:
-        self.out, self.task, self._tell, self._said = out, task, tell, said
+        self.out, self.task, self._tell, self.said = out, task, tell, said
         self.session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
         self.recording, self.undone = out / ".recording", out / ".undone"
         self._lock = _locked(out, self.recording)
@@ -179,7 +179,7 @@ class Workshop:
             self._failed(piece, said["failed"])
         elif "done" in said:
             piece.stage, piece.share, piece.made = Stage.DONE, 1.0, said["done"]
-            self._said("kept", id=piece.id, **said["done"])
+            self.said("kept", id=piece.id, **said["done"])
             if piece.is_undone:
                 self._set_aside(piece)
         else:
@@ -188,7 +188,7 @@ class Workshop:
 
     def _failed(self, piece: Piece, why: str) -> None:
         piece.stage, piece.why = Stage.FAILED, why
-        self._said("failed", id=piece.id, why=why, journal=str(piece.journal))
+        self.said("failed", id=piece.id, why=why, journal=str(piece.journal))
 
     def status(self) -> dict[str, Any]:
         """For the page."""
