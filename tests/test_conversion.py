@@ -15,6 +15,7 @@ import pytest
 from robokata.convert import convert, options_of, plan_conversion, receipt_path, writable_formats
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, UnknownName, WriteRefused
+from robokata.core.layout import Way
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, open_source
 from robokata.core.values import ArrayValues
@@ -56,7 +57,7 @@ def test_episodes_that_do_not_fit_together_are_refused_by_the_plan(
         plan_conversion(EpisodeList([numbers(0), change(numbers(1))]), name)
     assert str(caught.value) == (
         f"{said}: {name} holds one set of streams per dataset. Convert each kind to a dataset of its own "
-        f"(--where, --episode)."
+        f"(--where, --episode), or leave the stream out of all (--without)."
     )
 
 
@@ -176,3 +177,91 @@ def test_a_receipt_that_cannot_be_written_says_that_the_dataset_is_complete(tmp_
         open_source(out).episode(open_source(out).keys()[0]).streams["action"].table, numbers(0).streams["action"].table
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out.receipt.json"]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def filmed(number: int) -> Episode:
+    return tiny_episode(number, duration_s=0.6, is_measured=False)
+
+
+SPREAD = (
+    ("lerobot_v2", "lerobot_v3", {"pictures": "video", "codec": "libx264"}),
+    ("lerobot_v3", "lerobot_v2", {"pictures": "video", "codec": "libx264"}),
+    ("mcap", "lerobot_v3", {"pictures": "video"}),
+    ("rlds", "lerobot_v3", {}),
+    ("lerobot_v3", "rlds", {}),
+    ("lerobot_v3", "mcap", {}),
+)
+
+
+@pytest.mark.parametrize(("first", "second", "options"), SPREAD)
+def test_the_bytes_do_not_depend_on_the_number_of_workers(
+    tmp_path: Path, first: str, second: str, options: dict[str, Any]
+) -> None:
+    source, made = tmp_path / "source", [filmed(n) for n in range(5)]
+    given = {name: value for name, value in options.items() if name in options_of(shelf("formats")[first])}
+    shelf("formats")[first].write(source, made, **given)
+    chosen = {name: value for name, value in options.items() if name in options_of(shelf("formats")[second])}
+    written = []
+    for workers in (1, 2):
+        out = tmp_path / str(workers) / "out"
+        convert(open_source(source), out, second, options=chosen, accept_loss=True, workers=workers)
+        written.append({"": out.read_bytes()} if out.is_file() else files_of(out))
+    assert written[0] == written[1]
+    assert not [name for name in written[0] if "scratch" in name]
+
+
+@pytest.fixture
+def without_a_film(tmp_path: Path) -> Path:
+    """A LeRobot v2.1 set in which episode 1 has no video."""
+    path = tmp_path / "filmed"
+    made = [filmed(n) for n in range(3)]
+    shelf("formats")["lerobot_v2"].write(path, made, pictures="video", codec="libx264")
+    next(path.rglob("episode_000001.mp4")).unlink()
+    return path
+
+
+CAMERA = "observation.images.front"
+
+
+@pytest.mark.parametrize("name", sorted(set(writable_formats()) - set(ONE_TABLE)))
+def test_an_absent_film_is_a_loss_and_the_rest_is_written(name: str, without_a_film: Path, tmp_path: Path) -> None:
+    source = open_source(without_a_film)
+    (dropped,) = [loss for loss in plan_conversion(source, name).losses if loss.way is Way.DROPPED]
+    assert (dropped.stream, dropped.note, dropped.episodes) == (CAMERA, "its file is absent", 1)
+    with pytest.raises(WriteRefused, match=f"{CAMERA} would not come back"):
+        convert(source, tmp_path / "out", name)
+    convert(source, tmp_path / "out", name, accept_loss=True)
+    if hasattr(shelf("formats")[name], "read") and name != "rerun_rrd":
+        back = open_source(tmp_path / "out")
+        assert [sum(1 for _ in back.episode(key).pictures()) for key in back.keys()] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("name", ONE_TABLE)
+def test_where_all_episodes_need_the_same_cameras_an_absent_film_is_refused_with_the_way_out(
+    name: str, without_a_film: Path, tmp_path: Path
+) -> None:
+    source = open_source(without_a_film)
+    with pytest.raises(WriteRefused, match=r"episode 1 has no .*leave the stream out of all \(--without\)"):
+        plan_conversion(source, name)
+    report = plan_conversion(source, name, without=[CAMERA])
+    assert {loss.note for loss in report.losses if loss.is_lossy} == {"left out, as asked"}
+    convert(source, tmp_path / "out", name, without=[CAMERA], accept_loss=True)
+    back = open_source(tmp_path / "out")
+    assert [sum(1 for _ in back.episode(key).pictures()) for key in back.keys()] == [0, 0, 0]
+
+
+def test_a_copy_without_any_film_still_opens_and_says_what_is_lost(without_a_film: Path) -> None:
+    for film in without_a_film.rglob("*.mp4"):
+        film.unlink()
+    losses = plan_conversion(open_source(without_a_film), "rlds").losses
+    assert [(loss.note, loss.episodes) for loss in losses if loss.is_lossy] == [("its file is absent", 3)]
+
+
+def test_leaving_out_what_is_not_there_names_what_is(source_path: Path) -> None:
+    with pytest.raises(UnknownName) as caught:
+        plan_conversion(open_source(source_path), "rlds", without=["actoin"])
+    assert str(caught.value).startswith("No stream of these episodes is called 'actoin'. Did you mean 'action'?")

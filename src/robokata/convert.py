@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from robokata.core.atomic import refuse_occupied
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
-from robokata.core.layout import Layout, LossReport, loss_report
+from robokata.core.layout import Layout, LossReport, Place, Way, loss_report
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
 from robokata.engine import Crew, map_episodes, worker_count
@@ -77,13 +77,16 @@ def plan_conversion(
     *,
     keys: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
     workers: int | Crew | None = None,
     advance: Callable[[int], None] = lambda episodes: None,
 ) -> LossReport:
     """What a conversion would cost, per stream; nothing is written. `workers` None: as many as pay.
 
+    Streams called in `without` are left out, and so are cameras whose file is absent, from the episodes that lack it.
+
     Raises:
-        UnknownName: the format cannot be written, or has no such option.
+        UnknownName: the format cannot be written, or has no such option, or no episode has a stream of `without`.
         WriteRefused: an episode does not fit the format at all, or not beside the others.
         DamagedData: an episode cannot be read.
     """
@@ -93,8 +96,14 @@ def plan_conversion(
     if workers is None:
         # By their number alone: a plan reads clocks and headers, and what the pictures weigh costs nothing.
         workers = worker_count(source, len(wanted), size_bytes=None)
-    layouts = _layouts(source, leaf, wanted, chosen, workers, advance)
-    return loss_report(format_name, layouts, options=_plain_options(chosen))
+    function = partial(_planned, leaf.__name__, chosen, tuple(without))
+    layouts = _layouts(source, leaf, function, wanted, workers, advance)
+    report = loss_report(format_name, layouts, options=_plain_options(chosen))
+    known = dict.fromkeys(loss.stream for loss in report.losses)
+    for name in without:
+        if name not in known:
+            raise UnknownName("stream of these episodes", name, known)
+    return report
 
 
 def convert(
@@ -104,6 +113,7 @@ def convert(
     *,
     keys: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
     report: LossReport | None = None,
     accept_loss: bool = False,
     workers: int | Crew | None = None,
@@ -124,14 +134,16 @@ def convert(
     chosen = dict(options or {})
     before = _stamps(Path(source.path))
     with nullcontext(workers) if isinstance(workers, Crew) else crew_for(source, wanted, workers, before) as crew:
-        report = report or plan_conversion(source, format_name, keys=wanted, options=options, workers=crew)
+        report = report or plan_conversion(
+            source, format_name, keys=wanted, options=options, without=without, workers=crew
+        )
         if report.is_lossy and not accept_loss:
             lost = ", ".join(sorted({loss.stream for loss in report.losses if loss.is_lossy}))
             raise WriteRefused(
                 f"{format_name} cannot hold all of this: {lost} would not come back. The loss report says what and how "
                 f"much; --accept-loss writes it all the same."
             )
-        writer_of(format_name).write(out, _Reading(source, wanted, before, crew, advance), **chosen)
+        writer_of(format_name).write(out, _Reading(source, wanted, tuple(without), before, crew, advance), **chosen)
     receipt = Receipt(
         source=str(Path(source.path).resolve()),
         source_format=source.format,
@@ -202,13 +214,12 @@ def _keep(receipt: Receipt, path: Path) -> None:
 def _layouts(
     source: Source,
     leaf: ModuleType,
+    function: Callable[[Episode], _Planned],
     keys: Sequence[str],
-    options: Mapping[str, Any],
     workers: int | Crew,
     advance: Callable[[int], None],
 ) -> Iterator[Layout]:
     first: _Planned | None = None
-    function = partial(_planned, leaf.__name__, options)
     for key, planned, error in map_episodes(source, function, keys=keys, workers=workers, advance=advance):
         if planned is None:
             raise error or DamagedData(source.path, f"episode {key} cannot be read.")
@@ -227,13 +238,40 @@ class _Planned(NamedTuple):
     """Name in the target -> shape of one sample, None for pictures and texts."""
 
 
-def _planned(module: str, options: Mapping[str, Any], episode: Episode) -> _Planned:
-    layout: Layout = shelf("formats")[module.rpartition(".")[2]].layout(episode, **options)
-    streams = {target: episode.streams[name] for name, target in layout.names.items()}
+def _planned(module: str, options: Mapping[str, Any], without: Sequence[str], episode: Episode) -> _Planned:
+    held, left_out = _held(episode, without)
+    layout: Layout = shelf("formats")[module.rpartition(".")[2]].layout(held, **options)
+    streams = {target: held.streams[name] for name, target in layout.names.items()}
     shapes = {target: stream.shape if stream.is_numeric else None for target, stream in streams.items()}
     # Which sample stands in which row is for the writer: of 10,000 episodes it would be most of a report.
     places = tuple(replace(place, appears_at=None) for place in layout.places)
-    return _Planned(episode.id, Layout(places, layout.notes), shapes)
+    return _Planned(episode.id, Layout((*places, *left_out), layout.notes), shapes)
+
+
+class _Held(NamedTuple):
+    """What a target is given of an episode."""
+
+    episode: Episode
+    left_out: tuple[Place, ...]
+
+
+def _held(episode: Episode, without: Sequence[str]) -> _Held:
+    """An episode without what is to be left out and without cameras whose file is absent, whatever the target."""
+    left_out = {}
+    for name, stream in episode.streams.items():
+        if name in without:
+            left_out[name] = "left out, as asked"
+        elif stream.is_picture and len(stream) and stream.pictures.media().is_absent:
+            left_out[name] = "its file is absent"
+    if not left_out:
+        return _Held(episode, ())
+    streams = {name: stream for name, stream in episode.streams.items() if name not in left_out}
+    places = tuple(Place(name, None, Way.DROPPED, why, is_native=False) for name, why in left_out.items())
+    return _Held(replace(episode, streams=streams), places)
+
+
+def _of_held(function: Callable[[Episode], Result], without: Sequence[str], episode: Episode) -> Result:
+    return function(_held(episode, without).episode)
 
 
 def _refuse_misfit(format_name: str, first: _Planned, planned: _Planned) -> None:
@@ -248,7 +286,8 @@ def _refuse_misfit(format_name: str, first: _Planned, planned: _Planned) -> None
     if told:
         raise WriteRefused(
             f"episode {planned.episode} {' and '.join(told)}, beside episode {first.episode}: {format_name} holds one "
-            f"set of streams per dataset. Convert each kind to a dataset of its own (--where, --episode)."
+            f"set of streams per dataset. Convert each kind to a dataset of its own (--where, --episode), or leave the "
+            f"stream out of all (--without)."
         )
 
 
@@ -258,20 +297,22 @@ class _Reading:
 
     source: Source
     keys: Sequence[str]
+    without: Sequence[str]
     before: Sequence[Stamp]
     workers: int | Crew
     advance: Callable[[int], None]
 
     def __iter__(self) -> Iterator[Episode]:
         for key in self.keys:
-            yield self.source.episode(key)
+            yield _held(self.source.episode(key), self.without).episode
             self.advance(1)
         self._refuse_change()
 
     def each(self, function: Callable[[Episode], Result]) -> Iterator[Result]:
         """`function` of each episode, on all cores."""
+        held = partial(_of_held, function, self.without)
         mapped = map_episodes(
-            self.source, function, keys=self.keys, workers=self.workers, at_once=_EPISODES_AT_ONCE, advance=self.advance
+            self.source, held, keys=self.keys, workers=self.workers, at_once=_EPISODES_AT_ONCE, advance=self.advance
         )
         with closing(mapped):
             for key, value, error in mapped:

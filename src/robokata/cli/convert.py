@@ -14,6 +14,9 @@ def convert(
     to: Annotated[str, typer.Option(help="Format to write: lerobot_v3, rlds, mcap, ...")],
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
     episode: Annotated[list[str] | None, typer.Option(help="Only this episode; may be given several times.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave this stream out; may be given several times.")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the writer; a wrong name lists them.")
     ] = None,
@@ -43,7 +46,7 @@ def convert(
         with progress_bar("measuring what it costs") as bar:
             bar.started(len(wanted))
             report = conversion.plan_conversion(
-                source, to, keys=wanted, options=options, workers=crew, advance=bar.advance
+                source, to, keys=wanted, options=options, without=without or (), workers=crew, advance=bar.advance
             )
         if plan and json:
             print_json_of([report])
@@ -59,6 +62,7 @@ def convert(
                 to,
                 keys=wanted,
                 options=options,
+                without=without or (),
                 report=report,
                 accept_loss=accept_loss,
                 workers=crew,

@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from robokata.core.clock import Clock
-from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction, Origin
+from robokata.core.episode import Episode, Instruction
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
 from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
 from robokata.formats._groot import channel_groups, read_modality
-from robokata.formats._lerobot import EpisodeRows, image_folder, outcome_of, picture_shape, video_stream
-from robokata.formats._lerobot_carried import renamed_statistics, restored
+from robokata.formats._lerobot import EpisodeRows, image_folder, picture_shape, video_stream
+from robokata.formats._lerobot_carried import carried_file, renamed_statistics
+from robokata.formats._lerobot_episode import episode_of
 from robokata.formats._lerobot_extents import episode_extents
 from robokata.formats._lerobot_facts import (
     INFO,
@@ -156,20 +157,16 @@ class LeRobotV2:
         clock = rows.clock(self.rate_hz)
         streams = [*rows.streams(self.features, clock), *self._pictures(number, clock, rows.known)]
         listed = self._listed.get(number, NOTHING_SAID)
-        found = Episode(
-            id=key,
-            streams={stream.name: self._with_groups(stream) for stream in streams},
-            embodiment=Embodiment(self.robot) if self.robot else None,
+        return episode_of(
+            self,
+            key,
+            [self._with_groups(stream) for stream in streams],
             instructions=self._instructions(listed, rows, clock),
-            outcome=outcome_of(streams),
-            origin=Origin(split=split_of(self._split_ranges, number)),
-            declared_rate_hz=self.rate_hz,
-            declared_steps=listed.length,
-            declared_statistics=Later(lambda: statistics_from(self._statistics.of(number))),
-            extra={"info": without_features(self.info), **listed.extra},
-            ref=EpisodeRef(self.format, str(self.path), key),
+            split=split_of(self._split_ranges, number),
+            steps=listed.length,
+            statistics=Later(lambda: statistics_from(self._statistics.of(number))),
+            extra=listed.extra,
         )
-        return restored(self.path, found, self.features)
 
     def extents(self, key: str) -> Sequence[Extent] | None:
         """The files of an episode: its table, its videos, its picture files, and what we carried beside it."""
@@ -226,8 +223,10 @@ class LeRobotV2:
                 continue
             if feature.get("dtype") == "video":
                 file = self._video_file(number, name)
-                # A camera without a single file was never recorded: facts() tells that once for the dataset.
-                if is_there(file) or name in self._cameras_with_files:
+                # A camera without a single file was never recorded: facts() tells that once for the dataset. What we
+                # wrote ourselves was there.
+                was_recorded = is_there(file) or name in self._cameras_with_files
+                if was_recorded or is_there(carried_file(self.path, number)):
                     frames = VideoFrames(file, len(clock), shape=picture_shape(feature))
                     yield video_stream(name, feature, frames, clock)
             elif feature.get("dtype") == "image":

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from robokata.core.clock import Clock
-from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction, Origin
+from robokata.core.episode import Episode, Instruction
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
 from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.require import require
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
-from robokata.formats._lerobot import EpisodeRows, outcome_of, picture_shape, runs_of_owners, video_stream
-from robokata.formats._lerobot_carried import renamed_statistics, restored
+from robokata.formats._lerobot import EpisodeRows, picture_shape, runs_of_owners, video_stream
+from robokata.formats._lerobot_carried import renamed_statistics
+from robokata.formats._lerobot_episode import episode_of
 from robokata.formats._lerobot_extents import episode_extents
 from robokata.formats._lerobot_facts import (
     INFO,
@@ -143,20 +144,16 @@ class LeRobotV3:
         rows = EpisodeRows(self._parquet, file, first, count, root=self.path)
         clock = rows.clock(self.rate_hz)
         streams = [*rows.streams(self.features, clock), *self._videos(row, clock, rows.known)]
-        found = Episode(
-            id=key,
-            streams={stream.name: stream for stream in streams},
-            embodiment=Embodiment(self.robot) if self.robot else None,
+        return episode_of(
+            self,
+            key,
+            streams,
             instructions=self._instructions(row, rows, clock),
-            outcome=outcome_of(streams),
-            origin=Origin(split=split_of(self._split_ranges, int(key))),
-            declared_rate_hz=self.rate_hz,
-            declared_steps=self._index["length"][row],
-            declared_statistics=Later(lambda: self._episode_statistics(row)),
-            extra={"info": without_features(self.info)},
-            ref=EpisodeRef(self.format, str(self.path), key),
+            split=split_of(self._split_ranges, int(key)),
+            steps=self._index["length"][row],
+            statistics=Later(lambda: self._episode_statistics(row)),
+            extra={},
         )
-        return restored(self.path, found, self.features)
 
     def extents(self, key: str) -> Sequence[Extent] | None:
         """The row groups of its table and the packets of its videos, and what we carried beside the episode."""
