@@ -26,7 +26,7 @@ from robokata.convert import convert, receipt_path
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import LossReport
 from robokata.core.shelf import shelf
-from robokata.core.source import EpisodeList, open_source
+from robokata.core.source import EpisodeList, detect, open_source
 from robokata.testing import tiny_episode
 
 SUFFIX = {"robomimic_hdf5": ".hdf5"}
@@ -49,6 +49,7 @@ def warm(name: str) -> None:
     import mcap.writer  # noqa: F401
     import numcodecs  # noqa: F401
     import pyarrow.parquet  # noqa: F401
+    import rerun  # noqa: F401
     import simplejpeg  # noqa: F401
 
     shelf("formats")[name]
@@ -180,6 +181,8 @@ def digest_in_fork(folder: Path, path: Path) -> str:
 
 def digest(path: Path) -> str:
     """Of every sample and every time of every episode."""
+    if format_of(path) == "rerun_rrd":
+        return digest_of_recordings(path)
     out, source = hashlib.sha256(), open_source(path)
     for key in source.keys():
         for name, stream in source.episode(key).streams.items():
@@ -188,6 +191,24 @@ def digest(path: Path) -> str:
             out.update(f"{key} {name} {values.dtype} {values.shape}".encode() + data)
             out.update(stream.clock.times_ns.tobytes())
     return out.hexdigest()
+
+
+def format_of(path: Path) -> str:
+    files = [path] if path.is_file() else list(path.iterdir())
+    return "rerun_rrd" if all(file.suffix == ".rrd" for file in files) else detect(path)
+
+
+def digest_of_recordings(path: Path) -> str:
+    """Of every value of every entity, by the SDK's own reader; the ids of chunks and rows are drawn anew each time."""
+    from rerun.chunk import RrdReader
+
+    said = []
+    for file in sorted(path.iterdir()):
+        for chunk in RrdReader(file).stream():
+            table = chunk.to_record_batch()
+            columns = {name: table.column(name).to_pylist() for name in table.schema.names if "RowId" not in name}
+            said.append(f"{file.name} {chunk.entity_path} {chunk.is_static} {columns}")
+    return hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()
 
 
 def bytes_of(path: Path) -> list[tuple[str, int, str]]:

@@ -14,12 +14,11 @@ import pytest
 
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError
-from robokata.core.shelf import shelf
-from robokata.core.source import Source, detect, open_source
+from robokata.core.source import Source, detect, open_source, readable_formats
 from robokata.media.glance import glance
 from robokata.testing import SOURCE_CLAUSES, read_barcode
 
-FORMATS = shelf("formats").names()
+FORMATS = readable_formats()
 EPISODES, STEPS = 3, 40
 
 

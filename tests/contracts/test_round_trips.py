@@ -13,13 +13,12 @@ import pytest
 
 from robokata.convert import convert, plan_conversion, writable_formats
 from robokata.core.errors import RobokataError, WriteRefused
-from robokata.core.shelf import shelf
-from robokata.core.source import EpisodeList, Source, detect, open_source
+from robokata.core.source import EpisodeList, Source, detect, open_source, readable_formats
 from robokata.core.stream import Role, Stream
 from robokata.testing import tiny_episode
 
-TARGETS = writable_formats()
-SOURCES = shelf("formats").names()
+SOURCES = readable_formats()
+TARGETS = [name for name in writable_formats() if name in SOURCES]
 SUFFIX = {"robomimic_hdf5": ".hdf5"}
 
 

@@ -13,7 +13,16 @@ from makers import zarr_replay as zarr_maker
 from robokata.core import source as source_module
 from robokata.core.errors import AmbiguousFormat, NotADataset, UnknownName
 from robokata.core.shelf import shelf
-from robokata.core.source import Declaration, EpisodeList, detect, find_datasets, open_source, reopen, row_of
+from robokata.core.source import (
+    Declaration,
+    EpisodeList,
+    detect,
+    find_datasets,
+    open_source,
+    readable_formats,
+    reopen,
+    row_of,
+)
 from robokata.testing import tiny_episode, tiny_source
 from robokata.testing.sample import write_sample
 
@@ -45,7 +54,7 @@ def test_nothing_found_lists_what_every_format_looks_for(tmp_path: Path) -> None
     (tmp_path / "notes.txt").write_text("no dataset")
     with pytest.raises(NotADataset) as caught:
         find_datasets(tmp_path)
-    looked = "\n".join(f"  {name}: {shelf('formats')[name].LOOKS_FOR}" for name in shelf("formats").names())
+    looked = "\n".join(f"  {name}: {shelf('formats')[name].LOOKS_FOR}" for name in readable_formats())
     assert str(caught.value) == (
         f"{tmp_path}: holds no dataset that Robokata recognises. Looked for:\n{looked}\n"
         "If it is one of these, name it with --format to learn what is missing."
@@ -98,7 +107,7 @@ def test_a_folder_that_is_a_dataset_of_files_is_one_dataset(tmp_path: Path) -> N
 
 
 def fake_shelf(monkeypatch: pytest.MonkeyPatch, **sniffs: object) -> None:
-    leaves = {name: SimpleNamespace(sniff=sniff, LOOKS_FOR=f"a {name}") for name, sniff in sniffs.items()}
+    leaves = {name: SimpleNamespace(sniff=sniff, read=None, LOOKS_FOR=f"a {name}") for name, sniff in sniffs.items()}
 
     class Fake(dict[str, object]):
         def names(self) -> tuple[str, ...]:

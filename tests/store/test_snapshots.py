@@ -15,8 +15,7 @@ import pytest
 
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, MediaMissing, NotADataset, UnknownName, WriteRefused
-from robokata.core.shelf import shelf
-from robokata.core.source import open_source
+from robokata.core.source import open_source, readable_formats
 from robokata.store.difference import difference
 from robokata.store.edit import divided, merged, relabelled, without
 from robokata.store.making import Wish
@@ -60,7 +59,7 @@ def must_be_equal(one: Episode, other: Episode, *, exact_pictures: bool = True) 
                 assert a.pictures.encoded(index) == b.pictures.encoded(index)
 
 
-@pytest.mark.parametrize("name", [name for name in shelf("formats").names() if name != "snapshot"])
+@pytest.mark.parametrize("name", [name for name in readable_formats() if name != "snapshot"])
 @pytest.mark.parametrize("wish", [Wish(), COPY], ids=["referring", "materialised"])
 def test_a_snapshot_of_every_format_gives_back_every_number_time_and_picture(
     name: str, wish: Wish, tmp_path, keep

@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 
 class FormatLeaf(Protocol):
-    """A file in `formats/`."""
+    """A file in `formats/` that reads. One that only writes for other programs has `LOOKS_FOR` and what
+    `WritableFormatLeaf` adds, and neither `sniff` nor `read`: nothing is recognised as it, and `--format` says so."""
 
     LOOKS_FOR: str
     """What makes a path this format, in words: the error for a path that is no dataset lists these."""

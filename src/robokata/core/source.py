@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from robokata.core.episode import Episode
-from robokata.core.errors import AmbiguousFormat, NotADataset, UnknownName
+from robokata.core.errors import AmbiguousFormat, NotADataset, UnknownName, Unsupported
 from robokata.core.shelf import shelf
 from robokata.core.stream import Role
 
@@ -181,6 +181,11 @@ class Found(NamedTuple):
     format: str
 
 
+def readable_formats() -> tuple[str, ...]:
+    """Formats that can be read; the others are written for other programs, and nothing is recognised as them."""
+    return tuple(name for name in shelf("formats").names() if hasattr(shelf("formats")[name], "read"))
+
+
 def detect(path: str | os.PathLike[str]) -> str:
     """Name of the format that lies at `path` itself.
 
@@ -192,7 +197,7 @@ def detect(path: str | os.PathLike[str]) -> str:
     _must_exist(where)
     claims = _claims(where)
     if not claims:
-        looked = "\n".join(f"  {name}: {shelf('formats')[name].LOOKS_FOR}" for name in shelf("formats").names())
+        looked = "\n".join(f"  {name}: {shelf('formats')[name].LOOKS_FOR}" for name in readable_formats())
         raise NotADataset(
             f"{where}: holds no dataset that Robokata recognises. Looked for:\n{looked}\n"
             "If it is one of these, name it with --format to learn what is missing."
@@ -234,11 +239,14 @@ def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> S
         NotADataset: no format recognises it, or there is nothing of the `format` that is insisted on.
         AmbiguousFormat: two formats claim it.
         UnknownName: `format` is not one of ours.
+        Unsupported: `format` is one that is only written.
         DamagedData: its indexes cannot be read.
     """
     where = Path(path)
     leaf = shelf("formats")[format or detect(where)]
     _must_exist(where)
+    if format is not None and format not in readable_formats():
+        raise Unsupported(f"{where}: {format} is written for other programs, and Robokata does not read it back.")
     source: Source = leaf.read(where)
     if format is not None and not source.keys() and not leaf.sniff(where):
         raise NotADataset(f"{where}: holds nothing of the format {format}. Looked for {leaf.LOOKS_FOR}.")
@@ -259,7 +267,7 @@ def reopen(path: str, format_name: str) -> Source:
 
 def _claims(path: Path, *, at_least_score: float = 0.0) -> list[str]:
     """Formats that recognise `path`, of highest confidence only; none below `at_least_score`."""
-    scores = {name: float(shelf("formats")[name].sniff(path)) for name in shelf("formats").names()}
+    scores = {name: float(shelf("formats")[name].sniff(path)) for name in readable_formats()}
     best = max(scores.values(), default=0.0)
     return [name for name, score in scores.items() if score == best and score > 0 and score >= at_least_score]
 
