@@ -28,8 +28,8 @@ estimate = shelf("metrics")["first_try_success"].measure(trials)
 print(estimate)  # first_try_success: 0.625 [0.354, 0.848], n = 16
 ```
 
-Every interval is held to cover the truth by simulation (`tests/metrics/test_every_metric.py`). How policies are compared
-is told in [statistics.md](statistics.md).
+Every interval is held to cover the truth by simulation (`tests/metrics/test_every_metric.py`). How policies are
+compared is told in [statistics.md](statistics.md).
 """
 
 

@@ -6,7 +6,7 @@ import enum
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,24 +141,32 @@ def rank(
     table = _table(played, names)
     fit = _fit(_counts(table, len(names)), model)
     order = np.argsort(-fit.strengths, kind="stable")
-    if resamples:
-        clusters = [p.session if p.session is not None else ("row", row) for row, p in enumerate(played)]
-        ranks = resampled(
-            lambda rows: _ranks(_fit(_counts(table[rows], len(names)), model).strengths),
-            clusters,
-            rng=np.random.default_rng(seed),
-            resamples=resamples,
-        )
-    else:
-        ranks = _ranks(fit.strengths)[np.newaxis].astype(np.float64)
-    tail = (1 - confidence_level) / 2
-    low = np.quantile(ranks, tail, axis=0, method="lower")
-    high = np.quantile(ranks, 1 - tail, axis=0, method="higher")
+    ranks = _resampled_ranks(played, table, len(names), model, resamples, seed) if resamples else None
+    low, high = _rank_interval(_ranks(fit.strengths)[np.newaxis] if ranks is None else ranks, confidence_level)
     policies = tuple(
         _ranked(names[k], place, (int(low[k]), int(high[k])), fit, k, _record(table, k), model, confidence_level)
         for place, k in enumerate(order, start=1)
     )
     return Ranking(policies, model, fit.tie_ratio, fit.covariance[np.ix_(order, order)], fit.is_ridged)
+
+
+def _resampled_ranks(
+    played: Sequence[Preference], table: NDArray[np.int64], policies: int, model: Model, resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """(resamples, K) ranks of refits on resampled sessions."""
+    return resampled(
+        lambda rows: _ranks(_fit(_counts(table[rows], policies), model).strengths),
+        [p.session if p.session is not None else ("row", row) for row, p in enumerate(played)],
+        rng=np.random.default_rng(seed),
+        resamples=resamples,
+    )
+
+
+def _rank_interval(ranks: NDArray[Any], confidence_level: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Least and largest rank of each policy, (K,) each, without the tails."""
+    tail = (1 - confidence_level) / 2
+    low = np.quantile(ranks, tail, axis=0, method="lower").astype(np.int64)
+    return low, np.quantile(ranks, 1 - tail, axis=0, method="higher").astype(np.int64)
 
 
 def leave_one_out(preferences: Sequence[Preference], *, model: Model = Model.DAVIDSON) -> dict[str, Ranking]:
