@@ -269,3 +269,28 @@ def test_leftovers_of_killed_writers_are_removed_and_those_of_living_ones_stay(t
         file.write_bytes(b"x")
     open_store(str(tmp_path / "store"), is_new=True)
     assert (dead.exists(), alive.exists(), elsewhere.exists()) == (False, True, True)
+
+
+def test_appending_to_an_empty_store_gives_the_ids_that_were_asked_for(recorded, keep) -> None:
+    first = keep(recorded, Wish(join=lambda old, new: merged(old, new, prefix="monday/")))
+    assert all(key.startswith("monday/") for key in first.keys())
+    must_be_equal(
+        first.episode("monday/episode_0"), replace(open_source(recorded).episode("episode_0"), id="monday/episode_0")
+    )
+
+
+def test_an_episode_whose_video_is_absent_is_kept_without_it_and_a_video_that_appears_is_a_change(
+    keep, tmp_path
+) -> None:
+    path = importlib.import_module("makers.lerobot_v3").make(tmp_path / "made", episodes=2, steps=10)
+    video = sorted(path.glob("videos/*/*/*.mp4"))[0]
+    held = video.read_bytes()
+    video.unlink()
+    kept = keep(path)
+    must_be_absent = [s.pictures.media().is_absent for s in kept.episode("0").pictures()]
+    assert any(must_be_absent)
+    assert verify(kept.store).is_sound
+    video.write_bytes(held)
+    with pytest.raises(DamagedData, match="it has changed since"):
+        kept.episode("0")
+    assert [p.problem for p in verify(kept.store).problems] == ["has changed since the snapshot was made."]

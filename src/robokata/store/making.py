@@ -60,9 +60,11 @@ def make_snapshot(
             )
         entries: Sequence[Entry] = added
         common = said
-        if wish.join is not None and base is not None:
-            old = store.manifest(base.id)
-            entries, common = wish.join(old.entries, added), common_facts(old.facts, said)
+        if wish.join is not None:
+            old = store.manifest(base.id) if base is not None else None
+            # Also to nothing: the ids that --prefix gives must not depend on what was kept before.
+            entries = wish.join(old.entries if old else (), added)
+            common = common_facts(old.facts, said) if old else said
         for edit in wish.edits:
             entries = edit(entries)
         snapshot = store.write_manifest(entries, common)

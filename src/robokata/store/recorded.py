@@ -45,7 +45,7 @@ class Pinned(NamedTuple):
     size: int
     """Bytes of the file, or of the range."""
     sha256: str
-    """Of these bytes alone: `tail -c +START | head -c SIZE | sha256sum` gives it too."""
+    """Of these bytes alone: `tail -c +START | head -c SIZE | sha256sum` gives it too. Empty: there was no such file."""
     start: int | None = None
     """First byte of a range, where it was then; None: the file as a whole."""
     said: str = ""
@@ -154,16 +154,14 @@ def files_referred_to(store: Store, reference: Reference) -> list[Pinned]:
 def extents_of(source: Source, row: EpisodeRow, everything: Mapping[Path, Extent]) -> Sequence[Extent]:
     """What an episode lies in: ranges where the reader can tell them, else whole files, at worst all of the dataset.
 
+    A file that is named and not there is one of them: the episode is kept as it is, without it.
+
     Raises:
-        MediaMissing: a video is not there.
         DamagedData: what leads to the episode's bytes is damaged.
     """
     extents = source.extents(row.id) if isinstance(source, Located) else _own_files(source, row, everything)
     if extents is None:
         return list(everything.values())
-    gone = next((extent for extent in extents if extent.file not in everything), None)
-    if gone is not None:
-        raise MediaMissing(gone.file, f"a file of episode {row.id} is not there, or lies outside of the dataset.")
     return sorted(dict.fromkeys(extents), key=lambda extent: (str(extent.file), extent.start or 0))
 
 
@@ -176,6 +174,8 @@ def refuse_changed(path: Path, places: Iterable[Pinned]) -> None:
     """
     for each in places:
         place = each.at(path)
+        if not each.sha256 and not place.exists():
+            continue
         try:
             stat = place.stat()
         except (OSError, ValueError):
@@ -240,6 +240,8 @@ def hashed_now(extent: Extent) -> tuple[int, str]:
 
 def _hashed(extent: Extent) -> tuple[int, str]:
     """As `hashed_now`; the hash of a large file is remembered for this state of the file."""
+    if not extent.file.exists():
+        return 0, ""
     size, digest = hashed_now(extent)
     if extent.start is None and size > _SMALL_BYTES:
         cached_index(extent.file, "sha256-1", lambda: {"sha256": np.frombuffer(bytes.fromhex(digest), np.uint8)})

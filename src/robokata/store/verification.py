@@ -96,6 +96,8 @@ class _Pass:
         path, places = Path(entry.data.path), files_referred_to(self.store, entry.data)
         for each in places:
             place = each.at(path)
+            if not each.sha256 and not place.exists():
+                continue
             if each.start is None and (found := self._digest(Extent(place))) != each.sha256:
                 yield str(place), "is gone." if found is None else "has changed since the snapshot was made."
         if any(each.start is not None for each in places):
