@@ -15,6 +15,7 @@ import av
 from benchmarks import claims, datasets
 from benchmarks.experts import experts
 from benchmarks.roboarena import roboarena
+from benchmarks.teleoperation import teleoperation
 from benchmarks.timing import Row, child, cpu_seconds, median_of, resident_mb
 from benchmarks.umi import umi
 from robokata.checkup import check_dataset
@@ -185,4 +186,5 @@ ALL: dict[str, Callable[[Path], Iterator[Row]]] = {
     "roboarena": roboarena,
     "experts": experts,
     "umi": umi,
+    "teleoperation": teleoperation,
 }

@@ -127,7 +127,7 @@ def test_a_silent_operator_is_held_after_a_fifth_of_a_second(operator: Operator)
 
 def test_a_second_browser_with_the_same_link_watches_only(server: Served, operator: Operator) -> None:
     with Operator(server.url) as other:
-        other.until(lambda: other.status.get("drives") is False and other.binary_bytes[2] > 0, patience_s=30)
+        other.until(lambda: other.status.get("drives") is False and other.pictures > 0, patience_s=30)
         before = other.state["action"]
         number = other.twist("arm", [0.1, 0, 0, 0, 0, 0])
         other.act("record")

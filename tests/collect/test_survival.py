@@ -204,7 +204,7 @@ def test_no_process_of_ours_is_left_behind_by_a_kill(tmp_path: Path) -> None:
     with served(tmp_path / "out", "lift") as server, Operator(server.url) as operator:
         record(operator)
         keep(operator)
-        operator.until(lambda: operator.binary_bytes[2] > 0, patience_s=30)
+        operator.until(lambda: operator.pictures > 0, patience_s=30)
         children = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True, check=True
         ).stdout.split()

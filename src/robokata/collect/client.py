@@ -16,6 +16,8 @@ from robokata.core.errors import CollectionRefused
 from robokata.core.require import require
 
 _ANSWERS_S = 10.0
+_PICTURE = 2
+"""First byte of a message that holds a picture."""
 _EXCHANGES = 8
 """Of clocks, before the first command: the one with the smallest round trip counts."""
 
@@ -38,8 +40,8 @@ class Operator:
         self.applied: dict[int, dict[str, Any]] = {}
         """By sequence number."""
         self.refused: list[dict[str, Any]] = []
-        self.binary_bytes = [0, 0, 0]
-        """Received: nothing, poses, pictures."""
+        self.pictures = 0
+        """Received, of all cameras together."""
         self._sequence = 0
         self._news = threading.Condition()
         origin = f"{parts.scheme}://{parts.netloc}"
@@ -131,7 +133,7 @@ class Operator:
 
     def _heard(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
-            self.binary_bytes[message[0]] += len(message)
+            self.pictures += message[0] == _PICTURE
             return
         said = json.loads(message)
         kind = said["type"]

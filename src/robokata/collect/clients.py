@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import time
@@ -51,7 +52,11 @@ class Client:
         self._wake.set()
 
     async def send_all(self) -> None:
-        """Send until the connection ends."""
+        """Send until the connection ends, or takes nothing any more."""
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+            await self._send()
+
+    async def _send(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
