@@ -62,8 +62,19 @@ def refuse_occupied(path: Path) -> None:
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         raise WriteRefused(f"{path} exists and is not empty. Choose another target; nothing is ever overwritten.")
     parent = next(folder for folder in (path.parent, *path.parent.parents) if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK) or not _takes_folders(parent, path.name):
         raise WriteRefused(f"{path}: the folder {parent} cannot be written. Choose another target.")
+
+
+def _takes_folders(parent: Path, name: str) -> bool:
+    """By trying: root may write everywhere, and a read-only disk or /proc takes nothing all the same."""
+    probe = parent / f".{name}{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _move(unfinished: Path, path: Path) -> None:
