@@ -296,6 +296,18 @@ def test_logging_that_is_switched_off_is_refused_not_written_empty(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_camera_whose_file_is_absent_is_named_and_the_rest_is_shown(tmp_path: Path) -> None:
+    absent = VideoFrames(tmp_path / "absent.mp4", 5, shape=(16, 16, 3))
+    episode = only(
+        Stream("cam", Kind.VIDEO, Role.CAMERA, grid_clock(5, Fraction(10)), absent),
+        Stream("state", Kind.TENSOR, Role.STATE, grid_clock(5, Fraction(10)), ArrayValues(np.zeros((5, 2)))),
+    )
+    assert rerun_rrd.layout(episode).of("cam").note == f"its file is not there: {tmp_path}/absent.mp4"
+    found = written(tmp_path, episode)
+    assert "/state" in found
+    assert "/cam" not in found
+
+
 def test_what_rerun_cannot_show_is_named_before(tmp_path: Path) -> None:
     cloud = np.empty(2, dtype=object)
     cloud[:] = [np.zeros((3, 3)), np.zeros((5, 3))]

@@ -79,12 +79,15 @@ def place_of_pictures(stream: Stream, entity: str) -> Place:
     """
     if not len(stream):
         return Place(stream.name, None, Way.DROPPED, "holds no picture")
+    media = stream.pictures.media()
+    if media.is_absent:
+        return Place(stream.name, None, Way.DROPPED, f"its file is not there: {media.path}")
     form = chosen(stream).form
     if form is Form.DEPTH and (stream.values.dtype.kind not in "fiu" or stream.shape[2:] not in ((), (1,))):
         return Place(
             stream.name, None, Way.DROPPED, f"Rerun shows no {stream.values.dtype}{list(stream.shape)} pictures"
         )
-    is_raw = stream.pictures.media().codec in (None, "raw")
+    is_raw = media.codec in (None, "raw")
     way = Way.DECODED if form is Form.PNG and not is_raw else Way.COPIED
     return Place(stream.name, entity, way, f"as {form.value}")
 
