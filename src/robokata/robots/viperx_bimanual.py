@@ -60,7 +60,7 @@ def _model() -> str:
     world = mjcf.place(model, "worldbody")
     # Where the person who teleoperates stands, between the arms.
     at_m = (0, -0.62, 0.55)
-    view = mjcf.aimed(at_m, (0, 0.02, 0.07), right=(1, 0, 0))
+    view = mjcf.aimed(at_m, (0, 0.03, 0.11), right=(1, 0, 0))
     mjcf.camera(world, "scene", at_m=at_m, right_up=view, fovy_deg=48)
     for arm, sign in (("left", -1), ("right", 1)):
         turn = (1, 0, 0, 0) if sign < 0 else (0, 0, 0, 1)

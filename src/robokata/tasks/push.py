@@ -103,8 +103,8 @@ def demonstrate(world: World, setup: Setup, rng: np.random.Generator) -> Iterato
 def _push_once(world: World) -> Iterator[tuple[Move, ...]]:
     puck, mark = world.pose("puck")[:2, 3], world.pose("mark")[:2, 3]
     ahead = _ahead(mark, puck)
-    # One of the hand's four sides faces the puck.
-    yaw_rad = wrapped_rad(math.atan2(ahead[1], ahead[0]), period_rad=math.pi / 2)
+    # The outside of one jaw faces the puck: at the seam between both, a disc would wedge itself in.
+    yaw_rad = wrapped_rad(math.atan2(ahead[1], ahead[0]) - math.pi / 2, period_rad=math.pi)
     start = _moves.hand_down(
         np.array([*(puck - ahead * (PUCK_RADIUS_M * world.scale("puck") + BEHIND_M)), LOW_M]), yaw_rad
     )
