@@ -156,3 +156,20 @@ def test_ctrl_c_ends_the_run_at_once_and_leaves_no_process(sample: Path) -> None
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
         time.sleep(0.02)
     assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_workers_of_a_killed_run_end_too(sample: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "robokata.cli.main", "convert", str(sample), str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    kata = subprocess.Popen([*command, "--to", "rlds", "--workers", "2"], env=environment, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while len(children_of(kata.pid)) < 3 and kata.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    workers = children_of(kata.pid)
+    kata.kill()
+    kata.wait()
+    assert len(workers) >= 2
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []

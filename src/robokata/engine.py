@@ -225,6 +225,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _start_worker() -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # One process per core: libraries must not start a thread pool of their own in each.
     with suppress(MissingPart):
         pyarrow = require("pyarrow", extra="tables")
@@ -235,6 +236,14 @@ def _start_worker() -> None:
 def _way_to(source: Source) -> Source | tuple[str, str]:
     """How a worker gets at a source: files are opened again there; one that says `travels` pickles by itself."""
     return source if getattr(source, "travels", False) else (str(source.path), source.format)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever: the queue that it reads is its own too."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(
