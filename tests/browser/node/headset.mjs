@@ -6,7 +6,7 @@ import {kept, opened, real, say, state, wait} from "./opened.mjs";
 const [url, shots] = process.argv.slice(2);
 const runtime = readFileSync(createRequire(import.meta.url).resolve("iwer/build/iwer.min.js").replace(/\?.*$/, ""), "utf8");
 const {browser, page, complaints} = await opened(url, {
-  size: {width: 1280, height: 760},
+  size: {width: 560, height: 360}, // the headset's picture is as large as the window: drawn in software here
   before: async fresh => {
     // Chromium has a navigator.xr of its own: the emulated one must be told to take its place.
     await fresh.addInitScript(runtime);
@@ -52,15 +52,16 @@ await kept(page, 1);
 say({isSecure, names, complaints: real(complaints), still, unclutched, clutched, moved, yaw_rad: await page.evaluate(() => window.robokata.yaw_rad), after: await state(page)});
 await browser.close();
 
-// Both hands in twenty steps: up, ahead (away from the operator), and apart.
+// Both hands in twenty steps: up, ahead (away from the operator), and apart; each is seen before the next is made.
 async function moveHands(page, {up, ahead, out}) {
   for (let step = 0; step < 20; step++) {
+    const before = await page.evaluate(() => window.robokata.link.sequence);
     await page.evaluate(([du, da, dout]) => {
       for (const [hand, sign] of [["left", -1], ["right", 1]]) {
         const p = window.device.controllers[hand].position;
         p.set(p.x + sign * dout, p.y + du, p.z - da);
       }
     }, [up / 20, ahead / 20, out / 20]);
-    await wait(30);
+    await page.waitForFunction(n => window.robokata.link.sequence >= n + 4, before, {polling: 5});
   }
 }

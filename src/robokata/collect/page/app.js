@@ -111,6 +111,7 @@ class Cockpit {
   pictured({camera, jpeg}) {
     const picture = $(`camera-${camera}`);
     if (!picture) return;
+    if (this.devices.headset.session) return; // nobody looks at the page
     if (picture.src && !picture.complete) return; // a slow machine shows fewer pictures rather than late ones
     const before = picture.src;
     picture.src = URL.createObjectURL(jpeg);
