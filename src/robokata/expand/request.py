@@ -99,9 +99,7 @@ def _by_step(source: Source, request: Request, keys: list[str], bar: Bar) -> Any
     job = by_steps.job_for(source, request.by, keys=keys, words=request.factors, seed=request.seed)
     wanted = request.episodes or len(keys)
     bar.started(wanted)
-    return by_steps.expand_by_step(
-        job, request.out, episodes=wanted, workers=request.workers, advance=bar.advance
-    )
+    return by_steps.expand_by_step(job, request.out, episodes=wanted, workers=request.workers, advance=bar.advance)
 
 
 def _by_world_model(source: Source, request: Request, keys: list[str], bar: Bar) -> Any:

@@ -26,9 +26,10 @@ _GRID = 48
 BLANK_BELOW_LEVELS = 3.0
 """Spread of brightness below which a picture shows nothing, of 255."""
 SAME_BELOW_LEVELS = 1.0
-"""Mean change below which a picture is the one that was sent: a JPEG's second generation changes 0.3 to 0.6."""
+"""Mean change of blocks below which a picture is the one that was sent. Measured of a JPEG's second generation: 0.04
+to 0.06 on rendered scenes, 0.55 on a noisy camera; of recoloured pictures: 19 to 31."""
 STILL_BELOW_SHARE = 0.1
-"""Share of the sent pictures' motion, below which a camera is frozen. Recolouring keeps a third and more."""
+"""Share of the sent pictures' motion, below which a camera is frozen. Measured of recoloured pictures: 80 to 97 %."""
 LATE_ABOVE_CORRELATION = 0.1
 """How much better motion must agree at another frame than at its own, before it is called late."""
 MOST_LATE_FRAMES = 8
@@ -68,7 +69,8 @@ def _blank(films: Films) -> None:
 
 
 def _unchanged(films: Films) -> None:
-    change = np.abs(films.came - films.sent).mean()
+    # Means of blocks: a codec's noise on single pixels cancels in them, another world does not.
+    change = float(np.abs(_blocks(films.came) - _blocks(films.sent)).mean())
     if change < SAME_BELOW_LEVELS:
         raise _unfaithful(
             films,
@@ -111,6 +113,16 @@ def _agreement(sent: NDArray[np.float64], came: NDArray[np.float64], lag: int) -
     one = sent[max(0, -lag) : len(sent) - max(0, lag)]
     other = came[max(0, lag) : len(came) - max(0, -lag)]
     return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
+
+
+def _blocks(grids: NDArray[np.float32], *, size: int = 4) -> NDArray[np.float32]:
+    """Means of blocks of `size` x `size` grid points, (T, h / size, w / size); a grid that is smaller stays."""
+    count, height, width = grids.shape
+    if min(height, width) < size:
+        return grids
+    cut = grids[:, : height // size * size, : width // size * size]
+    means = cut.reshape(count, height // size, size, width // size, size).mean(axis=(2, 4))
+    return np.asarray(means, np.float32)
 
 
 def _motion(grids: NDArray[np.float32]) -> NDArray[np.float64]:
