@@ -53,7 +53,7 @@ def test_at_home_the_hand_points_down_over_the_table_within_every_limit(robot: E
 
 
 def jaw_distance_m(model: mujoco.MjModel, data: mujoco.MjData, arm: Arm) -> float:
-    """From the tip along its y axis to the plane of a jaw's face, and the other way; faces look along y of their box."""
+    """From the tip along its y axis to the plane of a jaw's face, and the other way; faces look along their box's y."""
     site = model.site(arm.tip).id
     start, along = data.site_xpos[site], data.site_xmat[site].reshape(3, 3)[:, 1]
     total_m = 0.0

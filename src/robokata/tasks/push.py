@@ -28,17 +28,30 @@ BEHIND_M = 0.03
 """Room between the puck and the tip when the hand comes down behind it."""
 LOW_M = 0.016
 """Height of the tip while pushing: jaws clear the table and meet the puck at its middle."""
+_WHITE = (0.92, 0.92, 0.90, 1.0)
+
+
+def _stripe(length_m: float, height_m: float) -> Solid:
+    """From the middle to the front: makes a turn of the disc visible, so that its pose says where it is pushed."""
+    at_m = (length_m / 2, 0, height_m)
+    return Solid(Shape.BOX, (length_m / 2, 0.003, 0.0003), _WHITE, 0.001, at_m=at_m, collides=False)
+
+
 PROPS = (
     Prop(
         "puck",
-        (Solid(Shape.CYLINDER, (PUCK_RADIUS_M, PUCK_M / 2), (0.15, 0.30, 0.80, 1.0), 0.1),),
-        yaw_symmetry=0,
+        (
+            Solid(Shape.CYLINDER, (PUCK_RADIUS_M, PUCK_M / 2), (0.15, 0.30, 0.80, 1.0), 0.1),
+            _stripe(0.9 * PUCK_RADIUS_M, PUCK_M / 2),
+        ),
     ),
     Prop(
         "mark",
-        (Solid(Shape.CYLINDER, (MARK_RADIUS_M, 0.0005), (0.20, 0.65, 0.30, 1.0), 0.01, collides=False),),
+        (
+            Solid(Shape.CYLINDER, (MARK_RADIUS_M, 0.0005), (0.20, 0.65, 0.30, 1.0), 0.01, collides=False),
+            _stripe(0.9 * MARK_RADIUS_M, 0.0006),
+        ),
         is_free=False,
-        yaw_symmetry=0,
     ),
 )
 _WAYS_M = {Width.D0: (0.10, 0.16), Width.D1: (0.08, 0.22), Width.D2: (0.08, 0.30)}
@@ -48,7 +61,11 @@ _SIDES_RAD = {Width.D0: 0.5, Width.D1: 1.6, Width.D2: math.pi}
 
 
 def reset(rng: np.random.Generator, *, width: Width, reach_m: tuple[float, float]) -> Setup:
-    """Puck and mark in a direction and at a distance that the width allows."""
+    """Puck and mark in a direction and at a distance that the width allows; the stripes of both point along the push.
+
+    Raises:
+        ValueError: no such push fits into the robot's reach.
+    """
     half_m = _resets.area_m(width, reach_m) if width is not Width.D0 else np.array([0.6, 0.75]) * reach_m
     least_m, most_m = _WAYS_M[width]
     for _ in range(10_000):
@@ -62,10 +79,11 @@ def reset(rng: np.random.Generator, *, width: Width, reach_m: tuple[float, float
             break
     else:
         raise ValueError(f"no push of {least_m} to {most_m} m fits into a reach of {reach_m} m")
+    yaw_rad = math.atan2(way_m[1], way_m[0])
     return Setup(
         {
-            "puck": _resets.standing(puck, height_m=PUCK_M / 2, yaw_rad=0.0),
-            "mark": _resets.standing(mark, height_m=0.0005, yaw_rad=0.0),
+            "puck": _resets.standing(puck, height_m=PUCK_M / 2, yaw_rad=yaw_rad),
+            "mark": _resets.standing(mark, height_m=0.0005, yaw_rad=yaw_rad),
         }
     )
 
