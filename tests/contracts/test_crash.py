@@ -20,7 +20,8 @@ def ask(verb: str, name: str, folder: Path, attempts: int) -> dict[str, Any]:
     folder = folder / "place"
     folder.mkdir()
     words = [sys.executable, str(WRITER), verb, name, str(folder), str(attempts)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
+    # Twelve seconds an attempt: 300 of HDF5 took longer than a quarter of an hour on a machine with a load of 20.
+    done = subprocess.run(words, capture_output=True, text=True, timeout=max(900, 12 * attempts), check=False)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
