@@ -17,7 +17,8 @@ FLOORS = {"core": 0, "geometry": 1, "media": 1, "formats": 2, "checks": 2, "engi
 FLOORS |= {"catalogue": 3, "convert": 3, "store": 2}
 FLOORS |= {"statistics": 1, "metrics": 2, "arena": 4}
 FLOORS |= {"feed": 2, "learn": 3, "policies": 3}
-FLOORS |= {"robots": 2, "tasks": 2, "sim": 3, "produce": 3, "collect": 4, "expand": 4, "evaluate": 3, "study": 4, "tour": 4}
+FLOORS |= {"robots": 2, "tasks": 2, "sim": 3, "produce": 3, "collect": 4, "expand": 4, "evaluate": 3, "study": 4}
+FLOORS |= {"tour": 4}
 FLOORS |= {"handheld": 3}
 FLOORS |= {"steps": 2, "curators": 2, "recipe": 4, "curation": 4, "curated_dataset": 4}
 FLOORS |= {"view": 4, "testing": 4, "cli": 5}
@@ -54,9 +55,9 @@ UNITS += (
 )
 """Quantities without a dimension are named for what they count or compare."""
 UNITS += ("_kg",)
-MJCF_WORDS = {"kp", "kv", "force", "damping", "armature", "friction"}
-"""MuJoCo's own words, whose unit depends on the joint: N m/rad or N/m."""
-DIMENSIONLESS = MJCF_WORDS | {"scale", "score", "magnitude", "full_scale", "margin", "value", "number", "before", "after", "freedom"}
+DIMENSIONLESS = {"scale", "score", "magnitude", "full_scale", "margin", "value", "number", "before", "after", "freedom"}
+# MuJoCo's own words, whose unit depends on the joint: N m/rad or N/m.
+DIMENSIONLESS |= {"kp", "kv", "force", "damping", "armature", "friction", "fovy_deg"}
 
 
 def place(path: Path) -> str:
