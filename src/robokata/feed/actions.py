@@ -127,7 +127,7 @@ def decoded(
             position = position + anchor[..., :3]
         quat = quat_xyzw_of(rotation)
         if anchor is not None:
-            # Of the two names of a rotation the one near the present: a hand that points down has w = 0, and would flip.
+            # Of a rotation's two names the one near the present: a hand that points down has w = 0, and would flip.
             quat = np.where(np.sum(quat * anchor[..., 3:], axis=-1, keepdims=True) < 0, -quat, quat)
         out[..., columns] = np.concatenate([position, quat], axis=-1)
     return out

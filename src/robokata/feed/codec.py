@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData
 from robokata.feed.actions import Frame, Learnt, decoded, encoded, plan_actions
-from robokata.feed.features import LEAST_SPREAD, Block, Noise, features_of, least_spread, noisy, plan_features
+from robokata.feed.features import Block, Noise, features_of, least_spread, noisy, plan_features
 from robokata.feed.feed import Batch, Feed
 from robokata.feed.layout import BodyLayout, layout_from
 from robokata.feed.statistics import Statistics, statistics_from, statistics_of
@@ -20,6 +20,9 @@ from robokata.feed.window_spec import WindowSpec
 
 _LIMIT = 10.0
 """Standard deviations beyond which a feature is cut off: a broken sensor must not drive the network anywhere."""
+_LEAST_CHANGE = {"position": 0.003, "rotation": 0.03, "plain": 1e-3}
+"""Smallest spread that a target is divided by (m, dimensionless, the stream's unit): what an arm follows to anyway. A
+hand that always points down would else be learnt to a thousandth of a degree, at the cost of where it goes."""
 _ROWS = 4096
 
 
@@ -101,8 +104,8 @@ class BodyCodec:
     def _learnt_std(self) -> NDArray[np.float64]:
         # A tenth of the chunk's overall spread: the first step of a slow robot moves by less than its noise.
         overall = np.sqrt(np.mean(self.learnt.std**2 + (self.learnt.mean - self.learnt.mean.mean(0)) ** 2, axis=0))
-        least = np.asarray([LEAST_SPREAD[kind] for learnt in self.plan for kind in learnt.kinds])
-        return np.asarray(np.maximum(np.maximum(self.learnt.std, 0.1 * overall), 0.2 * least))
+        least = np.asarray([_LEAST_CHANGE[kind] for learnt in self.plan for kind in learnt.kinds])
+        return np.asarray(np.maximum(np.maximum(self.learnt.std, 0.1 * overall), least))
 
     def features(self, numbers: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Normalised features (..., n, F), NaN where absent."""

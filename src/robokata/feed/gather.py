@@ -79,7 +79,7 @@ def gather(episode: Episode, *, spec: WindowSpec, folder: Path | None = None) ->
     at_ns = _moments(spec, action, inputs, cameras)
     past = at_ns[:, None] + offsets_ns(spec.history_s)
     future = at_ns[:, None] + chunk_offsets_ns(spec.chunk_steps, spec.rate_hz)
-    tables = {name: np.asarray(s.table, np.float32) for name, s in {**inputs, spec.action: action}.items()}
+    tables = {name: _finite(s.table) for name, s in {**inputs, spec.action: action}.items()}
     made = Gathered(
         key=episode.id,
         layout=BodyLayout(
@@ -103,6 +103,13 @@ def what_there_is(episode: Episode) -> str:
     numbers = ", ".join(s.name for s in episode.numeric()) or "none"
     pictures = ", ".join(s.name for s in episode.pictures()) or "none"
     return f"It has numbers: {numbers}; pictures: {pictures}."
+
+
+def _finite(table: NDArray[Any]) -> NDArray[np.float32]:
+    """The table with NaN, which is absence, for whatever is no number: one infinity would drown every statistic."""
+    with np.errstate(over="ignore"):
+        numbers = np.asarray(table, np.float32)
+    return np.where(np.isfinite(numbers), numbers, np.float32(np.nan))
 
 
 def _numbers(episode: Episode, name: str) -> Stream | None:

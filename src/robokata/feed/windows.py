@@ -64,10 +64,11 @@ def moments(times_ns: Times, *, first_ns: int, last_ns: int, every_s: float) -> 
     inside = np.unique(times_ns[(times_ns >= first_ns) & (times_ns <= last_ns)])
     if not len(inside):
         return inside
-    # Cells of a grid, the first time in each: a jittered 20 Hz clock thinned to 20 Hz must not lose every second frame.
+    # The time nearest to each point of a grid: a jittered 20 Hz clock thinned to 20 Hz must not lose every other one.
     every_ns = max(1, round(every_s * NS_PER_S))
     cells = (inside - inside[0] + every_ns // 2) // every_ns
-    return inside[np.unique(cells, return_index=True)[1]]
+    nearest_first = np.lexsort((np.abs(inside - inside[0] - cells * every_ns), cells))
+    return inside[np.sort(nearest_first[np.unique(cells[nearest_first], return_index=True)[1]])]
 
 
 def _ordered(times_ns: Times) -> tuple[NDArray[np.int64], Times]:

@@ -99,6 +99,11 @@ def window_for(spec: TrainingSpec, habits: Habits, sources: Sequence[Weighted]) 
         )
     inputs = tuple(name for name in habits.inputs if name in numbers) if spec.inputs is None else spec.inputs
     cameras = (pictures if habits.sees_pictures else ()) if spec.cameras is None else spec.cameras
+    if habits.sees_pictures and spec.cameras is None and not cameras:
+        raise TrainingRefused(
+            f"this policy looks at pictures, and the data has none. It has numbers: {', '.join(numbers) or 'none'}. "
+            "Take a policy of numbers (bc_mlp), or say cameras = [] in [window] to train it blind."
+        )
     if not inputs and not cameras:
         raise TrainingRefused(
             f"the policy would see nothing: the data has none of {', '.join(habits.inputs)}. It has numbers: "

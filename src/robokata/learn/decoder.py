@@ -48,7 +48,11 @@ class L1Chunk(nn.Module):
 
 
 class FlowChunk(nn.Module):
-    """Learns the velocity from noise to the chunk and follows it in ten Euler steps (Lipman et al. 2023)."""
+    """Flows from noise to the chunk along straight lines, in ten Euler steps (Lipman et al. 2023).
+
+    The network tells the line's end, from which the velocity (end - here) / (1 - time) follows: a velocity would carry
+    all of the noise through the network, which is narrower than a chunk is long.
+    """
 
     STEPS = 10
 
@@ -64,25 +68,25 @@ class FlowChunk(nn.Module):
         self.blocks = nn.ModuleList([_Residual(hidden) for _ in range(3)])
         self.out = PerBody((hidden,) * bodies, flat)
 
-    def velocity(self, noisy: Tensor, time: Tensor, readouts: Tensor, body: Tensor) -> Tensor:
-        """Velocity (B, H, E) of a noisy chunk (B, H, E) at times (B,) in 0..1."""
+    def end(self, noisy: Tensor, time: Tensor, readouts: Tensor, body: Tensor) -> Tensor:
+        """Where the line through a noisy chunk (B, H, E) at times (B,) in 0..1 ends, (B, H, E)."""
         mixed = self.see(readouts.flatten(1)) + self.noise_in(packed(noisy, body, self.widths), body)
         mixed = mixed + self.time_in(_waves(time).to(mixed.dtype))
         for block in self.blocks:
             mixed = block(mixed)
-        velocity: Tensor = self.out(mixed, body)
-        return unpacked(velocity, body, self.widths, rows=self.chunk_steps)
+        flat: Tensor = self.out(mixed, body)
+        return unpacked(flat, body, self.widths, rows=self.chunk_steps)
 
     def loss(self, readouts: Tensor, body: Tensor, targets: Tensor, is_target: Tensor) -> Tensor:
-        """Mean squared difference of the velocity where there is a target."""
-        # Uniform in the flow's time but for its square root: more of the early part, where the way is decided.
+        """Mean squared difference of the end where there is a target."""
+        # More of the early part than uniform: there the way is decided.
         time = torch.rand(len(targets), device=targets.device) ** 1.5
         noise = torch.randn_like(targets)
         # Absent targets stay noise: their value must not reach the network.
-        targets = torch.where(is_target, targets, noise)
-        mixed = time[:, None, None] * targets + (1 - time[:, None, None]) * noise
-        velocity = self.velocity(mixed.to(readouts.dtype), time, readouts, body).float()
-        return masked_mean((velocity - (targets - noise)) ** 2, is_target)
+        known = torch.where(is_target, targets, noise)
+        mixed = time[:, None, None] * known + (1 - time[:, None, None]) * noise
+        end = self.end(mixed.to(readouts.dtype), time, readouts, body).float()
+        return masked_mean((end - known) ** 2, is_target)
 
     def predict(self, readouts: Tensor, body: Tensor, generator: torch.Generator | None) -> Tensor:
         """A chunk drawn from `generator` (torch's own where None)."""
@@ -90,7 +94,8 @@ class FlowChunk(nn.Module):
         chunk = torch.randn(shape, generator=generator).to(readouts)
         for step in range(self.STEPS):
             time = chunk.new_full((len(chunk),), step / self.STEPS)
-            chunk = chunk + self.velocity(chunk, time, readouts, body) / self.STEPS
+            end = self.end(chunk, time, readouts, body)
+            chunk = chunk + (end - chunk) / (self.STEPS - step)  # dt / (1 - time); the last step is the end itself
         return chunk
 
 

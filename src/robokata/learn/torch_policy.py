@@ -35,6 +35,8 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
         NotADataset: there is no checkpoint.
         DamagedData: card and weights do not fit each other, or the leaf.
     """
+    # One thread: a policy shares its machine with the world it acts in.
+    torch.set_num_threads(int(order.options.get("threads", "1")))
     card = read_card(Path(order.where))
     codec = codec_in(card)
     known = leaf.HABITS.options
@@ -71,7 +73,7 @@ def codec_in(card: Card) -> Codec:
 class TorchPolicy:
     """A network that acts. A class, because it remembers the attempt: robot, generator, earlier chunks.
 
-    Option `fades_s`: time in which an earlier chunk's say fades, 0 to take every chunk alone.
+    Options: `fades_s`, time in which an earlier chunk's say fades (0 takes every chunk alone), and `threads`.
     """
 
     FADES_S = 0.2

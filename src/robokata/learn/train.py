@@ -45,6 +45,8 @@ class Progress(NamedTuple):
     step: int
     steps: int
     loss: float
+    is_first: bool
+    """True for the first step that this run makes: a resumed one begins in the middle."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,24 @@ def plan(
         UnknownName: no such policy, or an option that it does not know.
         TrainingRefused: the policy is not trained by us, or the data lacks what is asked for.
     """
-    leaf = shelf("policies")[policy]
-    if not hasattr(leaf, "build"):
-        raise TrainingRefused(f"the policy {policy!r} is not trained by this loop. Others: {', '.join(trainable())}.")
-    habits: Habits = leaf.HABITS
+    refuse_untrainable(policy)
+    habits: Habits = shelf("policies")[policy].HABITS
     options = options_for(habits, spec.options)
     window = window_for(spec, habits, sources)
     return Job(
         policy, spec, settings, habits, options, prepared(sources, window, habits, workers=workers, advance=advance)
     )
+
+
+def refuse_untrainable(policy: str) -> None:
+    """Say that a policy is not one that this loop trains.
+
+    Raises:
+        UnknownName: there is no such policy.
+        TrainingRefused: there is, but it has no network of ours.
+    """
+    if not hasattr(shelf("policies")[policy], "build"):
+        raise TrainingRefused(f"the policy {policy!r} is not trained by this loop. Others: {', '.join(trainable())}.")
 
 
 def trainable() -> tuple[str, ...]:
@@ -149,11 +160,12 @@ def train(
         run.resume()
     run.keep()
     with prefetched(run.maker) as batches, _Events(out, first_step=len(run.curve)) as events:
-        kept_at = time.monotonic()
+        kept_at, first = time.monotonic(), len(run.curve) + 1
         while len(run.curve) < run.job.settings.steps:
             run.step(batches)
             events.add(run.curve)
-            told(Progress(len(run.curve), run.job.settings.steps, run.curve.last_loss))
+            step = len(run.curve)
+            told(Progress(step, run.job.settings.steps, run.curve.last_loss, step == first))
             if time.monotonic() - kept_at >= keep_every_s:
                 run.keep()
                 kept_at = time.monotonic()

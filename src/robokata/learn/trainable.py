@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from robokata.core.contracts import Policy, PolicyOrder
 from robokata.feed.actions import Frame
 from robokata.feed.codec import Codec
 from robokata.feed.features import NO_NOISE, Noise
+from robokata.learn.training_spec import TrainingSpec
 
 if TYPE_CHECKING:
     from robokata.learn.net import Net
@@ -60,9 +62,24 @@ class TrainableLeaf(Protocol):
     def load(self, order: PolicyOrder) -> Policy: ...
 
 
-class SelfTrainingLeaf(Protocol):
-    """A leaf that is trained by somebody else's code."""
+@dataclass(frozen=True)
+class ForeignJob:
+    """A training that somebody else's code does."""
 
-    def train(self, order: Any) -> Any:
+    spec: TrainingSpec
+    out: Path
+    seed: int
+    steps: int | None
+    device: str
+    told: Callable[[str], None]
+    """Told every line that the other code prints."""
+
+
+class ForeignLeaf(Protocol):
+    """A leaf that is trained by somebody else's code, in its own environment."""
+
+    def train(self, job: ForeignJob) -> None:
         """Train, and leave a checkpoint that `load` opens."""
         ...
+
+    def load(self, order: PolicyOrder) -> Policy: ...

@@ -6,6 +6,7 @@ Facts after openpi@15a9616, `msgpack_numpy.py`; the sizes are bounded by us, whi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ _MOST_ITEMS = 100_000
 """Largest list or map: a message of 64 MB of nothing but nulls would take half a gigabyte as a list."""
 _KINDS = "fiub"
 """Kinds of numbers that may travel; the protocol refuses V, O and c, and we have no use for text in arrays."""
+_NUMBER = re.compile(rf"[<>|=]?[{_KINDS}][0-9]{{1,2}}|[?]", re.ASCII)
 _DEPTH = 32
 _DIMENSIONS = 8
 
@@ -115,7 +117,7 @@ def _kind(name: Any) -> np.dtype[Any]:
     if isinstance(name, bytes):
         name = name.decode("ascii", "replace")
     # Kind, byte order and size only: NumPy reads whole structures out of longer words.
-    if not isinstance(name, str) or len(name) > 4 or name.lstrip("<>|=")[:1] not in tuple(_KINDS):
+    if not isinstance(name, str) or not _NUMBER.fullmatch(name):
         raise PolicyFailed("bad_message", f"arrays of {str(name)[:40]!r} are not read.")
     try:
         return np.dtype(name)

@@ -25,6 +25,7 @@ class PolicyServer:
         self.policy, self.protocol, self.api_key = policy, protocol, api_key
         # One attempt at a time: a policy remembers its attempt, and two clients would mix theirs.
         self._lock = threading.Lock()
+        self._running: Any = None
 
     def serve(self, host: str, port: int, *, ready: Callable[[int], None] = lambda port: None) -> None:
         """Serve until interrupted. `ready` is told the port (which the system chooses where `port` is 0)."""
@@ -32,8 +33,14 @@ class PolicyServer:
         with server.serve(
             self._talk, host, port, compression=None, max_size=MOST_BYTES, process_request=self._first
         ) as running:
+            self._running = running
             ready(int(running.socket.getsockname()[1]))
             running.serve_forever()
+
+    def stop(self) -> None:
+        """End `serve` from another thread."""
+        if self._running is not None:
+            self._running.shutdown()
 
     def metadata(self) -> dict[str, Any]:
         """What the server says first: openpi leaves it open, `robokata` is ours."""

@@ -27,8 +27,8 @@ HABITS = Habits(
     batch_size=256,
     steps=5000,
     learning_rate=1e-3,
-    # 4 mm and 2 degrees: about the tracking error of the arm, and of a chunk's end.
-    noise=Noise(position_m=0.004, rotation_rad=0.03, plain_std=0.02),
+    # 4 mm and 1 degree: about the tracking error of the arm, and of a chunk's end.
+    noise=Noise(position_m=0.004, rotation_rad=0.02, plain_std=0.02),
     options={"width": 384, "layers": 3},
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class RemotePolicy:
         pairs = (pair.partition("=") for pair in options.get("names", "").split(",") if pair)
         self._names = {ours: theirs for ours, _, theirs in pairs}
         self._socket: Any = None
+        self._open = ExitStack()
         self._session = ""
         self._embodiment: str | None = None
         self.latencies_s: list[float] = []
@@ -107,9 +108,9 @@ class RemotePolicy:
 
     def close(self) -> None:
         if self._socket is not None:
-            with suppress(OSError):
-                self._socket.close()
             self._socket = None
+            with suppress(OSError):
+                self._open.close()
 
     def _chunk(self, actions: Any) -> Chunk:
         spec = self.hello(self._embodiment)
@@ -130,14 +131,17 @@ class RemotePolicy:
         key = self._options.get("api_key")
         headers = {"Authorization": f"Api-Key {key}"} if key else None
         try:
-            self._socket = client.connect(
+            connection = client.connect(
                 self.url,
                 compression=None,
                 max_size=MOST_BYTES,
                 open_timeout=self._timeout_s,
+                # A stalled server must not stall the goodbye too.
+                close_timeout=min(1.0, self._timeout_s),
                 additional_headers=headers,
                 proxy=None,
             )
+            self._socket = self._open.enter_context(connection)
         except TimeoutError:
             raise self._failed("stalled", f"does not open a connection within {self._timeout_s:g} s") from None
         except Exception as error:  # noqa: BLE001  # websockets raises a family of its own beside OSError and ValueError

@@ -1,0 +1,175 @@
+"""Tests of the networks: every head overfits one batch, padding is irrelevant, nothing is fetched."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from feed.reaching import CAMERA, reaching_episode
+from robokata.core.errors import MissingPart, TrainingRefused
+from robokata.core.shelf import shelf
+from robokata.feed.codec import Codec, CodecSpec, fitted
+from robokata.feed.feed import Feed
+from robokata.feed.gather import gather
+from robokata.feed.order import Order
+from robokata.feed.window_spec import WindowSpec
+from robokata.learn.batches import Augmentation, BatchMaker, Drawn
+from robokata.learn.net import Net
+from robokata.learn.vision import spatial_softmax
+
+INPUTS = ("observation.state", "observation.tip_pose", "simulation.objects")
+SMALL = {"width": 32, "layers": 2, "heads": 2, "readouts": 4}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def built(policy: str, *, robots: int = 1, px: int = 32, **options: Any) -> tuple[Net, Drawn, Codec]:
+    """A small network of a policy, and a batch of toy robots."""
+    spec = WindowSpec("action.tip_pose", INPUTS, (CAMERA,) if px else (), chunk_steps=8, picture_px=px or 32)
+    episodes = [
+        reaching_episode(n, robot=f"r{n % robots}", joints=3 + 2 * (n % robots), px=px) for n in range(2 * robots)
+    ]
+    feed = Feed([gather(episode, spec=spec) for episode in episodes], spec)
+    codec = fitted(feed, CodecSpec(spec))
+    torch.manual_seed(0)
+    leaf = shelf("policies")[policy]
+    sizes = {name: value for name, value in SMALL.items() if name in leaf.HABITS.options}
+    net = leaf.build(codec, {**leaf.HABITS.options, **sizes, **options})
+    order = Order(np.ones(len(feed)), seed=0)
+    drawn = BatchMaker(feed, codec, order, batch_size=16, seed=0, augmentation=Augmentation())()
+    return net, drawn, codec
+
+
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [("small_vla", {"decoder": "l1"}), ("small_vla", {"decoder": "flow"}), ("bc_mlp", {})],
+    ids=["l1", "flow", "mlp"],
+)
+def test_every_head_overfits_one_batch_of_two_robots(policy: str, options: dict[str, Any]) -> None:
+    net, drawn, _ = built(policy, robots=2, px=32 if policy == "small_vla" else 0, **options)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0)
+    losses = []
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = net.loss(drawn.seen, drawn.wanted)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    net.eval()
+    with torch.no_grad():
+        told = net.predict(drawn.seen, torch.Generator().manual_seed(0))
+    error = (told - drawn.wanted.targets).abs()[drawn.wanted.is_target].mean()
+    scatter = drawn.wanted.targets[drawn.wanted.is_target].abs().mean()
+    assert error < 0.4 * scatter, f"{error} of {scatter}; losses {losses[::50]}"
+
+
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [("small_vla", {"decoder": "l1"}), ("small_vla", {"decoder": "flow"}), ("bc_mlp", {})],
+    ids=["l1", "flow", "mlp"],
+)
+def test_what_is_masked_out_is_irrelevant(policy: str, options: dict[str, Any]) -> None:
+    net, drawn, _ = built(policy, robots=2, px=32 if policy == "small_vla" else 0, **options)
+    net.eval()
+
+    def loss_of(fill: float) -> float:
+        torch.manual_seed(1)
+        seen = drawn.seen._replace(features=torch.where(drawn.seen.is_feature, drawn.seen.features, torch.tensor(fill)))
+        targets = torch.where(drawn.wanted.is_target, drawn.wanted.targets, torch.tensor(fill))
+        return float(net.loss(seen, drawn.wanted._replace(targets=targets)).detach())
+
+    assert not drawn.seen.is_feature.all()
+    assert loss_of(0.0) == loss_of(1e6) == loss_of(-3.0)
+
+
+def test_an_absent_camera_is_irrelevant_and_a_present_one_is_not() -> None:
+    net, drawn, _ = built("small_vla")
+    net.eval()
+    absent = drawn.seen._replace(has_picture=torch.zeros_like(drawn.seen.has_picture))
+    noise = torch.randn_like(drawn.seen.pictures)
+    with torch.no_grad():
+        torch.testing.assert_close(net.predict(absent), net.predict(absent._replace(pictures=noise)), rtol=0, atol=1e-6)
+        changed = net.predict(drawn.seen) - net.predict(drawn.seen._replace(pictures=noise))
+    assert changed.abs().max() > 1e-3
+
+
+def test_the_instruction_changes_what_vision_looks_for() -> None:
+    net, drawn, _ = built("small_vla")
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    net.loss(drawn.seen, drawn.wanted).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()  # FiLM starts as the identity: one step wakes it
+    with torch.no_grad():
+        red = net.predict(drawn.seen._replace(texts=("reach the red ball",) * 16))
+        blue = net.predict(drawn.seen._replace(texts=("reach the blue ball",) * 16))
+    assert (red - blue).abs().max() > 1e-4
+
+
+def test_the_default_network_has_about_two_million_parameters_and_takes_any_number_of_cameras() -> None:
+    spec = WindowSpec("action.tip_pose", INPUTS[:2], ("a", "b", "c"), picture_px=32)
+    episode = reaching_episode(0, px=32)
+    stream = episode.streams[CAMERA]
+    for name in "abc":
+        episode = episode.with_stream(type(stream)(**{**stream.__dict__, "name": name}))
+    feed = Feed([gather(episode, spec=spec)], spec)
+    codec = fitted(feed, CodecSpec(spec))
+    leaf = shelf("policies")["small_vla"]
+    net = leaf.build(codec, leaf.HABITS.options)
+    assert 1.5e6 < sum(p.numel() for p in net.parameters()) < 2.5e6
+    maker = BatchMaker(
+        feed, codec, Order(np.ones(len(feed)), seed=0), batch_size=2, seed=0, augmentation=Augmentation()
+    )
+    assert net.predict(maker().seen).shape == (2, 16, 10)
+
+
+def test_policies_are_built_with_the_network_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("somebody wants the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    for policy in ("small_vla", "bc_mlp"):
+        net, drawn, _ = built(policy, px=32 if policy == "small_vla" else 0)
+        assert torch.isfinite(net.loss(drawn.seen, drawn.wanted))
+        assert all("random" in origin for origin in net.provenance().values())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"vision": "resnet"}, r"vision='resnet' is none. Known: conv, hf:FOLDER, timm:MODEL@FILE."),
+        ({"language": "t5"}, r"language='t5' is none. Known: hashed, hf:FOLDER."),
+        ({"decoder": "bins"}, r"decoder='bins' is none. Known: l1, flow."),
+    ],
+)
+def test_an_unknown_part_lists_the_known_ones(options: dict[str, str], said: str) -> None:
+    with pytest.raises(TrainingRefused, match=said):
+        built("small_vla", **options)
+
+
+@pytest.mark.parametrize("options", [{"vision": "hf:nowhere"}, {"language": "hf:nowhere"}, {"vision": "timm:vit@x.pt"}])
+def test_absent_weights_or_libraries_are_named_and_never_replaced_by_random_ones(options: dict[str, str]) -> None:
+    with pytest.raises((MissingPart, TrainingRefused), match=r"transformers|timm|no folder"):
+        built("small_vla", **options)
+
+
+def test_a_spatial_softmax_finds_a_bright_spot() -> None:
+    maps = torch.zeros(1, 2, 9, 9)
+    maps[0, 0, 2, 6] = maps[0, 1, 8, 0] = 100.0
+    torch.testing.assert_close(spatial_softmax(maps), torch.tensor([[0.5, -1.0, -0.5, 1.0]]))
+
+
+def test_bfloat16_computes_about_the_same_loss() -> None:
+    net, drawn, _ = built("small_vla")
+    net.eval()
+    exact = net.loss(drawn.seen, drawn.wanted)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = net.loss(drawn.seen, drawn.wanted)
+    assert abs(float(exact.detach()) - float(rough.detach())) < 0.02 * float(exact.detach())
+    assert rough.dtype == torch.float32

@@ -1,0 +1,18 @@
+"""A process that trains a little and keeps a checkpoint after every step: what the kill test kills."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from robokata.core.shelf import shelf
+from robokata.learn.data import opened
+from robokata.learn.settings import settings_for
+from robokata.learn.train import plan, train
+from robokata.learn.training_spec import SourceSpec, TrainingSpec
+
+if __name__ == "__main__":
+    spec = TrainingSpec((SourceSpec(sys.argv[1]),), options={"width": 32, "layers": 1})
+    settings = settings_for(shelf("policies")["bc_mlp"].HABITS, steps=150, device="cpu", threads=1, batch_size=16)
+    job = plan("bc_mlp", spec, [opened(each) for each in spec.sources], settings)
+    train(job, Path(sys.argv[2]), resume="--resume" in sys.argv, keep_every_s=0.0)

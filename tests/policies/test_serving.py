@@ -1,0 +1,237 @@
+"""Tests of serving and asking: what a policy says arrives unchanged, and every way to fail has its name."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.sync.client import connect
+from websockets.sync.server import ServerConnection, serve
+
+from robokata.core.contracts import Chunk, PolicySpec, Sensed, StreamNeed
+from robokata.core.errors import PolicyFailed
+from robokata.learn.opening import open_policy
+from robokata.policies._openpi_codec import packed, unpacked
+from robokata.policies._openpi_server import PolicyServer
+from robokata.policies.remote import RemotePolicy
+
+
+class Echo:
+    """A policy that answers what it saw."""
+
+    def __init__(self) -> None:
+        self.resets: list[tuple[str, int, str | None]] = []
+
+    def hello(self, embodiment: str | None = None) -> PolicySpec:
+        width = 3 if embodiment != "large" else 5
+        return PolicySpec(
+            "echo",
+            (StreamNeed("observation.state", (width,), tuple(map(str, range(width))), (-0.1, 0.0)),),
+            tuple(f"c{i}" for i in range(width)),
+            chunk_steps=4,
+            rate_hz=25.0,
+            action_stream="action",
+            execute_steps=2,
+            embodiments=("small", "large"),
+        )
+
+    def reset(self, episode_id: str, *, seed: int, embodiment: str | None = None) -> None:
+        self.resets.append((episode_id, seed, embodiment))
+
+    def act(self, observation: Sensed) -> Chunk:
+        state = np.asarray(observation["observation.state"], float)
+        if observation["instruction"] == "fail":
+            raise PolicyFailed("refused", "the policy will not")
+        return Chunk(np.tile(state, (4, 1)), tuple(f"c{i}" for i in range(len(state))), 25.0)
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def serving(policy: Any, **words: Any) -> Iterator[int]:
+    """A policy's server on a free port."""
+    ports: list[int] = []
+    server = PolicyServer(policy, **words)
+    thread = threading.Thread(target=server.serve, args=("127.0.0.1", 0), kwargs={"ready": ports.append}, daemon=True)
+    thread.start()
+    while not ports:
+        time.sleep(0.005)
+    try:
+        yield ports[0]
+    finally:
+        server.stop()
+        thread.join(10)
+
+
+@contextmanager
+def other_server(talk: Callable[[ServerConnection], None]) -> Iterator[str]:
+    """Somebody else's server."""
+    with serve(talk, "127.0.0.1", 0, compression=None) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield f"ws://127.0.0.1:{running.socket.getsockname()[1]}"
+        running.shutdown()
+        thread.join(10)
+
+
+STATE = {"observation.state": np.asarray([1.0, 2.0, 3.0]), "instruction": "go"}
+
+
+def test_a_served_policy_says_and_does_what_it_does_at_home() -> None:
+    echo = Echo()
+    with serving(echo) as port:
+        policy = open_policy(f"ws://127.0.0.1:{port}")
+        spec = policy.hello()
+        assert spec.needs == echo.hello().needs
+        assert (spec.channels, spec.chunk_steps, spec.rate_hz, spec.execute_steps) == (("c0", "c1", "c2"), 4, 25.0, 2)
+        assert spec.embodiments == ("small", "large")
+        assert policy.hello("large").channels == ("c0", "c1", "c2", "c3", "c4")
+        policy.reset("7", seed=3, embodiment="small")
+        assert echo.resets == [("7", 3, "small")]
+        chunk = policy.act(STATE)
+        np.testing.assert_array_equal(chunk.actions, np.tile([1.0, 2.0, 3.0], (4, 1)))
+        assert (chunk.channels, chunk.rate_hz) == (("c0", "c1", "c2"), 25.0)
+        policy.close()
+
+
+def test_a_plain_openpi_client_is_served() -> None:
+    with serving(Echo()) as port, connect(f"ws://127.0.0.1:{port}", compression=None) as client:
+        metadata = unpacked(client.recv())  # the server speaks first
+        assert metadata["robokata"]["name"] == "echo"
+        for asked in range(2):
+            client.send(packed({"observation.state": np.ones(3), "prompt": "go"}))
+            answer = unpacked(client.recv())
+            assert answer["actions"].shape == (4, 3)
+            assert answer["server_timing"]["infer_ms"] >= 0
+            assert ("prev_total_ms" in answer["server_timing"]) == (asked > 0)
+
+
+def test_healthz_says_ok() -> None:
+    with serving(Echo()) as port, urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        assert (answer.status, answer.read()) == (200, b"OK\n")
+
+
+def test_a_failing_policy_is_told_in_text_and_the_connection_closed_with_1011() -> None:
+    with serving(Echo()) as port:
+        with connect(f"ws://127.0.0.1:{port}", compression=None) as client:
+            client.recv()
+            client.send(packed({"observation.state": np.ones(3), "prompt": "fail"}))
+            assert client.recv() == "the policy will not"
+            with pytest.raises(Exception, match="1011"):
+                client.recv()
+        policy = RemotePolicy(f"ws://127.0.0.1:{port}", {})
+        with pytest.raises(PolicyFailed, match="failed: the policy will not") as caught:
+            policy.act({**STATE, "instruction": "fail"})
+        assert caught.value.kind == "server_error"
+        assert policy.act(STATE).actions.shape == (4, 3)  # connected anew
+        policy.close()
+
+
+def test_a_key_is_wanted_where_one_is_set() -> None:
+    with serving(Echo(), api_key="secret") as port:
+        with pytest.raises(PolicyFailed, match="401") as caught:
+            RemotePolicy(f"ws://127.0.0.1:{port}", {})
+        assert caught.value.kind == "unreachable"
+        policy = RemotePolicy(f"ws://127.0.0.1:{port}", {"api_key": "secret"})
+        assert policy.act(STATE).rate_hz == 25.0
+        policy.close()
+
+
+def test_roboarena_names_its_endpoints_and_resets_in_text() -> None:
+    echo = Echo()
+    with serving(echo, protocol="roboarena") as port:
+        policy = RemotePolicy(f"ws://127.0.0.1:{port}", {"protocol": "roboarena"})
+        policy.reset("session-A", seed=0)
+        assert echo.resets == [("session-A", 0, None)]
+        assert policy.act(STATE).actions.shape == (4, 3)
+        policy.close()
+
+
+def answers(*frames: bytes | str, then_stalls: bool = False) -> Callable[[ServerConnection], None]:
+    """A server that greets, then answers each request with the next frame."""
+
+    def talk(connection: ServerConnection) -> None:
+        connection.send(packed({}))
+        for frame in frames:
+            connection.recv()
+            connection.send(frame)
+        if then_stalls:
+            connection.recv()
+            time.sleep(1.0)
+
+    return talk
+
+
+def actions_of(value: Any) -> bytes:
+    return packed({"actions": np.asarray(value, np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("talk", "kind", "said"),
+    [
+        (answers(), "died", "is gone"),
+        (answers(then_stalls=True), "stalled", r"does not answer within 0\.3 s"),
+        (answers(actions_of([[np.nan, 1, 1]])), "not_finite", "not finite"),
+        (answers(actions_of([[np.inf, 1, 1]])), "not_finite", "not finite"),
+        (answers(actions_of([1, 2, 3])), "wrong_shape", r"answers actions of \(3,\)"),
+        (answers(actions_of([[1, 2]])), "wrong_shape", r"shape \(1, 2\); expected \(1, 3\)"),
+        (answers(actions_of(np.zeros((0, 3)))), "wrong_shape", r"shape \(0, 3\)"),
+        (answers(packed({"action": 1})), "wrong_shape", "answers actions of NoneType"),
+        (answers(b"\xc1"), "bad_message", "is no msgpack"),
+        (answers("Traceback\n  line 1\nValueError: too hot\n"), "server_error", "failed: ValueError: too hot"),
+    ],
+)
+def test_every_way_to_fail_has_its_kind(talk: Callable[[ServerConnection], None], kind: str, said: str) -> None:
+    with other_server(talk) as url:
+        policy = RemotePolicy(url, {"timeout_s": "0.3", "channels": "x,y,z", "rate_hz": "15"})
+        with pytest.raises(PolicyFailed, match=said) as caught:
+            policy.act(STATE)
+        assert caught.value.kind == kind
+        assert url in str(caught.value)
+        policy.close()
+
+
+def test_a_server_that_is_not_there_or_greets_with_an_error_is_said_at_once() -> None:
+    with pytest.raises(PolicyFailed, match="cannot be reached") as caught:
+        RemotePolicy("ws://127.0.0.1:9", {"timeout_s": "2"})
+    assert caught.value.kind == "unreachable"
+    with (
+        other_server(lambda connection: connection.send("no model")) as url,
+        pytest.raises(PolicyFailed, match="begins with an error: no model"),
+    ):
+        RemotePolicy(url, {})
+
+
+def test_metadata_that_makes_no_sense_is_refused() -> None:
+    with other_server(lambda connection: connection.send(packed({"robokata": {"needs": 3}}))) as url:
+        policy = RemotePolicy(url, {})
+        with pytest.raises(PolicyFailed, match="says something of itself that makes no sense"):
+            policy.hello()
+
+
+def test_names_and_prompt_are_the_servers_own_where_the_user_says_so() -> None:
+    heard: list[dict[str, Any]] = []
+
+    def talk(connection: ServerConnection) -> None:
+        connection.send(packed({"model": "pi0"}))
+        heard.append(unpacked(connection.recv()))  # type: ignore[arg-type]
+        connection.send(actions_of(np.zeros((10, 8))))
+
+    with other_server(talk) as url:
+        policy = RemotePolicy(url, {"names": "observation.state=observation/joint_position", "rate_hz": "15"})
+        assert policy.hello().extra == {"model": "pi0"}
+        policy.reset("0", seed=0)  # nothing goes over the wire: openpi has no reset
+        assert policy.act(STATE).actions.shape == (10, 8)
+        assert heard[0].keys() == {"observation/joint_position", "prompt"}
+        policy.close()
+
+
+def test_an_unknown_option_lists_the_known_ones() -> None:
+    with pytest.raises(PolicyFailed, match=r"remote knows no option 'tiemout'. Known: rate_hz, channels"):
+        RemotePolicy("ws://127.0.0.1:9", {"tiemout": "1"})
