@@ -148,6 +148,7 @@ def test_umi_zarr_holds_unbroken_runs_under_the_names_that_umi_reads(umi: Umi, c
     assert square.std() > 20
 
 
+@pytest.mark.slow
 def test_two_videos_of_two_grippers_are_one_bimanual_episode(umi: Umi, clean: Clean, tmp_path: Path) -> None:
     right = tmp_path / "right.mp4"
     truth = render_handheld(right, replace(clean.take, seed=5, tags=FingerTags(6, 7), latency_s=0.0))

@@ -20,7 +20,7 @@ CHARUCO = Board("charuco", 7, 5, 0.03, 0.04)
 @pytest.mark.parametrize("board", [GRID, CHARUCO, Board("charuco", 6, 4, 0.03, 0.04)], ids=str)
 def test_every_marker_is_found_on_the_sheet_where_the_board_says(board: Board) -> None:
     grey = drawn(board_sheet(board), pixels_per_m=4000)
-    sight = Eye(board, FingerTags()).look(cv2.GaussianBlur(grey, (0, 0), 1.0))
+    sight = Eye(board).look(cv2.GaussianBlur(grey, (0, 0), 1.0))
     assert sorted(sight.markers) == list(board.ids)
     width_m, height_m = board.size_m
     for name, corners in sight.markers.items():
@@ -54,7 +54,7 @@ def test_svg_pdf_and_png_hold_the_same_black_in_true_size(tmp_path: Path) -> Non
 
 def test_finger_tags_are_printed_too() -> None:
     grey = drawn(finger_sheet(GRID, FingerTags()), pixels_per_m=8000)
-    sight = Eye(GRID, FingerTags()).look(cv2.GaussianBlur(grey, (0, 0), 1.0))
+    sight = Eye(GRID).look(cv2.GaussianBlur(grey, (0, 0), 1.0))
     assert sorted(sight.markers) == [0, 1]
 
 

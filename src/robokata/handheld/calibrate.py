@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.errors import HandheldRefused
-from robokata.handheld.board import Board, FingerTags, GripperRange, opencv
+from robokata.handheld.board import Board, GripperRange, opencv
 from robokata.handheld.camera import Camera, Model, camera_of
 from robokata.handheld.pose import Points, board_points
 from robokata.handheld.rig import Rig
@@ -101,7 +101,7 @@ def calibrate_gripper(path: Path, rig: Rig, *, advance: Callable[[int], None] = 
 def _views(path: Path, board: Board, advance: Callable[[int], None]) -> list[Points]:
     count = len(packet_index(path).pts)
     step, views = max(1, count // _LOOKED_AT), []
-    eye = Eye(board, FingerTags())
+    eye = Eye(board)
     for row, grey in enumerate(VideoFrames(path, count).luma(MAX_PIXELS)):
         if row % step == 0:
             points = board_points(board, eye.look(grey))

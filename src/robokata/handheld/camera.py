@@ -38,6 +38,8 @@ class Camera:
         """Pixels (N, 2) as directions x/z, y/z (N, 2) without distortion; NaN where no direction leads there."""
         cv2 = opencv()
         points = np.ascontiguousarray(points_px, np.float64).reshape(-1, 1, 2)
+        if not len(points):
+            return np.empty((0, 2))
         if self.model == "fisheye":
             found = cv2.fisheye.undistortPoints(points, self.matrix, self.distortion)
         else:

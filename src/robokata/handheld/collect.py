@@ -29,6 +29,10 @@ from robokata.handheld.umi_rows import umi_episodes
 from robokata.media.packet_index import packet_index
 
 Advance = Callable[[int], None]
+_UMI_NOTES = (
+    "UMI's rows are unbroken runs of frames with pose and width; frames before, between and after them are left out",
+    "pictures are their middle square at 224 x 224; quality, encoder and full pictures are not in it: keep the videos",
+)
 _ENCODER_ENDINGS = (".csv", ".txt")
 
 
@@ -98,6 +102,8 @@ class Report:
     judged: tuple[Judged, ...]
     receipt: convert.Receipt | None = None
     """Of the conversion, where another format than MCAP was asked for."""
+    notes: tuple[str, ...] = ()
+    """What the target does not hold of the clips."""
 
     @property
     def rejected(self) -> int:
@@ -112,6 +118,7 @@ class Report:
             "collected": sum(one.status == "collected" for one in self.judged),
             "rejected": self.rejected,
             "clips": [one.as_json() for one in self.judged],
+            "notes": list(self.notes),
             "receipt": None if self.receipt is None else self.receipt.as_json(),
         }
 
@@ -187,14 +194,18 @@ def collect_dataset(
     source = EpisodeList(episodes)
     receipt = convert.convert(source, out, format_name, options=options, accept_loss=accept_loss)
     done = tuple(replace(one, file=str(out)) if one.status == "collected" else one for one in judged)
-    return Report(str(out), format_name, done, receipt)
+    return Report(str(out), format_name, done, receipt, _UMI_NOTES if _is_umi(format_name, options) else ())
 
 
 def _in_shape(episode: Episode, format_name: str, options: Mapping[str, Any], min_steps: int) -> Iterator[Episode]:
-    if format_name == "zarr_replay" and options.get("flavour") == "umi":
+    if _is_umi(format_name, options):
         yield from umi_episodes(episode, min_steps=min_steps)
     else:
         yield episode
+
+
+def _is_umi(format_name: str, options: Mapping[str, Any]) -> bool:
+    return format_name == "zarr_replay" and options.get("flavour") == "umi"
 
 
 def _groups(clips: Sequence[Clip], settings: Settings) -> list[tuple[str, list[Clip]]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.handheld.board import opencv
+from robokata.handheld.camera import Camera
 
 Array = NDArray[np.float64]
 _ALONG = np.linspace(0.12, 0.88, 13)
@@ -26,8 +27,11 @@ _FARTHEST_PX = 2.5
 """A corner that moves more than this from OpenCV's has met another edge: OpenCV's is kept."""
 
 
-def edge_corners(grey: NDArray[np.uint8], quads: Array, *, cells: int) -> Array:
-    """Corners (N, 4, 2) of markers of `cells` cells per side, refined; those of bad edges stay as they are."""
+def edge_corners(grey: NDArray[np.uint8], quads: Array, *, cells: int, camera: Camera | None = None) -> Array:
+    """Corners (N, 4, 2) of markers of `cells` cells per side, refined; those of bad edges stay as they are.
+
+    With a camera the lines are straight in the world, not in the picture: a fisheye bends an edge of 80 px by 0.2 px.
+    """
     if not len(quads):
         return quads
     starts, ends = quads, np.roll(quads, -1, axis=1)
@@ -38,15 +42,36 @@ def edge_corners(grey: NDArray[np.uint8], quads: Array, *, cells: int) -> Array:
     outward = np.stack([along[..., 1], -along[..., 0]], axis=-1)
     points = starts[:, :, np.newaxis] + (ends - starts)[:, :, np.newaxis] * _ALONG[:, np.newaxis]
     offsets, is_sound = _edges(grey, points, outward, reach)
-    found = quads.copy()
-    lines = [[_line(points[n, e] + offsets[n, e][:, np.newaxis] * outward[n, e], is_sound[n, e]) for e in range(4)]
-             for n in range(len(quads))]  # fmt: skip
-    for number, edges in enumerate(lines):
+    places = _straight(points + offsets[..., np.newaxis] * outward[:, :, np.newaxis], camera)
+    is_sound &= np.isfinite(places).all(axis=-1)
+    met = np.full(quads.shape, np.nan)
+    for number in range(len(quads)):
+        edges = [_line(places[number, edge], is_sound[number, edge]) for edge in range(4)]
         for corner in range(4):
-            met = _meeting(edges[corner - 1], edges[corner])
-            if met is not None and np.linalg.norm(met - quads[number, corner]) <= _FARTHEST_PX:
-                found[number, corner] = met
-    return found
+            found = _meeting(edges[corner - 1], edges[corner])
+            met[number, corner] = np.nan if found is None else found
+    seen = _bent(met, camera)
+    is_near = np.linalg.norm(seen - quads, axis=-1, keepdims=True) <= _FARTHEST_PX
+    return np.asarray(np.where(is_near, seen, quads), np.float64)
+
+
+def _straight(pixels: Array, camera: Camera | None) -> Array:
+    """Pixels (..., 2) of the camera as pixels of a pinhole of its focal length."""
+    if camera is None:
+        return pixels
+    rays = camera.rays(pixels.reshape(-1, 2))
+    return np.asarray((rays * camera.matrix[0, 0]).reshape(pixels.shape), np.float64)
+
+
+def _bent(pixels: Array, camera: Camera | None) -> Array:
+    """The way back; NaN stays NaN."""
+    if camera is None:
+        return pixels
+    flat = np.nan_to_num(pixels.reshape(-1, 2) / camera.matrix[0, 0])
+    seen, _ = camera.project(
+        np.concatenate([flat, np.ones((len(flat), 1))], axis=1), np.zeros((3, 1)), np.zeros((3, 1))
+    )
+    return np.asarray(np.where(np.isnan(pixels), np.nan, seen.reshape(pixels.shape)), np.float64)
 
 
 def _edges(grey: NDArray[np.uint8], points: Array, outward: Array, reach: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -18,7 +18,7 @@ _LEAST_MOTION_M = 0.005
 """Widths that move less than this show noise (0.1 mm) and quantisation rather than motion."""
 _LEAST_PEAK_CORRELATION = 0.8
 """Of the correlation at the best lag: below it the two signals are not of one motion."""
-_LEAST_OVERLAP_S = 2.0
+_LEAST_OVERLAP_S = 1.5
 """Seconds that both signals cover: shorter motions fit at many lags."""
 _RIVAL_CORRELATION = 0.02
 """A second peak this close to the first makes the motion periodic: either could be right."""

@@ -60,7 +60,7 @@ def finger_sheet(board: Board, tags: FingerTags) -> Sheet:
         bars += [
             _moved(bar, _MARGIN_MM + place * 2 * size_mm, _MARGIN_MM) for bar in marker_bars(board, name, tags.size_m)
         ]
-    caption = f"finger tags {tags.left} (left) and {tags.right} (right), {size_mm:g} mm, {board.dictionary}"
+    caption = f"{tags.left} left, {tags.right} right: {size_mm:g} mm, print at 100 %"
     return Sheet(3 * size_mm + 2 * _MARGIN_MM, size_mm + 2 * _MARGIN_MM + 6, tuple(bars), caption)
 
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.handheld.board import DICTIONARIES, Board, FingerTags, opencv
+from robokata.handheld.board import DICTIONARIES, Board, opencv
+from robokata.handheld.camera import Camera
 from robokata.handheld.corners import edge_corners
 
 
@@ -25,11 +26,11 @@ class Sight(NamedTuple):
 
 
 class Eye:
-    """A detector for one board. A class, because OpenCV's detectors are built once."""
+    """A detector of one board's markers, sharper where the camera is known. A class: detectors are built once."""
 
-    def __init__(self, board: Board, tags: FingerTags) -> None:
+    def __init__(self, board: Board, camera: Camera | None = None) -> None:
         cv2 = opencv()
-        self.board, self.tags = board, tags
+        self.board, self.camera = board, camera
         # The pattern, and a black border of one cell around it.
         self._cells = int(_dictionary(board.dictionary).markerSize) + 2
         self._detector = cv2.aruco.ArucoDetector(_dictionary(board.dictionary), _parameters())
@@ -41,9 +42,10 @@ class Eye:
         if names is None or not len(names):
             return Sight({}, {})
         quads = np.asarray(corners, np.float64).reshape(-1, 4, 2)
+        corners_px = edge_corners(grey, quads, cells=self._cells, camera=self.camera)
         markers: dict[int, NDArray[np.float64]] = {}
         twice = set()
-        for name, quad in zip(np.ravel(names).tolist(), edge_corners(grey, quads, cells=self._cells), strict=True):
+        for name, quad in zip(np.ravel(names).tolist(), corners_px, strict=True):
             twice |= {name} & set(markers)
             markers[name] = quad
         for name in twice:

@@ -97,7 +97,7 @@ def track_video(
         raise DamagedData(path, "the video holds no frames.", next_move="Record the clip again.")
     camera = rig.camera.sized(index.width, index.height)
     track = _empty(path, camera, index)
-    eye = Eye(rig.board, rig.tags)
+    eye = Eye(rig.board, camera)
     # Before the work: a trajectory of another clip is told at once.
     tips = None if trajectory is None else trajectory.tips(track.times_ns, rig.camera_from_tip)
     wanted = {count * (part + 1) // (_KEPT_PICTURES + 1) for part in range(_KEPT_PICTURES)}

@@ -78,13 +78,13 @@ def _gripper(episode: Episode, hand: str, times_ns: NDArray[np.int64]) -> _Gripp
 
 
 def _nearest(own_ns: NDArray[np.int64], times_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The sample nearest to each time, -1 where it is farther than a period."""
+    """The sample nearest to each time, -1 beyond half a period: the other hand is not filmed then."""
     if len(own_ns) == len(times_ns) and np.array_equal(own_ns, times_ns):
         return np.arange(len(times_ns))
     right = np.clip(np.searchsorted(own_ns, times_ns), 1, len(own_ns) - 1)
     nearest = right - (times_ns - own_ns[right - 1] < own_ns[right] - times_ns)
-    period_ns = float(np.median(np.diff(own_ns)))
-    return np.asarray(np.where(np.abs(own_ns[nearest] - times_ns) <= period_ns, nearest, -1), np.int64)
+    half_ns = float(np.median(np.diff(own_ns))) / 2
+    return np.asarray(np.where(np.abs(own_ns[nearest] - times_ns) <= half_ns, nearest, -1), np.int64)
 
 
 def _streams(index: int, gripper: _Gripper, run: slice, times_ns: NDArray[np.int64], name: str) -> Iterator[Stream]:

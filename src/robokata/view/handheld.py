@@ -32,6 +32,8 @@ def show_report(report: Report) -> None:
     for one in report.judged:
         for line in _said(one):
             out.print(line, soft_wrap=True)
+    for note in report.notes:
+        out.print(f"  {escape(note)}", soft_wrap=True)
     kept = sum(one.status != "rejected" for one in report.judged)
     where = f" in {escape(report.out)} ({report.format})" if kept else ""
     out.print(f"{kept} of {len(report.judged)} kept{where}.", soft_wrap=True)
