@@ -28,6 +28,7 @@ BEHIND_M = 0.03
 """Room between the puck and the tip when the hand comes down behind it."""
 LOW_M = 0.016
 """Height of the tip while pushing: jaws clear the table and meet the puck at its middle."""
+RISE_M = 0.005
 _WHITE = (0.92, 0.92, 0.90, 1.0)
 
 
@@ -127,7 +128,8 @@ def _push_once(world: World) -> Iterator[tuple[Move, ...]]:
         np.array([*(puck - ahead * (PUCK_RADIUS_M * world.scale("puck") + BEHIND_M)), LOW_M]), yaw_rad
     )
     yield (Move("arm", _moves.above(start, 0.06), 0.0, is_transit=True),)
-    yield (Move("arm", start, 0.0, speed_share=0.6),)
+    # Down first, then ahead: a jaw that still sinks presses the puck onto the table, and rubber on rubber locks.
+    yield (Move("arm", start, 0.0, speed_share=0.6, settle_s=0.3),)
     tip = start
     for _ in range(6):
         if world.touches("arm", "puck"):
@@ -136,7 +138,9 @@ def _push_once(world: World) -> Iterator[tuple[Move, ...]]:
         yield (Move("arm", tip, 0.0, speed_share=0.5),)
     # From contact on the puck goes where the hand goes: a face as flat as a jaw pushes a disc along its normal.
     rest_m = float((mark - world.pose("puck")[:2, 3]) @ ahead)
-    yield (Move("arm", _moved(tip, rest_m * ahead), 0.0, speed_share=0.5, settle_s=0.2),)
+    # Rising a little on the way: a jaw that sags would press the puck down until it locks.
+    end = _moves.above(_moved(tip, rest_m * ahead), RISE_M)
+    yield (Move("arm", end, 0.0, speed_share=0.4, settle_s=0.2),)
 
 
 def _moved(tip: Pose, by_m: np.ndarray) -> Pose:
