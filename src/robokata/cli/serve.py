@@ -18,12 +18,9 @@ def serve(
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the policy.")] = None,
 ) -> None:
     """Answer observations with actions until Ctrl-C. One client at a time; `/healthz` says OK."""
-    from robokata.core.errors import TrainingRefused
     from robokata.learn.opening import open_policy
     from robokata.policies._openpi_server import PolicyServer
 
-    if protocol not in ("openpi", "roboarena"):
-        raise TrainingRefused(f"--protocol is {protocol!r}. It is openpi or roboarena.")
     options = dict(word.partition("=")[::2] for word in option or [])
     policy = open_policy(checkpoint, device=device, options={"threads": str(threads), **options})
     spec = policy.hello()

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-COLUMNS = ("loss", "gradient_norm", "learning_rate", "seconds", "waited_s")
-"""Of one step: the loss before it, the gradient's norm, the rate, its duration, and its share of that spent waiting."""
+
+class Step(NamedTuple):
+    """What happened at one step."""
+
+    loss: float
+    """Before the step."""
+    gradient_norm: float
+    """Before it is clipped."""
+    learning_rate: float
+    seconds: float
+    """What the step took,"""
+    waited_s: float
+    """and how much of that it waited for data."""
+
+
+COLUMNS = Step._fields
 
 
 class Curve:
@@ -22,9 +36,9 @@ class Curve:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, *, loss: float, gradient_norm: float, rate: float, duration_s: float, waited_s: float) -> None:
+    def add(self, step: Step) -> None:
         """One step more."""
-        self._rows.append((loss, gradient_norm, rate, duration_s, waited_s))
+        self._rows.append(tuple(step))
 
     @property
     def last(self) -> dict[str, float]:

@@ -54,11 +54,19 @@ class Net(nn.Module):
     """A network that can be trained and asked. A class with two methods to fill, as torch wants it."""
 
     def loss(self, seen: NetInput, wanted: NetTarget) -> Tensor:
-        """Mean loss over everything that is wanted, a scalar."""
+        """Mean loss over everything that is wanted, a scalar.
+
+        Raises:
+            NotImplementedError: a network that does not fill this in.
+        """
         raise NotImplementedError
 
     def predict(self, seen: NetInput, generator: torch.Generator | None = None) -> Tensor:
-        """Normalised targets, (B, H, E). `generator` is what a sampling decoder draws from."""
+        """Normalised targets, (B, H, E). `generator` is what a sampling decoder draws from.
+
+        Raises:
+            NotImplementedError: a network that does not fill this in.
+        """
         raise NotImplementedError
 
     def provenance(self) -> Mapping[str, str]:

@@ -114,6 +114,11 @@ class TorchPolicy:
         self._generator = torch.Generator().manual_seed(seed)
 
     def act(self, observation: Sensed) -> Chunk:
+        """What to do next.
+
+        Raises:
+            PolicyFailed: the observation lacks something, or the answer is not finite.
+        """
         body = self.codec.bodies[self._body]
         numbers = {name: self._numbers(name, observation) for name in self._spec_inputs}
         pictures = self._pictures(observation)

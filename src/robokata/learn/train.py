@@ -20,7 +20,7 @@ from robokata.feed.prefetch import Prefetched, prefetched
 from robokata.learn.averaging import Average
 from robokata.learn.batches import Augmentation, BatchMaker, Drawn
 from robokata.learn.checkpoint import read_state, write_checkpoint, write_state
-from robokata.learn.curve import Curve
+from robokata.learn.curve import Curve, Step
 from robokata.learn.data import LeftOut, Prepared, Weighted, options_for, prepared, window_for
 from robokata.learn.net import Net
 from robokata.learn.receipt import card_of, identity_of
@@ -223,13 +223,8 @@ class _Run:
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), settings.clip_norm)
         self.optimizer.step()
         self.average.update(step)
-        self.curve.add(
-            loss=total,
-            gradient_norm=float(norm),
-            rate=rate,
-            duration_s=time.perf_counter() - began,
-            waited_s=batches.waited_s - waited_before,
-        )
+        seconds, waited_s = time.perf_counter() - began, batches.waited_s - waited_before
+        self.curve.add(Step(total, float(norm), rate, seconds, waited_s))
 
     def keep(self) -> None:
         """Write the checkpoint: what acts, and what resuming needs."""

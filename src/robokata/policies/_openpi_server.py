@@ -22,6 +22,8 @@ class PolicyServer:
     """
 
     def __init__(self, policy: Policy, *, protocol: str = "openpi", api_key: str | None = None) -> None:
+        if protocol not in ("openpi", "roboarena"):
+            raise PolicyFailed("refused", f"the protocol is {protocol!r}. It is openpi or roboarena.")
         self.policy, self.protocol, self.api_key = policy, protocol, api_key
         # One attempt at a time: a policy remembers its attempt, and two clients would mix theirs.
         self._lock = threading.Lock()

@@ -58,6 +58,11 @@ class RemotePolicy:
         self._connect()
 
     def hello(self, embodiment: str | None = None) -> PolicySpec:
+        """What the server said of itself.
+
+        Raises:
+            PolicyFailed: it makes no sense.
+        """
         told = self.metadata.get("robokata", {})
         try:
             of_body = told.get("bodies", {})
@@ -84,6 +89,11 @@ class RemotePolicy:
         )
 
     def reset(self, episode_id: str, *, seed: int, embodiment: str | None = None) -> None:
+        """Begin a new attempt, and connect again where the last one lost the server.
+
+        Raises:
+            PolicyFailed: the server does not answer.
+        """
         self._session, self._embodiment = episode_id, embodiment
         if self._socket is None:
             self._connect()
