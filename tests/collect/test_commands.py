@@ -113,6 +113,14 @@ def test_a_command_before_the_clocks_were_compared_is_refused() -> None:
         command_of(json.loads(json.dumps(SOUND)), BOUNDS, client="b", clock=ClientClock(), received_ns=0)
 
 
+def test_a_connection_that_is_too_slow_to_say_how_old_a_command_is_commands_nothing() -> None:
+    slow = a_clock(round_trip_ns=4_000_000_000)
+    with pytest.raises(CommandRefused, match="4000 ms for a round trip: the connection is too slow"):
+        command_of(SOUND, BOUNDS, client="b", clock=slow, received_ns=10**9)
+    slow.add(Exchange(5 * 10**9, 5 * 10**9, 5 * 10**9 + 1000))  # one quick exchange is enough
+    assert command_of(SOUND, BOUNDS, client="b", clock=slow, received_ns=10**9).sequence == 7
+
+
 @given(
     st.integers(-(10**15), 10**15),
     st.lists(st.tuples(st.integers(0, 10**8), st.integers(0, 10**8)), min_size=1, max_size=20),

@@ -150,3 +150,6 @@ def test_the_built_wheel_installs_and_runs(tmp_path: Path) -> None:
     ).stdout
     assert str(tmp_path) in shown
     assert (tmp_path / "site" / "robokata" / "view" / "report.css").exists()
+    page = PACKAGE / "collect" / "page"
+    shipped = {file.name for file in (tmp_path / "site" / "robokata" / "collect" / "page").iterdir()}
+    assert shipped == {file.name for file in page.iterdir()}

@@ -172,9 +172,9 @@ def _server(place: Place, listening: socket.socket, clients: Clients, say: Say) 
         app_of(access, clients, link=link, is_secure=is_secure),
         log_level="warning",
         ws_max_size=LARGEST_MESSAGE_BYTES,
-        # A connection that is gone without a word is noticed within ten seconds; the watchdog holds long before.
-        ws_ping_interval=5,
-        ws_ping_timeout=5,
+        # A connection that is gone without a word is noticed in the end; the watchdog holds the robot long before.
+        ws_ping_interval=10,
+        ws_ping_timeout=15,
         ws_per_message_deflate=False,  # pictures do not shrink, and compressing takes time from the loop
         timeout_graceful_shutdown=2,
         lifespan="off",

@@ -21,7 +21,7 @@ from robokata.core.errors import CommandRefused
 
 _MOST_ANSWERS = 256
 """Pongs and receipts that wait for a slow browser; older ones are of no use."""
-_SLOW_CLIENT_S = 10.0
+_SLOW_CLIENT_S = 15.0
 """A browser that has taken nothing for so long is gone."""
 
 

@@ -162,6 +162,8 @@ def _sent_ns(client_ns: int, clock: ClientClock, received_ns: int) -> int:
     best = clock.best
     if best is None:
         raise CommandRefused("no exchange of clocks yet: send `ping` and `clock` first")
+    round_trip_ms = best.round_trip_ns / 1e6
+    _expect(round_trip_ms <= 2 * OLDEST_MS, f"{round_trip_ms:.0f} ms for a round trip: the connection is too slow")
     sent_ns = client_ns + best.offset_ns
     # An offset is known to half a round trip: only what is too old in any case is refused.
     age_ms = (received_ns - sent_ns - best.round_trip_ns / 2) / 1e6

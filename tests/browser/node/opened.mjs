@@ -15,7 +15,7 @@ export async function opened(url, {before, size = {width: 1440, height: 900}} = 
   page.on("pageerror", error => complaints.push(String(error)));
   if (before) await before(page);
   await page.goto(url);
-  await page.waitForFunction(() => window.robokata?.link.hasClock && window.robokata.state && window.robokata.status.phase);
+  await page.waitForFunction(() => window.robokata?.link.hasClock && window.robokata.state && window.robokata.status.phase, null, {timeout: 90_000});
   return {browser, context, page, complaints};
 }
 

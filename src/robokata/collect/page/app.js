@@ -98,7 +98,7 @@ class Cockpit {
     this.hello = said;
     $("robot").textContent = `${said.robot.replaceAll("_", " ")} · ${said.width}`;
     document.title = `${said.instruction} · Robokata`;
-    this.world.setScene(said.geoms, said.operator_yaw_rad);
+    this.world.setScene(said.geoms, said.operator_yaw_rad, said.arms.length);
     $("cameras").style.setProperty("--many", said.cameras.length);
     $("cameras").replaceChildren(...said.cameras.map((camera, number) => {
       const picture = made("img", {id: `camera-${number}`, alt: `Live picture of the ${camera.name} camera`, draggable: false});
@@ -112,7 +112,10 @@ class Cockpit {
     const picture = $(`camera-${camera}`);
     if (!picture) return;
     if (this.devices.headset.session) return; // nobody looks at the page
-    if (picture.src && !picture.complete) return; // a slow machine shows fewer pictures rather than late ones
+    // A slow machine shows fewer pictures: commands go before them, and late ones are of no use.
+    const now_ms = performance.now();
+    if ((picture.src && !picture.complete) || now_ms - (picture.shown_ms ?? 0) < this.world.pause_ms) return;
+    picture.shown_ms = now_ms;
     const before = picture.src;
     picture.src = URL.createObjectURL(jpeg);
     if (before) URL.revokeObjectURL(before);
@@ -197,7 +200,7 @@ class Cockpit {
   showNumbers({latency_ms, tracking_mm, overwritten, overruns, refused, refused_why, holds, round_trip_ms}) {
     const tracking = tracking_mm.length ? Math.max(...tracking_mm) : null;
     $("latency").textContent = latency_ms ? `${latency_ms.p50.toFixed(0)} ms` : "–";
-    $("latency-tail").textContent = latency_ms ? `p99 ${latency_ms.p99.toFixed(0)} ms, hand to joints` : "hand to joints";
+    $("latency-tail").textContent = latency_ms ? `p99 ${latency_ms.p99.toFixed(0)} ms` : "hand to joints";
     $("tracking").textContent = tracking === null ? "–" : `${tracking.toFixed(1)} mm`;
     this.trace.add(latency_ms?.p50 ?? null, tracking);
     this.trace.draw();

@@ -32,6 +32,7 @@ export class World {
     this.canvas = canvas;
     const gl = (this.gl = canvas.getContext("webgl2", {antialias: true, xrCompatible: true, alpha: false}));
     this.parts = [];
+    this.pause_ms = 0;
     this.commands = [];
     this.eye = {yaw: 0, pitch: 0.5, away: 1.75, at: [-0.1, 0, 0.2]};
     if (!gl) return;
@@ -50,10 +51,10 @@ export class World {
     this.listen();
   }
 
-  setScene(geoms, yaw_rad) {
+  setScene(geoms, yaw_rad, arms) {
     this.parts = geoms.map(geom => ({...geom, mesh: this.gl && this.mesh(cornersOf(geom)), pose: identity()}));
     // Behind the operator's shoulder: what is left for the hand is left on the screen.
-    this.eye.yaw = yaw_rad + Math.PI + 0.75;
+    Object.assign(this.eye, {yaw: yaw_rad + Math.PI + (arms > 1 ? 0.2 : 0.75), away: arms > 1 ? 2.1 : 1.75, at: arms > 1 ? [0, 0, 0.1] : this.eye.at});
   }
 
   // At most 30 times a second, less where this machine is slow: commands go before pictures.
@@ -61,7 +62,8 @@ export class World {
     const gap_ms = now_ms - (this.before_ms ?? now_ms);
     this.before_ms = now_ms;
     this.slowness = 0.9 * (this.slowness ?? 16) + 0.1 * Math.min(gap_ms, 500);
-    if (now_ms - (this.drawn_ms ?? 0) < Math.max(30, 4 * (this.slowness - 20))) return;
+    this.pause_ms = Math.max(0, 6 * (this.slowness - 24)); // 24 ms: between two frames of a screen that keeps up
+    if (now_ms - (this.drawn_ms ?? 0) < Math.max(30, this.pause_ms)) return;
     this.drawn_ms = now_ms;
     this.draw();
   }
