@@ -60,7 +60,7 @@ class TellingJob:
         is_good = made.attempt.success_at_end
         if not is_good and not self.keep_failures:
             return Made(row)
-        return Made(row, self._episode(made, number, split, rng), counts=is_good)
+        return Made(row, self._episode(made, number, split, sources, rng), counts=is_good)
 
     def described(self) -> dict[str, Any]:
         """What makes two runs the same: everything but how many."""
@@ -97,8 +97,17 @@ class TellingJob:
             "reset": {name: [float(v) for v in _planar(pose)] for name, pose in made.setup.poses.items()},
         }
 
-    def _episode(self, made: Generated, number: int, split: str | None, rng: np.random.Generator) -> Any:
+    def _episode(
+        self,
+        made: Generated,
+        number: int,
+        split: str | None,
+        sources: Sequence[Demonstration],
+        rng: np.random.Generator,
+    ) -> Any:
         leaf, world = self.scene.leaf, world_of(self.scene)
+        used = {told.source for told in made.told}
+        kin = sorted({name for source in sources if source.id in used for name in source.ancestry})
         if self.clean_actions:
             made.attempt.commands[:] = made.attempt.labels["clean_tip_pose"]
         return episode_of(
@@ -119,7 +128,7 @@ class TellingJob:
             origin=Origin(
                 split=split,
                 session=f"expansion {_digest(self.described())[:8]}",
-                made_from=tuple(sorted({told.source for told in made.told})),
+                made_from=tuple(kin),
             ),
             filming=self.filming,
             rng=rng,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robokata.core.episode import Episode
 from robokata.core.errors import Unsupported
 from robokata.core.world import Subtask
+from robokata.geometry.ancestry import ancestry_of
 from robokata.geometry.poses import Pose, pose_from_seven
 from robokata.sim.demonstration import Scene
 
@@ -47,6 +48,8 @@ class Demonstration:
     """(T, P, 7)."""
     reached: Mapping[str, int]
     """Subtask -> step in which it was reached."""
+    ancestry: tuple[str, ...] = ()
+    """What `origin.made_from` of its descendants must say: its name and those of its ancestors."""
 
 
 def scene_told_by(episode: Episode) -> Scene:
@@ -84,6 +87,7 @@ def demonstration_of(episode: Episode, scene: Scene) -> Demonstration:
         commands=commands.reshape(len(commands), arms, 8),
         objects=objects.reshape(len(objects), props, 7),
         reached=reached,
+        ancestry=ancestry_of(episode),
     )
 
 
