@@ -1,7 +1,8 @@
-"""`kata demo`: the tour on an empty machine."""
+"""`kata demo`: the guided tour of the whole loop, on an empty machine."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,35 +10,54 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the sample dataset and the report.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for data, policies and reports.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tour.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
 ) -> None:
-    """Write a small LeRobot dataset with known defects, look at it, check it, and name the report to open."""
+    """Collect demonstrations, spoil a third, check, clean, expand, train, evaluate, and say what it was worth."""
+    from robokata import tour
     from robokata.checkup import check_dataset
     from robokata.cli.progress import progress_bar
     from robokata.core.source import open_source
+    from robokata.study.study import run_study
     from robokata.survey import survey
-    from robokata.testing.sample import write_sample
     from robokata.view.html import write_html
+    from robokata.view.study import show_findings
+    from robokata.view.study_html import write_study
     from robokata.view.terminal import show_report, show_survey
 
-    dataset, report_file = out / "sample_dataset", out / "report.html"
-    with progress_bar("writing the sample dataset") as bar:
-        planted = write_sample(dataset, started=bar.started, advance=bar.advance)
-    typer.echo(f"\nWrote {dataset} (LeRobot v3.0) with {len(planted)} known defects:")
-    for defect in planted:
-        typer.echo(f"  {defect.check:<28} {defect.place}")
-    typer.echo(f"\n$ kata look {dataset}\n")
-    source = open_source(dataset)
+    began = time.monotonic()
+    collected, recorded = out / "collected", out / "recorded"
+    _say(f"1. {tour.DEMONSTRATIONS} demonstrations of '{tour.TASK}', by {tour.OPERATORS} scripted operators")
+    with progress_bar("recording") as bar:
+        bar.started(tour.DEMONSTRATIONS)
+        source = tour.record(collected, seed=seed, workers=workers, advance=bar.advance)
     show_survey(survey(source))
-    typer.echo(f"\n$ kata check {dataset} --html {report_file}\n")
+
+    spoilt = [] if recorded.exists() else tour.spoil(source, recorded, seed=seed)
+    _say(f"2. As a careless rig would have kept them ({recorded}): {len(spoilt)} of {len(source.keys())} with a defect")
+    for each in spoilt:
+        typer.echo(f"  {each.check:<16} {each.episode}")
+
+    _say(f"3. kata check {recorded}")
     with progress_bar("checking") as bar:
-        report = check_dataset(source, started=bar.started, advance=bar.advance)
+        report = check_dataset(open_source(recorded), started=bar.started, advance=bar.advance)
     show_report(report)
-    write_html([report], report_file)
-    found = {finding.check for finding in report.findings}
-    missed = [defect.check for defect in planted if defect.check not in found]
-    typer.echo(f"\nFound {len(planted) - len(missed)} of the {len(planted)} planted defects.")
-    typer.echo(f"Open the report in a browser: {report_file.resolve()}")
-    if missed:
-        typer.echo(f"Not found: {', '.join(missed)}", err=True)
-        raise typer.Exit(1)
+    write_html([report], out / "check.html")
+    found = {finding.episode for finding in report.findings if finding.check in tour.DEFECTS}
+    typer.echo(f"\nFound {len(found & {each.episode for each in spoilt})} of the {len(spoilt)} planted defects.")
+
+    asked = tour.question(recorded, out)
+    _say(f"4. kata study {out / 'study.toml'}: train on them as recorded, cleaned, and cleaned and expanded")
+    with progress_bar("training and evaluating", of="runs") as bar:
+        findings = run_study(asked, out / "study", workers=workers, bar=bar)
+    write_study(findings, out / "study" / "report.html")
+    show_findings(findings)
+    typer.echo(
+        f"\n{(time.monotonic() - began) / 60:.1f} minutes. Open in a browser:\n  what was found: "
+        f"{(out / 'check.html').resolve()}\n  what it was worth: {(out / 'study' / 'report.html').resolve()}"
+    )
+
+
+def _say(line: str) -> None:
+    typer.secho(f"\n{line}\n", bold=True)

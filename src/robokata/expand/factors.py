@@ -19,6 +19,7 @@ from robokata.core.errors import RecipeRefused, Unsupported, WriteRefused
 from robokata.core.source import Source, reopen
 from robokata.core.world import Setup
 from robokata.expand.acceptance import Expansion, expansion_of
+from robokata.geometry.ancestry import ancestry_of
 from robokata.geometry.poses import pose_from_seven
 from robokata.produce import Made, produce, with_receipt
 from robokata.sim.attempt import Attempt, Recorder
@@ -69,7 +70,7 @@ class VariationJob:
             id=episode_id,
             instruction=source.instructions[0].text if source.instructions else "",
             made=made,
-            origin=replace(source.origin, made_from=(source.id,)),
+            origin=replace(source.origin, made_from=ancestry_of(source)),
             filming=self.filming,
             rng=rng,
         )
@@ -87,7 +88,7 @@ class VariationJob:
             source,
             id=episode_id,
             streams={**kept, **{stream.name: stream for stream in films}},
-            origin=replace(source.origin, made_from=(source.id,)),
+            origin=replace(source.origin, made_from=ancestry_of(source)),
             extra={**source.extra, "simulation": {**made, "cameras": cameras_of(world, self.filming)}},
             ref=None,
         )
@@ -176,7 +177,11 @@ def setup_of(episode: Episode, scene: Scene) -> Setup:
 
 
 def offsets_of(episode: Episode, world: SimWorld) -> dict[str, np.ndarray[Any, Any]]:
-    """How far each arm's joints were from home at the start, (dof,) rad per arm."""
+    """How far each arm's joints were from home at the start, (dof,) rad per arm.
+
+    Raises:
+        Unsupported: its state is not this robot's.
+    """
     first, at, out = episode.stream("action").table[0], 0, {}
     state = episode.stream("observation.state").table[0]
     for arm in world.robot.arms:

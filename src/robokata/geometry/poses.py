@@ -149,11 +149,11 @@ def seven_of(pose: Pose) -> NDArray[np.float64]:
     return np.concatenate([pose[:3, 3], quat_xyzw_of(pose[:3, :3])])
 
 
-def between(start: Pose, end: Pose, share: float) -> Pose:
-    """The pose at `share` (0..1) of the way: straight in position, one constant axis in rotation."""
+def between(start: Pose, end: Pose, done_share: float) -> Pose:
+    """The pose at `done_share` (0..1) of the way: straight in position, one constant axis in rotation."""
     turn = rotation_vector(end[:3, :3] @ start[:3, :3].T)
-    rotation = rotation_from_vector(share * turn) @ start[:3, :3]
-    return pose_of(start[:3, 3] + share * (end[:3, 3] - start[:3, 3]), rotation)
+    rotation = rotation_from_vector(done_share * turn) @ start[:3, :3]
+    return pose_of(start[:3, 3] + done_share * (end[:3, 3] - start[:3, 3]), rotation)
 
 
 def nearest_turn(rotation: Rotation, target: Rotation, turns: Sequence[Rotation]) -> Rotation:

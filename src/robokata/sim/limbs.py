@@ -27,12 +27,12 @@ class Limb(NamedTuple):
     """Lowest and highest joint values, (dof, 2)."""
 
 
-def opening_of(arm: Arm, joint_value: float) -> float:
+def opening_of(arm: Arm, value: float) -> float:
     """Distance of the jaws (m) at a value of the gripper's joint (rad or m)."""
     if arm.gripper is None:
         return 0.0
     values, openings = zip(*arm.gripper.stroke, strict=True)
-    return float(np.interp(joint_value, values, openings))
+    return float(np.interp(value, values, openings))
 
 
 def joint_of(arm: Arm, opening_m: float) -> float:

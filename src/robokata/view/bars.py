@@ -21,20 +21,20 @@ class Bar(NamedTuple):
     """Text at the row's end."""
 
 
-def bar_chart(bars: Sequence[Bar], *, low: float, high: float, x_label: str, mark: float | None = None) -> str:
-    """Horizontal bars from 0 (or from `low`) with their intervals; `mark` draws a line to compare with."""
+def bar_chart(bars: Sequence[Bar], *, span: tuple[float, float], x_label: str, mark: float | None = None) -> str:
+    """Horizontal bars from 0 (or from the lower end of `span`) with intervals; `mark` draws a line to compare with."""
     if not bars:
         return ""
     height = _TOP + _ROW * len(bars) + 34
-    span = high - low
+    low, high = span
 
     def x_px(value: float) -> float:
-        return _LEFT + (min(max(value, low), high) - low) / span * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + (min(max(value, low), high) - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
 
     zero_px = x_px(max(low, 0.0))
     parts = [
         f'<svg class="plot" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(x_label)}">',
-        *(_tick(x_px(low + span * k / 4), low + span * k / 4, height) for k in range(5)),
+        *(_tick(x_px(low + (high - low) * k / 4), low + (high - low) * k / 4, height) for k in range(5)),
     ]
     for row, bar in enumerate(bars):
         y_px = _TOP + row * _ROW

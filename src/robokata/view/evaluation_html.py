@@ -63,7 +63,7 @@ def _metrics(evaluation: Evaluation) -> str:
     )
     causes = evaluation.control.metrics["failure_cause"].parts
     bars = [Bar(part.quantity, part.value or 0, part.low, part.high) for part in causes]
-    chart = f"<h3>Why trials failed</h3>{bar_chart(bars, low=0, high=1, x_label='share of failures')}" if bars else ""
+    chart = f"<h3>Why trials failed</h3>{bar_chart(bars, span=(0.0, 1.0), x_label='share of failures')}" if bars else ""
     return (
         "<section><h2>Metrics</h2><table><tr><th>metric</th><th>value, 95 % interval</th><th>n</th><th>how</th></tr>"
         f"{rows}</table>{chart}</section>"
@@ -78,7 +78,7 @@ def _probes(evaluation: Evaluation) -> str:
     rows = "".join(_probe_row(result) for result in evaluation.probes)
     return (
         "<section><h2>Generalization probes, worst first</h2>"
-        + bar_chart(bars, low=0, high=1, x_label="success at the end; dashed: the control arm", mark=control)
+        + bar_chart(bars, span=(0.0, 1.0), x_label="success at the end; dashed: the control arm", mark=control)
         + "<table><tr><th>probe</th><th>how far</th><th>success</th><th>minus control, paired</th><th>p (Holm)</th>"
         f"<th>manipulation check</th></tr>{rows}</table></section>"
     )

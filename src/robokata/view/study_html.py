@@ -57,7 +57,7 @@ def _effects(findings: Findings) -> str:
                 estimate.high, _colour(answer), f"p {answer.p_adjusted:.2g}" if answer.p_adjusted is not None else "")
         )  # fmt: skip
     span = min(1.0, math.ceil(span * 10) / 10)
-    chart = bar_chart(bars, low=-span, high=span, x_label="change of success at the end (share)", mark=0.0)
+    chart = bar_chart(bars, span=(-span, span), x_label="change of success at the end (share)", mark=0.0)
     rows = "".join(_effect_rows(answer) for answer in findings.answers)
     return (
         f"<section><h2>Effects</h2>{chart}<table><tr><th>choice</th><th>quantity</th><th>effect, 95 % interval</th>"
@@ -88,7 +88,7 @@ def _effect_rows(answer: Answer) -> str:
 
 def _arms(findings: Findings) -> str:
     bars = [_arm_bar(result) for result in findings.results]
-    chart = bar_chart(bars, low=0.0, high=1.0, x_label="success at the end, mean over training seeds")
+    chart = bar_chart(bars, span=(0.0, 1.0), x_label="success at the end, mean over training seeds")
     return f"<section><h2>Arms</h2>{chart}</section>"
 
 
