@@ -150,6 +150,8 @@ def verify(
     Raises:
         DamagedData: the history itself cannot be read.
     """
+    # Read again from the disk: what this process has read of a footer or an index may be of an older state.
+    reopen.cache_clear()
     wanted = list(dict.fromkeys(record.id for record in store.history())) if snapshots is None else list(snapshots)
     one = _Pass(store)
     problems = [problem for snapshot in wanted for problem in one.problems(snapshot, advance)]
