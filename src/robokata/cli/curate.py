@@ -33,7 +33,6 @@ def curate(
     """Choose and change episodes: by a recipe, or by steps, checks and a curator given here."""
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.core.atomic import refuse_occupied
     from robokata.curated_dataset import write_curated
     from robokata.view.curation import Planned, show_plan, show_written
 
@@ -42,10 +41,7 @@ def curate(
     if recipe:
         typer.echo(chosen.as_toml(), nl=False)
         return
-    if out is None and not plan:
-        raise typer.BadParameter("name a place with --out, or ask for --plan or --recipe")
-    if out is not None:
-        refuse_occupied(out)
+    _refuse_no_place(out, is_plan=plan)
     curated = chosen.episodes(workers=workers)
     if plan or out is None:
         print_json_of([Planned(curated)]) if json else show_plan(curated)
@@ -54,6 +50,15 @@ def curate(
         bar.started(len(curated.source.keys()))
         written = write_curated(curated, out, to=to, accept_loss=accept_loss, workers=workers, advance=bar.advance)
     print_json_of([written]) if json else show_written(written)
+
+
+def _refuse_no_place(out: Path | None, *, is_plan: bool) -> None:
+    from robokata.core.atomic import refuse_occupied
+
+    if out is None and not is_plan:
+        raise typer.BadParameter("name a place with --out, or ask for --plan or --recipe")
+    if out is not None:
+        refuse_occupied(out)
 
 
 def _recipe(path: Path, words: dict[str, Any]) -> Recipe:
