@@ -17,9 +17,10 @@ from websockets.exceptions import InvalidStatus
 from collect.served import Served, served
 from robokata.checkup import check_dataset
 from robokata.collect.client import Operator
+from robokata.core.episode import Episode
 from robokata.core.errors import CollectionRefused
 from robokata.core.finding import Level
-from robokata.core.source import open_source
+from robokata.core.source import EpisodeList, open_source
 
 
 @pytest.fixture(scope="module")
@@ -206,28 +207,49 @@ def test_a_message_that_is_too_large_ends_that_connection_only(server: Served, o
 
 
 def test_kept_discarded_and_undone_episodes(server: Served, operator: Operator) -> None:
+    others = set(server.out.glob("*.mcap"))
+    kept = operator.status["kept"]
     record(operator)
     record(operator, keep=False)
     record(operator)
     finished(operator)
-    first, second = sorted(server.out.glob("*.mcap"))
+    first, second = sorted(set(server.out.glob("*.mcap")) - others)
     bytes_of_first, bytes_of_second = first.read_bytes(), second.read_bytes()
     operator.act("undo")
-    operator.until(lambda: operator.status["kept"] == 1)
-    assert [path.read_bytes() for path in server.out.glob("*.mcap")] == [bytes_of_first]
+    operator.until(lambda: operator.status["kept"] == kept + 1)
+    assert set(server.out.glob("*.mcap")) == others | {first}
+    assert first.read_bytes() == bytes_of_first
     assert (server.out / ".undone" / second.name).read_bytes() == bytes_of_second
     operator.act("undo")
-    operator.until(lambda: operator.status["kept"] == 0)
-    operator.act("undo")
-    operator.until(lambda: operator.status["notice"].startswith("There is nothing to undo"))
-    assert list(server.out.glob("*.mcap")) == []
+    operator.until(lambda: operator.status["kept"] == kept)
+    assert set(server.out.glob("*.mcap")) == others
 
 
-def test_a_recorded_episode_tells_every_command_and_passes_every_check(server: Served, operator: Operator) -> None:
+def test_undo_takes_nothing_of_an_earlier_session(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with served(out, "lift") as server, Operator(server.url) as operator:
+        record(operator, steps=10)
+        finished(operator)
+        server.end()
+    with served(out, "lift") as server, Operator(server.url) as operator:
+        operator.act("undo")
+        operator.until(lambda: operator.status["notice"].startswith("There is nothing to undo"))
+        server.end()
+    assert len(list(out.glob("*.mcap"))) == 1
+
+
+@pytest.fixture(scope="module")
+def recorded(server: Served, operator: Operator) -> Episode:
+    """One demonstration that was driven and kept."""
+    before = set(server.out.glob("*.mcap"))
     record(operator, steps=100)
     finished(operator)
-    source = open_source(server.out)
-    episode = source.episode(source.keys()[-1])
+    (made,) = set(server.out.glob("*.mcap")) - before
+    return open_source(made).episode(made.stem)
+
+
+def test_a_recorded_episode_tells_every_command_and_passes_every_check(recorded: Episode) -> None:
+    episode = recorded
     told = episode.extra["teleoperation"]
     assert told["devices"] == ["program"]
     assert told["sent_to_applied_ms"]["p99"] > 0
@@ -243,21 +265,18 @@ def test_a_recorded_episode_tells_every_command_and_passes_every_check(server: S
     assert episode.stream("observation.images.scene").shape == (96, 128, 3)
     pictures = episode.stream("observation.images.scene")
     assert abs(len(pictures) - 30 * episode.duration_s) < 3
-    report = check_dataset(source)
+    report = check_dataset(EpisodeList([episode]))
     errors = [finding for finding in report.findings if finding.level is Level.ERROR]
     assert errors == []
 
 
-def test_pictures_are_of_the_very_moments_that_their_stamps_say(server: Served, operator: Operator) -> None:
+def test_pictures_are_of_the_very_moments_that_their_stamps_say(recorded: Episode) -> None:
     """Rendered again from the state stored at each stamp, byte by byte: recording is exact."""
     from robokata.core.require import require
     from robokata.sim.demonstration import scene_of, world_of
     from robokata.sim.render import Renderer
 
-    finished(operator)
-    source = open_source(server.out)
-    episode = source.episode(source.keys()[-1])
-    film, states = episode.stream("observation.images.wrist"), episode.stream("simulation.state")
+    film, states = recorded.stream("observation.images.wrist"), recorded.stream("simulation.state")
     at = {int(time_ns): row for time_ns, row in zip(states.clock.times_ns, states.table, strict=True)}
     renderer = Renderer(world_of(scene_of("lift", control_hz=50)).model, height_px=96, width_px=128)
     encode = require("simplejpeg", extra="images").encode_jpeg
@@ -270,14 +289,11 @@ def test_pictures_are_of_the_very_moments_that_their_stamps_say(server: Served, 
     renderer.close()
 
 
-def test_the_original_clocks_survive_lerobot(server: Served, operator: Operator, tmp_path: Path) -> None:
+def test_the_original_clocks_survive_lerobot(recorded: Episode, tmp_path: Path) -> None:
     from robokata.convert import convert
 
-    finished(operator)
-    source = open_source(server.out)
-    convert(source, tmp_path / "lerobot", "lerobot_v3")
-    key = source.keys()[-1]
-    before = source.episode(key)
+    before = recorded
+    convert(EpisodeList([before]), tmp_path / "lerobot", "lerobot_v3")
     after_source = open_source(tmp_path / "lerobot")
     after = after_source.episode(after_source.keys()[-1])
     for name, stream in before.streams.items():
