@@ -16,7 +16,7 @@ from robokata.core.contracts import Gathered
 from robokata.core.episode import Episode, Origin
 from robokata.core.errors import RecipeRefused, SelectionRefused, UnknownName, WriteRefused
 from robokata.core.finding import Finding
-from robokata.core.lineage import Relative, families_of
+from robokata.core.lineage import Relative, divided_by_family, families_of
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, open_source
 from robokata.curated_dataset import training_sources, write_curated
@@ -187,6 +187,22 @@ def test_a_family_in_two_splits_is_refused_or_moved_as_a_whole() -> None:
     assert not [v for v in judge(rows, made.source.facts()) if isinstance(v, Finding)]
 
 
+def test_splits_are_drawn_by_family_and_hold_on_average() -> None:
+    episodes: list[Episode] = []
+    for number in range(40):
+        root = tiny_episode(number, duration_s=0.4)
+        child = replace(tiny_episode(100 + number, duration_s=0.4), origin=Origin(made_from=ancestry_of(root)))
+        episodes += [root, child]
+    made = memory(*episodes, splits={"train": 0.75, "val": 0.25}, seed=1)
+    splits = {key: made.source.episode(key).origin.split for key in made.source.keys()}
+    assert all(splits[str(number)] == splits[str(100 + number)] for number in range(40))
+    many = divided_by_family([Relative(str(n), str(n), ()) for n in range(4000)], {"train": 0.75, "val": 0.25}, seed=1)
+    assert 0.22 < sum(split == "val" for split in many.values()) / 4000 < 0.28  # four standard deviations: 0.027
+    fewer = memory(*episodes[10:], splits={"train": 0.75, "val": 0.25}, seed=1)
+    assert all(fewer.source.episode(key).origin.split == splits[key] for key in fewer.source.keys())
+    assert recipe_from(tomllib.loads(made.recipe.as_toml())) == made.recipe
+
+
 def test_a_selection_that_leaves_the_torn_member_out_is_allowed() -> None:
     made = memory(*family(), steps=(StepPart("drop_found", {"checks": ("split_leak",)}),))
     assert list(made.source.keys()) == ["0", "1", "3"]
@@ -267,11 +283,12 @@ def test_a_kept_selection_is_obeyed_on_its_data_and_refused_on_other(tmp_path: P
 
 WRONG = [
     ("x = ", "is no TOML: "),
-    ("[[sources]]", "knows no 'sources'. It may hold: source, step, checks, selection, families, seed."),
+    ("[[sources]]", "knows no 'sources'. It may hold: source, step, checks, selection, families, splits, seed."),
     ("seed = 1", 'names no data. Add a [[source]] with path = "...".'),
     ("[[source]]", ", [[source]] 1: path is None, and a text is needed."),
     ('[[source]]\npath = "a"\ncolour = 1', ", [[source]] 1: knows no 'colour'."),
     ('[[source]]\npath = "a"\nweight = -1', ", [[source]] 1: weight is -1, and a number of at least 0 is needed."),
+    ('splits = { a = 0.5 }\n[[source]]\npath = "a"', ", splits: are {'a': 0.5}, and shares that add up to 1"),
     ('seed = -1\n[[source]]\npath = "a"', "seed is -1, and a whole number of at least 0 is needed."),
     ('families = "tear"\n[[source]]\npath = "a"', "families is 'tear'. It is one of refuse, move."),
     ('[[source]]\npath = "a"\n[[step]]\nname = "mirror"', ", [[step]] 1: No step is called 'mirror'."),

@@ -24,7 +24,7 @@ from robokata.core.errors import (
     SuiteRefused,
     UnknownName,
 )
-from robokata.core.lineage import moves_that_mend, refuse_torn
+from robokata.core.lineage import divided_by_family, moves_that_mend, refuse_torn
 from robokata.core.options import takes
 from robokata.core.selection import Described, Selection, read_selection
 from robokata.core.shelf import shelf
@@ -146,7 +146,7 @@ class Curated:
     """Of all of them where the recipe chooses none."""
     left_out: tuple[LeftOut, ...]
     moved: Mapping[str, str]
-    """Episode -> split that its family was moved to."""
+    """Episode -> split that its family was moved to, or drawn for."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -273,8 +273,9 @@ class _Plan:
         self._keep(selection, by)
         relatives = [row.relative for row in rows if row.episode in self.lines]
         moved: Mapping[str, str] = {}
-        if self.recipe.families == "move":
-            moved = moves_that_mend(relatives)
+        if self.recipe.splits or self.recipe.families == "move":
+            shares, seed = dict(self.recipe.splits), self.recipe.seed
+            moved = divided_by_family(relatives, shares, seed=seed) if shares else moves_that_mend(relatives)
             self.lines = {key: line._replace(split=moved.get(key)) for key, line in self.lines.items()}
         else:
             refuse_torn(relatives)

@@ -6,6 +6,8 @@ A TOML file and a Python object that say the same:
 seed = 7
 families = "refuse"                 # or "move": a family that would lie in two splits is moved as a whole
 
+splits = { train = 0.9, val = 0.1 } # drawn anew, each family whole; left out: as in the sources
+
 [[source]]
 path = "stack"                      # relative to this file
 where = "success"                   # SQL on the table of episodes
@@ -124,6 +126,8 @@ class Recipe:
     checks: ChecksPart | None = None
     selection: ChoicePart | None = None
     families: str = "refuse"
+    splits: Mapping[str, float] = field(default_factory=dict)
+    """Split -> its share; families are drawn whole. Empty: the splits are the sources' own."""
     seed: int = 0
     folder: str = field(default="", compare=False)
     """Where relative paths begin: the folder of its file; not part of what it says."""
@@ -152,10 +156,11 @@ class Recipe:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; `recipe_from` takes them back."""
-        steps = [
+        steps: list[dict[str, Any]] = [
             {"name": s.name, **({} if s.share is None else {"share": s.share}), **_plain(s.options)} for s in self.steps
         ]
         out: dict[str, Any] = {"seed": self.seed, "families": self.families}
+        out |= {"splits": dict(self.splits)} if self.splits else {}
         out["source"] = [_plain(vars(source)) for source in self.sources]
         out |= {"step": steps} if steps else {}
         out |= {"checks": _plain(vars(self.checks))} if self.checks else {}
@@ -197,7 +202,7 @@ def recipe_from(data: Mapping[str, Any], *, where: str = "recipe", folder: str =
     Raises:
         RecipeRefused: an unknown key, a value of the wrong kind, or no source; names the place.
     """
-    _only(data, ("source", "step", "checks", "selection", "families", "seed"), where)
+    _only(data, ("source", "step", "checks", "selection", "families", "splits", "seed"), where)
     sources, steps = data.get("source", []), data.get("step", [])
     if not isinstance(sources, list) or not sources:
         raise RecipeRefused(f'{where}: names no data. Add a [[source]] with path = "...".')
@@ -214,6 +219,7 @@ def recipe_from(data: Mapping[str, Any], *, where: str = "recipe", folder: str =
         checks=_checks(data["checks"], f"{where}, [checks]") if "checks" in data else None,
         selection=choice_from(data["selection"], where=f"{where}, [selection]") if "selection" in data else None,
         families=families,
+        splits=_splits(data.get("splits", {}), f"{where}, splits"),
         seed=seed,
         folder=folder,
     )
@@ -285,6 +291,14 @@ def _source(data: Any, where: str) -> SourcePart:
     )
 
 
+def _splits(data: Any, where: str) -> dict[str, float]:
+    _table(data, where)
+    is_right = all(type(share) in (int, float) and 0 <= share <= 1 for share in data.values())
+    if data and (not is_right or abs(sum(data.values()) - 1) > 1e-9):
+        raise RecipeRefused(f"{where}: are {dict(data)!r}, and shares that add up to 1 are needed.")
+    return {str(name): float(share) for name, share in data.items()}
+
+
 def _checks(data: Any, where: str) -> ChecksPart:
     _table(data, where)
     options = fitted(data, step_options(shelf("steps")["drop_found"]), where=where)
@@ -326,13 +340,17 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
 
 
 def recipe_of_words(path: str, words: Mapping[str, Any]) -> Recipe:
-    """The recipe that a command line says: `by`, `keep`, `step`, `drop`, `where`, `families`, `seed`, each or None.
+    """The recipe that a command line says: `by`, `keep`, `step`, `drop`, `where`, `families`, `split`, `seed`.
+
+    Each may be None.
 
     Raises:
         RecipeRefused: a word cannot be obeyed.
     """
     data: dict[str, Any] = {"source": [_plain({"path": path, "where": words["where"]})]}
     data |= _plain({"families": words["families"], "seed": words["seed"]})
+    if words["split"] is not None:
+        data["splits"] = told(f"split {words['split'].replace(',', ' ')}", where="--split")[1]
     steps = [told(text, where="--step") for text in words["step"] or ()]
     data |= {"step": [{**options, "name": name} for name, options in steps]} if steps else {}
     data |= {"checks": {"level": words["drop"]}} if words["drop"] is not None else {}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from robokata.recipe import Recipe
 
 
 def curate(
@@ -22,6 +19,7 @@ def curate(
     drop: Annotated[str | None, typer.Option(help="Leave out episodes with findings: error, warning or info.")] = None,
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
     families: Annotated[str | None, typer.Option(help="Families in several splits: refuse, or move.")] = None,
+    split: Annotated[str | None, typer.Option(help="train=0.9,val=0.1: drawn anew, each family whole.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same choice.")] = None,
     to: Annotated[str, typer.Option(help="Format to write.")] = "mcap",
     accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Write although something is lost.")] = False,
@@ -33,11 +31,21 @@ def curate(
     """Choose and change episodes: by a recipe, or by steps, checks and a curator given here."""
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
+    from robokata.cli.recipe_choice import recipe_from_words
     from robokata.curated_dataset import write_curated
     from robokata.view.curation import Planned, show_plan, show_written
 
-    words = {"by": by, "keep": keep, "step": step, "drop": drop, "where": where, "families": families, "seed": seed}
-    chosen = _recipe(path, words)
+    words = {
+        "by": by,
+        "keep": keep,
+        "step": step,
+        "drop": drop,
+        "where": where,
+        "families": families,
+        "split": split,
+        "seed": seed,
+    }
+    chosen = recipe_from_words(path, words)
     if recipe:
         typer.echo(chosen.as_toml(), nl=False)
         return
@@ -59,17 +67,3 @@ def _refuse_no_place(out: Path | None, *, is_plan: bool) -> None:
         raise typer.BadParameter("name a place with --out, or ask for --plan or --recipe")
     if out is not None:
         refuse_occupied(out)
-
-
-def _recipe(path: Path, words: dict[str, Any]) -> Recipe:
-    from robokata.cli.console import one_dataset_at
-    from robokata.core.errors import RecipeRefused
-    from robokata.recipe import read_recipe, recipe_of_words
-
-    if path.suffix == ".toml" and path.is_file():
-        said = next((f"--{name}" for name, word in words.items() if word is not None), None)
-        if said is not None:
-            raise RecipeRefused(f"{said} says what the recipe {path} says already: change it there, or name a dataset.")
-        return read_recipe(path)
-    source = one_dataset_at(path, None)
-    return recipe_of_words(str(source.path), words)

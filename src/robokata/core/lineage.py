@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -104,3 +105,19 @@ def moves_that_mend(relatives: Sequence[Relative]) -> Mapping[str, str]:
         home = max(splits, key=lambda split: (sum(each.split == split for each in kin), sizes[split]))
         moves |= {each.episode: home for each in kin if each.split != home}
     return moves
+
+
+def divided_by_family(relatives: Sequence[Relative], shares: Mapping[str, float], *, seed: int = 0) -> dict[str, str]:
+    """Episode -> split, every family whole, drawn by the hash of its name.
+
+    By hash, not by counting: a family stays in its split when others come or go; the shares hold on average.
+    """
+    out = {}
+    for episode, family in families_of(relatives).items():
+        left = int(hashlib.sha256(f"{seed}|{family}".encode()).hexdigest()[:13], 16) / 16**13
+        for name, share in shares.items():
+            out[episode] = name
+            if left < share:
+                break
+            left -= share
+    return out
