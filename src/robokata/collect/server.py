@@ -49,29 +49,54 @@ class PageServer(uvicorn.Server):
 def app_of(access: Access, clients: Clients, *, link: Callable[[], str], is_secure: bool) -> FastAPI:
     """The routes: the page, its files, a new link, the socket."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    files = _page_files()
+    _add_guard(app, access)
+    _add_pages(app, access, is_secure=is_secure)
 
-    def session_of(request: Request | WebSocket, *, needs_origin: bool = False) -> Session | None:
-        host, origin = request.headers.get("host"), request.headers.get("origin")
-        if not access.is_ours(host=host, origin=origin, needs_origin=needs_origin):
-            return None
-        return access.session(request.cookies.get(COOKIE))
+    @app.post("/link")
+    async def _link(request: Request) -> Response:
+        session = _session_of(access, request, needs_origin=True)
+        return JSONResponse({"url": link()}) if session is not None and session.may_drive else _nothing()
 
+    @app.websocket("/socket")
+    async def _socket(connection: WebSocket) -> None:
+        session = _session_of(access, connection, needs_origin=True)
+        if session is None:
+            await connection.close()
+            return
+        await connection.accept()
+        client = Client(connection, session)
+        client.answer(described(clients.cockpit))
+        await clients.serve(client)
+
+    return app
+
+
+def _session_of(access: Access, asked: Request | WebSocket, *, needs_origin: bool = False) -> Session | None:
+    host, origin = asked.headers.get("host"), asked.headers.get("origin")
+    if not access.is_ours(host=host, origin=origin, needs_origin=needs_origin):
+        return None
+    return access.session(asked.cookies.get(COOKIE))
+
+
+def _add_guard(app: FastAPI, access: Access) -> None:
     @app.middleware("http")
     async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        if not access.is_ours(
-            host=request.headers.get("host"), origin=request.headers.get("origin"), needs_origin=False
-        ):
+        host, origin = request.headers.get("host"), request.headers.get("origin")
+        if not access.is_ours(host=host, origin=origin, needs_origin=False):
             return _nothing()
         response = await go_on(request)
         response.headers.update(_HEADERS)
         return response
 
+
+def _add_pages(app: FastAPI, access: Access, *, is_secure: bool) -> None:
+    files = _page_files()
+
     @app.get("/")
     async def _page(request: Request) -> Response:
         token = request.query_params.get("token")
         if token is None:
-            return _nothing() if session_of(request) is None else _file(files, "index.html")
+            return _nothing() if _session_of(access, request) is None else _file(files, "index.html")
         secret = access.redeem(token, known=request.cookies.get(COOKIE))
         if secret is None:
             return _nothing()
@@ -82,25 +107,7 @@ def app_of(access: Access, clients: Clients, *, link: Callable[[], str], is_secu
 
     @app.get("/page/{name}")
     async def _part(request: Request, name: str) -> Response:
-        return _nothing() if session_of(request) is None else _file(files, name)
-
-    @app.post("/link")
-    async def _link(request: Request) -> Response:
-        session = session_of(request, needs_origin=True)
-        return JSONResponse({"url": link()}) if session is not None and session.may_drive else _nothing()
-
-    @app.websocket("/socket")
-    async def _socket(connection: WebSocket) -> None:
-        session = session_of(connection, needs_origin=True)
-        if session is None:
-            await connection.close()
-            return
-        await connection.accept()
-        client = Client(connection, session)
-        client.answer(described(clients.cockpit))
-        await clients.serve(client)
-
-    return app
+        return _nothing() if _session_of(access, request) is None else _file(files, name)
 
 
 def feed(clients: Clients) -> Callable[[Moment], None]:
