@@ -12,8 +12,11 @@ from robokata.core import errors
 from robokata.core.errors import (
     AmbiguousFormat,
     DamagedData,
+    GeneratorFailed,
     MediaMissing,
     RobokataError,
+    SelectionRefused,
+    StepRefused,
     TooLarge,
     Unsupported,
     UntrustedContent,
@@ -90,6 +93,11 @@ def test_each_class_of_error_has_its_words(golden: Golden) -> None:
         UntrustedContent("demos.pkl", "pickle files run code when read.", next_move="Convert it at its source."),
         Unsupported("/data/set: video codec vp7 is not one that FFmpeg decodes here."),
         WriteRefused("/data/set: exists and is not empty. Choose another folder."),
+        SelectionRefused(
+            "/data/selection.json: was changed after it was written: its hash does not fit. Choose again."
+        ),
+        StepRefused("mirror_episode", "7", "robot so100 is not its own mirror image about its home pose."),
+        GeneratorFailed("stalled", "http://host:8000/generate: no answer within 600 s."),
     ]
     with pytest.raises(errors.MissingPart) as missing:
         require("robokata_of_another_world", extra="hdf5")
