@@ -91,34 +91,29 @@ def test_ctrl_c_is_code_130_and_leaves_nothing(kata: Kata, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_in_the_middle_of_a_real_run_leaves_no_half_written_dataset(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_middle_of_a_real_run_leaves_whole_episodes_only(tmp_path: Path) -> None:
     # A shell starts its background jobs with Ctrl-C ignored, and so would everything below this test.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{listening}; from robokata.cli.main import run; run()"
+    out = tmp_path / "lift"
+    words = ["collect", "sim", "lift", "--expert", "--size", "0", "--workers", "1", "--out", str(out), "--episodes"]
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            code,
-            "demo",
-            "--out",
-            str(tmp_path / "demo"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", code, *words, "5000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        deadline_s = time.monotonic() + 30
-        while not list(tmp_path.rglob("*")) and process.poll() is None and time.monotonic() < deadline_s:
+        deadline_s = time.monotonic() + 60
+        while len(list(out.glob("*.mcap"))) < 2 and process.poll() is None and time.monotonic() < deadline_s:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert err == "\nkata: interrupted. Nothing was changed.\n"
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    assert err == "\nkata: interrupted. What is finished is kept; run the same command again to go on.\n"
+    kept = sorted(file.name for file in out.glob("*.mcap"))
+    assert sorted(file.name for file in out.iterdir()) == ["attempts.jsonl", *kept]
+    again = subprocess.run([*COMMAND, *words, str(len(kept))], capture_output=True, text=True, check=True)
+    assert f"{len(kept)} episodes" in again.stdout
 
 
 def test_a_reader_that_leaves_is_no_traceback(sound: Path) -> None:

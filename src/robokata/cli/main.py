@@ -96,10 +96,16 @@ def run(words: Sequence[str] | None = None) -> None:
         )
 
 
+_ADDS_UP = ("collect", "expand", "train", "evaluate", "study", "demo")
+"""Verbs whose work lasts: each finished part is kept where it is, and the same words go on from there."""
+
+
 def _left_behind(words: Sequence[str] | None) -> str:
-    """What an interrupted verb leaves: only the one that adds file by file has finished any."""
     verb = next(iter(sys.argv[1:] if words is None else words), "")
-    return "Finished episodes are kept, the one in work is gone." if verb == "collect" else "Nothing was changed."
+    kept = "What is finished is kept; run the same command again to go on."
+    if verb == "train":
+        kept = "What was learnt is kept; --resume goes on."
+    return kept if verb in _ADDS_UP else "Nothing was changed."
 
 
 def _end(message: str, *, code: int) -> NoReturn:
