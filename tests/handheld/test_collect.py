@@ -267,4 +267,4 @@ def test_ended_in_the_middle_it_leaves_complete_episodes_only(
     assert all(len(source.episode(key).stream("observation.tip_pose")) == 66 for key in source.keys())
     if how is signal.SIGINT:
         assert working.returncode == 130
-        assert err == "\nkata: interrupted. Finished episodes are kept, the one in work is gone.\n"
+        assert err == "\nkata: interrupted. What is finished is kept; run the same command again to go on.\n"
