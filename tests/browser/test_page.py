@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,14 @@ ABSENT = CHROMIUM is None or shutil.which("node") is None or not (NODE / "node_m
 pytestmark = pytest.mark.skipif(ABSENT, reason="needs chromium, node, and `npm ci` in tests/browser/node")
 
 
+@pytest.fixture(autouse=True)
+def _one_browser_at_a_time() -> Iterator[None]:
+    """Each draws in software on every core: two at once would keep each other's commands from being on time."""
+    with (Path(tempfile.gettempdir()) / "robokata-browser-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def driven(script: str, url: str, *words: str) -> dict[str, Any]:
     """What a script that drives the browser says at its end."""
     ran = subprocess.run(
@@ -32,7 +43,7 @@ def driven(script: str, url: str, *words: str) -> dict[str, Any]:
         env={**os.environ, "CHROMIUM": str(CHROMIUM)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=400,
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
     said: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])

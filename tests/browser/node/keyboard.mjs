@@ -18,7 +18,7 @@ const jawsYaw = q => { // the jaws move along the tip's y
 const quarter = angle => angle - Math.round(angle / (Math.PI / 2)) * Math.PI / 2;
 
 // Press the keys that bring the tip nearer for as long as that takes, look, and press again: this works on slow machines.
-async function goTo(wanted, {seconds = 60, close_m = 0.005, yaw = true} = {}) {
+async function goTo(wanted, {seconds = 120, close_m = 0.005, yaw = true} = {}) {
   for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
     const now = await settled(), tip = now.commands.arm, cube = now.objects[0];
     const error = wanted(cube, tip).map((value, axis) => value - tip[axis]);
@@ -50,7 +50,7 @@ async function settled() {
 await page.keyboard.press("Enter");
 await page.waitForFunction(() => window.robokata.status.phase === "recording");
 const steps = {};
-steps.above = await goTo(cube => [cube[0], cube[1], 0.12]);
+steps.above = await goTo(cube => [cube[0], cube[1], 0.12], {close_m: 0.01});
 await page.screenshot({path: `${shots}/recording.png`});
 steps.down = await goTo(cube => [cube[0], cube[1], 0.018]);
 await page.keyboard.press("Space");
