@@ -92,7 +92,7 @@ class Setup:
 
 
 class World(Protocol):
-    """A world while something happens in it. Poses are `world_from_x`; the table's top is z = 0, its middle the origin."""
+    """A world while something happens in it. Poses are `world_from_x`; the origin is the middle of the table's top."""
 
     @property
     def arms(self) -> tuple[str, ...]:

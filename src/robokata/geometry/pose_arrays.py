@@ -47,7 +47,7 @@ def quat_xyzw_of(rotation: Array) -> Array:
     largest = np.argmax(np.stack([xx, yy, zz, xx + yy + zz], axis=-1), axis=-1)
     quat = np.take_along_axis(candidates, largest[..., None, None], axis=-2)[..., 0, :]
     quat = quat / np.linalg.norm(quat, axis=-1, keepdims=True)
-    return np.where(quat[..., 3:] < 0, -quat, quat)
+    return np.asarray(np.where(quat[..., 3:] < 0, -quat, quat))
 
 
 def six_of(rotation: Array) -> Array:
@@ -73,4 +73,4 @@ def turned_back(rotation: Array, vector: Array) -> Array:
 
 
 def _unit(vector: Array) -> Array:
-    return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)
+    return np.asarray(vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9))
