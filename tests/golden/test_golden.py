@@ -98,6 +98,17 @@ def test_each_class_of_error_has_its_words(golden: Golden) -> None:
         ),
         StepRefused("mirror_episode", "7", "robot so100 is not its own mirror image about its home pose."),
         GeneratorFailed("stalled", "http://host:8000/generate: no answer within 600 s."),
+        errors.PolicyFailed("stalled", "ws://host:8000: no answer within 10 s. Start the server again."),
+        errors.EvaluationStopped("trials: 12 of 60 trials failed for reasons outside the policy. Mend that, go on."),
+        errors.TrainingRefused("recipe.toml: the data has no stream 'observation.force'. It has numbers: action."),
+        errors.TrainingFailed("step 412: the loss is nan. Lower --learning-rate."),
+        errors.ComparisonRefused("3 and 5 training seeds cannot be paired. Train the same seeds in both arms."),
+        errors.InvalidEstimate("success: 12 of 10 trials. Count again."),
+        errors.CommandRefused("arm 'arm', pose: x is nan. Nothing was sent."),
+        errors.CollectionRefused("port 8010 is taken. Choose another with --port."),
+        errors.RobotFailed("the robot's process ended with code 1. Finished episodes are kept."),
+        errors.RecipeRefused("recipe.toml, [[step]] 1: knows no 'sped'. It may hold: speed_ratio."),
+        errors.HandheldRefused("board.json: has 1 marker. A board needs at least 4."),
     ]
     with pytest.raises(errors.MissingPart) as missing:
         require("robokata_of_another_world", extra="hdf5")
