@@ -102,6 +102,7 @@ def test_a_rescaled_prop_stands_on_the_table() -> None:
     made = world()
     begun(made)
     vary(made, Variation({"object_size": 0.3}, seed=1), number=0)
+    made.settle()
     for prop, half_m in (("red", 0.02), ("green", 0.025)):
         scale = made.scale(prop)
         assert scale != 1.0

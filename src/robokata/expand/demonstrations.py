@@ -40,7 +40,7 @@ class TellingJob:
     """Source demonstrations."""
     scene: Scene
     width: Width
-    seed: int
+    seed: int = 0
     tellings: Tellings = field(default_factory=Tellings)
     filming: Filming | None = field(default_factory=Filming)
     sensors: Sensors = field(default_factory=Sensors)

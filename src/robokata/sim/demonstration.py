@@ -118,8 +118,11 @@ def begin(
 ) -> Begun:
     """Put the world into a given reset, and change what varies."""
     world.restore()
-    world.reset(setup, joint_noise_rad=joint_noise_rad)
-    return Begun(setup, vary(world, variation, number=number) if variation.magnitudes else {})
+    world.place(setup, joint_noise_rad=joint_noise_rad)
+    # Before anything settles, and settled once: a world that looks different must not have moved by a hair.
+    drawn = vary(world, variation, number=number)
+    world.settle()
+    return Begun(setup, drawn)
 
 
 def demonstrate(

@@ -88,7 +88,7 @@ def factor_of(name: str) -> Factor:
 
 
 def vary(world: SimWorld, variation: Variation, *, number: int) -> dict[str, Any]:
-    """Change a world that was just reset; what was drawn, by factor.
+    """Change a world in which everything was just placed, and which has yet to settle; what was drawn, by factor.
 
     Each factor draws from its own stream: adding one does not change the others.
     """
@@ -100,7 +100,6 @@ def vary(world: SimWorld, variation: Variation, *, number: int) -> dict[str, Any
             drawn[factor.name] = {"magnitude": size, "unit": factor.unit, **factor.apply(world, size, rng)}
     if variation.changes_physics:
         world.weigh()
-    world.settle()
     return drawn
 
 

@@ -146,6 +146,11 @@ class SimWorld:
 
     def reset(self, setup: Setup, *, joint_noise_rad: Mapping[str, NDArray[np.float64]] | None = None) -> None:
         """Put everything where `setup` says, arms at home (plus noise (dof,) per arm), and let it come to rest."""
+        self.place(setup, joint_noise_rad=joint_noise_rad)
+        self.settle()
+
+    def place(self, setup: Setup, *, joint_noise_rad: Mapping[str, NDArray[np.float64]] | None = None) -> None:
+        """Put everything where `setup` says, and arms at home; no time passes."""
         self.setup = setup
         mujoco().mj_resetData(self.model, self.data)
         for prop in self.props:
@@ -161,7 +166,7 @@ class SimWorld:
             self._set_gripper(limb, opening_m)
             self._sent[name] = joints
             self._targets[name] = Target(self._kinematics[name].tip(joints), opening_m)
-        self.settle()
+        mujoco().mj_forward(self.model, self.data)
 
     def settle(self) -> None:
         """Let everything come to rest, and begin to count time."""
