@@ -1,7 +1,7 @@
 """Which combinations of levels a study runs: all, a fraction, or one factor at a time.
 
 Fractions of two-level designs after Box and Hunter, Technometrics 3 (1961) 311: each further factor is the product of
-some of the first ones, longest products first, which keeps main effects clear of short interactions.
+some of the first ones.
 """
 
 from __future__ import annotations
@@ -79,11 +79,15 @@ def _combinations(study: Study) -> Iterator[tuple[Level, ...]]:
 def _fraction(factors: Sequence[Factor]) -> Iterator[tuple[Level, ...]]:
     if any(len(factor.levels) != 2 for factor in factors) or len(factors) < 3:
         raise RecipeRefused("a fractional design needs at least three factors of two levels each; use design = full.")
-    first = next(k for k in range(2, len(factors)) if 2**k - 1 - k >= len(factors) - k)
-    products = [word for length in range(first, 1, -1) for word in itertools.combinations(range(first), length)]
+    count = len(factors)
+    # Resolution IV: products of an odd number of factors keep every main effect clear of every interaction of two; of
+    # k first factors there are 2^(k-1) - k. Three factors have no such fraction: theirs is the product of two.
+    first = 2 if count == 3 else next(k for k in range(3, count) if 2 ** (k - 1) - k >= count - k)
+    lengths = [first] if count - first == 1 else [length for length in range(first, 2, -1) if length % 2]
+    products = [word for length in lengths for word in itertools.combinations(range(first), length)]
     for signs in itertools.product((0, 1), repeat=first):
         # A product of signs -1, +1 is +1 where an even number of them is -1; level 0 is -1.
-        rest = [(sum(signs[i] for i in word) + len(word) + 1) % 2 for word in products[: len(factors) - first]]
+        rest = [(sum(signs[i] for i in word) + len(word) + 1) % 2 for word in products[: count - first]]
         yield tuple(factor.levels[sign] for factor, sign in zip(factors, (*signs, *rest), strict=True))
 
 
