@@ -10,17 +10,17 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from robokata.core.atomic import refuse_occupied
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
-from robokata.core.layout import Layout, LossReport, Place, Way, loss_report
+from robokata.core.layout import Layout, Losses, LossReport, Place, Way, loss_report
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
 from robokata.engine import Crew, map_episodes, worker_count
@@ -99,10 +99,7 @@ def plan_conversion(
     function = partial(_planned, leaf.__name__, chosen, tuple(without))
     layouts = _layouts(source, leaf, function, wanted, workers, advance)
     report = loss_report(format_name, layouts, options=_plain_options(chosen))
-    known = dict.fromkeys(loss.stream for loss in report.losses)
-    for name in without:
-        if name not in known:
-            raise UnknownName("stream of these episodes", name, known)
+    _refuse_unknown_streams(without, report)
     return report
 
 
@@ -121,7 +118,8 @@ def convert(
 ) -> Receipt:
     """Write the episodes of a source in another format; the target appears in one rename, its receipt beside it.
 
-    The bytes do not depend on the number of `workers`; None: as many as pay.
+    The bytes do not depend on the number of `workers`; None: as many as pay. Without a `report` each episode is asked
+    what it would lose right before it is written, and the first that would lose something ends the work: one pass.
 
     Raises:
         WriteRefused: the target is occupied or cannot be written, or the conversion is lossy and `accept_loss` is not
@@ -134,16 +132,15 @@ def convert(
     chosen = dict(options or {})
     before = _stamps(Path(source.path))
     with nullcontext(workers) if isinstance(workers, Crew) else crew_for(source, wanted, workers, before) as crew:
-        report = report or plan_conversion(
-            source, format_name, keys=wanted, options=options, without=without, workers=crew
-        )
-        if report.is_lossy and not accept_loss:
-            lost = ", ".join(sorted({loss.stream for loss in report.losses if loss.is_lossy}))
-            raise WriteRefused(
-                f"{format_name} cannot hold all of this: {lost} would not come back. The loss report says what and how "
-                f"much; --accept-loss writes it all the same."
-            )
-        writer_of(format_name).write(out, _Reading(source, wanted, tuple(without), before, crew, advance), **chosen)
+        if report is None and accept_loss:  # what encoding costs is measured before anything is encoded
+            report = plan_conversion(source, format_name, keys=wanted, options=options, without=without, workers=crew)
+        if report is not None and not accept_loss:
+            _refuse_loss(report)
+        _refuse_unknown_options(format_name, writer_of(format_name), chosen)
+        watch = None if report is not None else _Watch(format_name, chosen)
+        reading = _Reading(source, wanted, tuple(without), before, crew, advance, watch)
+        writer_of(format_name).write(out, reading, **chosen)
+        report = report or reading.report()
     receipt = Receipt(
         source=str(Path(source.path).resolve()),
         source_format=source.format,
@@ -197,6 +194,22 @@ def receipt_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.receipt.json")
 
 
+def _refuse_loss(report: LossReport) -> None:
+    if report.is_lossy:
+        lost = ", ".join(sorted({loss.stream for loss in report.losses if loss.is_lossy}))
+        raise WriteRefused(
+            f"{report.format} cannot hold all of this: {lost} would not come back. The loss report says what and how "
+            f"much; --accept-loss writes it all the same."
+        )
+
+
+def _refuse_unknown_streams(without: Sequence[str], report: LossReport) -> None:
+    known = dict.fromkeys(loss.stream for loss in report.losses)
+    for name in without:
+        if name not in known:
+            raise UnknownName("stream of these episodes", name, known)
+
+
 def _keep(receipt: Receipt, path: Path) -> None:
     # Beside, then moved: a receipt of an output that is gone is replaced, and a half one is never seen.
     unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
@@ -237,15 +250,23 @@ class _Planned(NamedTuple):
     shapes: Mapping[str, tuple[int, ...] | None]
     """Name in the target -> shape of one sample, None for pictures and texts."""
 
+    @property
+    def is_lossy(self) -> bool:
+        return any(place.way.is_lossy for place in self.layout.places)
+
 
 def _planned(module: str, options: Mapping[str, Any], without: Sequence[str], episode: Episode) -> _Planned:
-    held, left_out = _held(episode, without)
+    return _plan_of(_held(episode, without), module, options)
+
+
+def _plan_of(what: _Held, module: str, options: Mapping[str, Any]) -> _Planned:
+    held, left_out = what
     layout: Layout = shelf("formats")[module.rpartition(".")[2]].layout(held, **options)
     streams = {target: held.streams[name] for name, target in layout.names.items()}
     shapes = {target: stream.shape if stream.is_numeric else None for target, stream in streams.items()}
     # Which sample stands in which row is for the writer: of 10,000 episodes it would be most of a report.
     places = tuple(replace(place, appears_at=None) for place in layout.places)
-    return _Planned(episode.id, Layout((*places, *left_out), layout.notes), shapes)
+    return _Planned(held.id, Layout((*places, *left_out), layout.notes), shapes)
 
 
 class _Held(NamedTuple):
@@ -270,8 +291,32 @@ def _held(episode: Episode, without: Sequence[str]) -> _Held:
     return _Held(replace(episode, streams=streams), places)
 
 
-def _of_held(function: Callable[[Episode], Result], without: Sequence[str], episode: Episode) -> Result:
-    return function(_held(episode, without).episode)
+class _Watch(NamedTuple):
+    """Whose writer is asked what each episode would lose, where nobody has asked before."""
+
+    format: str
+    options: Mapping[str, Any]
+
+    def planned(self, held: _Held) -> _Planned:
+        return _plan_of(held, writer_of(self.format).__name__, self.options)
+
+
+class _Made(NamedTuple, Generic[Result]):
+    """What a function gave for an episode, and what the episode would lose where that is asked."""
+
+    value: Result | None
+    """None where the episode would lose something: then nothing was made of it."""
+    planned: _Planned | None
+
+
+def _of_held(
+    function: Callable[[Episode], Result], without: Sequence[str], watch: _Watch | None, episode: Episode
+) -> _Made[Result]:
+    held = _held(episode, without)
+    planned = None if watch is None else watch.planned(held)
+    if planned is not None and planned.is_lossy:
+        return _Made(None, planned)
+    return _Made(function(held.episode), planned)
 
 
 def _refuse_misfit(format_name: str, first: _Planned, planned: _Planned) -> None:
@@ -301,24 +346,63 @@ class _Reading:
     before: Sequence[Stamp]
     workers: int | Crew
     advance: Callable[[int], None]
+    watch: _Watch | None
+    losses: Losses = field(default_factory=Losses)
+    first: list[_Planned] = field(default_factory=list)
+    """The first episode, with whose streams those of the others must agree."""
 
     def __iter__(self) -> Iterator[Episode]:
         for key in self.keys:
-            yield _held(self.source.episode(key), self.without).episode
+            held = _held(self.source.episode(key), self.without)
+            if self.watch is not None:
+                self._count_in(self.watch.planned(held))
+            yield held.episode
             self.advance(1)
-        self._refuse_change()
+        self._end()
 
     def each(self, function: Callable[[Episode], Result]) -> Iterator[Result]:
         """`function` of each episode, on all cores."""
-        held = partial(_of_held, function, self.without)
+        held = partial(_of_held, function, self.without, self.watch)
         mapped = map_episodes(
             self.source, held, keys=self.keys, workers=self.workers, at_once=_EPISODES_AT_ONCE, advance=self.advance
         )
         with closing(mapped):
-            for key, value, error in mapped:
-                if value is None:
+            for key, made, error in mapped:
+                if made is None:
                     raise error or DamagedData(self.source.path, f"episode {key} cannot be read.")
-                yield value
+                if made.planned is not None:
+                    self._count_in(made.planned)
+                assert made.value is not None, "only what would lose something gives nothing, and that was refused"
+                yield made.value
+        self._end()
+
+    def report(self) -> LossReport:
+        """What the episodes lost that went by, where a watch was set."""
+        assert self.watch is not None, "without a watch nobody is asked"
+        return self.losses.report(self.watch.format, options=_plain_options(self.watch.options))
+
+    def _count_in(self, planned: _Planned) -> None:
+        assert self.watch is not None, "only a watch plans"
+        if planned.is_lossy:
+            # Of all episodes before it is refused: the first lossy one need not have all that is lost.
+            _refuse_loss(
+                plan_conversion(
+                    self.source,
+                    self.watch.format,
+                    keys=self.keys,
+                    options=self.watch.options,
+                    without=self.without,
+                    workers=self.workers,
+                )
+            )
+        self.first.extend([] if self.first else [planned])
+        if getattr(writer_of(self.watch.format), "IS_ONE_TABLE", False):
+            _refuse_misfit(self.watch.format, self.first[0], planned)
+        self.losses.add(planned.layout)
+
+    def _end(self) -> None:
+        if self.watch is not None:
+            _refuse_unknown_streams(self.without, self.report())
         self._refuse_change()
 
     def _refuse_change(self) -> None:

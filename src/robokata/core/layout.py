@@ -127,18 +127,33 @@ class LossReport:
         }
 
 
-def loss_report(format_name: str, layouts: Iterable[Layout], *, options: Mapping[str, Any]) -> LossReport:
-    """Layouts of all episodes as one report: per stream and way, the first note and the number of episodes."""
-    grouped: dict[tuple[str, str | None, Way], Loss] = {}
-    notes: dict[str, None] = {}
-    count = 0
-    for layout in layouts:
-        count += 1
-        notes |= dict.fromkeys(layout.notes)
+class Losses:
+    """Layouts added up as they come. A class, because 10,000 of them need not be held for a report of ten lines."""
+
+    def __init__(self) -> None:
+        self._grouped: dict[tuple[str, str | None, Way], Loss] = {}
+        self._notes: dict[str, None] = {}
+        self._count = 0
+
+    def add(self, layout: Layout) -> None:
+        """Count one episode in: per stream and way, the first note stands for all."""
+        self._count += 1
+        self._notes |= dict.fromkeys(layout.notes)
         for place in layout.places:
             line = (place.stream, place.target, place.way)
-            grouped[line] = _with(grouped.get(line) or Loss(*line, note="", episodes=0), place)
-    return LossReport(format_name, tuple(grouped.values()), tuple(notes), count, options)
+            self._grouped[line] = _with(self._grouped.get(line) or Loss(*line, note="", episodes=0), place)
+
+    def report(self, format_name: str, *, options: Mapping[str, Any]) -> LossReport:
+        """What has been added so far."""
+        return LossReport(format_name, tuple(self._grouped.values()), tuple(self._notes), self._count, options)
+
+
+def loss_report(format_name: str, layouts: Iterable[Layout], *, options: Mapping[str, Any]) -> LossReport:
+    """Layouts of all episodes as one report: per stream and way, the first note and the number of episodes."""
+    losses = Losses()
+    for layout in layouts:
+        losses.add(layout)
+    return losses.report(format_name, options=options)
 
 
 def _with(loss: Loss, place: Place) -> Loss:

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +92,13 @@ def plan_of(episode: Episode, options: Options, *, measures: bool) -> Plan:
         UnknownName: the episode has no stream called `anchor`.
         DamagedData: a video that should be copied cannot be read.
     """
+    plan = _plan_of(episode, options)
+    return _measured(plan, options) if measures else plan
+
+
+@lru_cache(maxsize=1)
+def _plan_of(episode: Episode, options: Options) -> Plan:
+    # Kept for one episode: whoever asks what it would lose writes it right after.
     rows = rows_of(episode, anchor=options.anchor, rate_hz=options.rate_hz)
     forms = {name: _form(stream, rows, options) for name, stream in episode.streams.items()}
     names = target_names(episode, [episode.streams[name] for name, form in forms.items() if form is not None])
@@ -105,7 +113,7 @@ def plan_of(episode: Episode, options: Options, *, measures: bool) -> Plan:
             run = run_of(stream.pictures, column.picked)
             column = column._replace(run=run, cut=None if run is None else cut_of(run))
         columns.append(column)
-        places.append(_place(column, rows, options, measures))
+        places.append(_place(column, rows, options))
     thinned = {place.stream for place in places if place.way is Way.THINNED}
     kept = {c.stream.name: _thinned(c.stream, np.unique(c.picked)) for c in columns if c.stream.name in thinned}
     carried = replace(episode, streams={**episode.streams, **kept}) if kept else episode
@@ -213,7 +221,7 @@ def made_column(name: str, count: int, rate_hz: Fraction) -> NDArray[np.generic]
     return np.arange(count, dtype=np.int64)
 
 
-def _place(column: Column, rows: Rows, options: Options, measures: bool) -> Place:
+def _place(column: Column, rows: Rows, options: Options) -> Place:
     stream, target, form = column.stream, column.target, column.form
     if form is Form.COPIED_VIDEO:
         return Place(stream.name, target, *_copied(column, rows))
@@ -226,17 +234,17 @@ def _place(column: Column, rows: Rows, options: Options, measures: bool) -> Plac
         if is_complete:
             return Place(stream.name, target, Way.RESAMPLED, how, appears_at=appears_at)
         return Place(stream.name, target, Way.RESAMPLED, f"{how}; original carried", is_native=False)
-    way, note, psnr_db = _picture_way(column, options, measures)
+    way, note = _picture_way(column, options)
     if not is_complete:
         left_out = len(stream) - len(np.unique(column.picked))
         appears_at = np.unique(column.picked, return_index=True)[1].astype(np.int64)
         note = "; ".join(part for part in (how, f"{left_out} of {len(stream)} pictures stand in no row", note) if part)
         # Thinned or encoded again, both do not come back; being encoded again is told by its PSNR.
-        return Place(stream.name, target, Way.THINNED, note, psnr_db, appears_at=appears_at)
+        return Place(stream.name, target, Way.THINNED, note, appears_at=appears_at)
     if way is Way.COPIED and how:
         way = Way.RESAMPLED
     note = "; ".join(part for part in (how, note) if part)
-    return Place(stream.name, target, way, note, psnr_db, appears_at=appears_at)
+    return Place(stream.name, target, way, note, appears_at=appears_at)
 
 
 def _copied(column: Column, rows: Rows) -> tuple[Way, str]:
@@ -250,15 +258,24 @@ def _copied(column: Column, rows: Rows) -> tuple[Way, str]:
     return Way.COPIED, f"{codec} copied{extra}"
 
 
-def _picture_way(column: Column, options: Options, measures: bool) -> tuple[Way, str, float | None]:
+def _picture_way(column: Column, options: Options) -> tuple[Way, str]:
     stream = column.stream
     if column.form is Form.IMAGES:
         if _has_own_bytes(stream):
-            return Way.COPIED, "encoded pictures byte by byte, in the table", None
-        return Way.DECODED, "every pixel as PNG, in the table", None
+            return Way.COPIED, "encoded pictures byte by byte, in the table"
+        return Way.DECODED, "every pixel as PNG, in the table"
     note = f"{options.codec}, a key frame every {options.gop} frames, crf {options.crf}"
-    psnr_db = _sampled_psnr_db(column, options) if measures else None
-    return Way.REENCODED, note, psnr_db
+    return Way.REENCODED, note
+
+
+def _measured(plan: Plan, options: Options) -> Plan:
+    """The plan with what encoding costs."""
+    encoded = {column.stream.name: column for column in plan.columns if column.form is Form.ENCODED_VIDEO}
+    places = tuple(
+        replace(place, psnr_db=_sampled_psnr_db(encoded[place.stream], options)) if place.stream in encoded else place
+        for place in plan.layout.places
+    )
+    return plan._replace(layout=replace(plan.layout, places=places))
 
 
 def _sampled_psnr_db(column: Column, options: Options) -> float | None:
