@@ -9,34 +9,31 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 from robokata.core.atomic import refuse_occupied
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
-from robokata.core.layout import Layout, Losses, LossReport, Place, Way, loss_report
+from robokata.core.layout import Layout, LossReport, loss_report
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
 from robokata.engine import Crew, map_episodes, worker_count
-
-Result = TypeVar("Result")
-
-_EPISODES_AT_ONCE = 2
-"""Episodes that a worker hands over together: twelve wait at most on two cores, some 200 MB of JPEG."""
-
-
-class Stamp(NamedTuple):
-    """State of one file of the source."""
-
-    path: str
-    size: int
-    changed_ns: int
+from robokata.passing import (
+    Passing,
+    Planned,
+    Stamp,
+    Watch,
+    planned_by,
+    refuse_misfit,
+    refuse_unknown_streams,
+    stamps_of,
+)
 
 
 @dataclass(frozen=True)
@@ -96,10 +93,10 @@ def plan_conversion(
     if workers is None:
         # By their number alone: a plan reads clocks and headers, and what the pictures weigh costs nothing.
         workers = worker_count(source, len(wanted), size_bytes=None)
-    function = partial(_planned, leaf.__name__, chosen, tuple(without))
-    layouts = _layouts(source, leaf, function, wanted, workers, advance)
+    function = partial(planned_by, Watch(format_name, chosen), tuple(without))
+    layouts = _layouts(source, format_name, function, wanted, workers, advance)
     report = loss_report(format_name, layouts, options=_plain_options(chosen))
-    _refuse_unknown_streams(without, report)
+    refuse_unknown_streams(without, report)
     return report
 
 
@@ -130,17 +127,18 @@ def convert(
     refuse_target(source, out)
     wanted = list(source.keys() if keys is None else keys)
     chosen = dict(options or {})
-    before = _stamps(Path(source.path))
+    before = stamps_of(Path(source.path))
     with nullcontext(workers) if isinstance(workers, Crew) else crew_for(source, wanted, workers, before) as crew:
         if report is None and accept_loss:  # what encoding costs is measured before anything is encoded
             report = plan_conversion(source, format_name, keys=wanted, options=options, without=without, workers=crew)
         if report is not None and not accept_loss:
             _refuse_loss(report)
         _refuse_unknown_options(format_name, writer_of(format_name), chosen)
-        watch = None if report is not None else _Watch(format_name, chosen)
-        reading = _Reading(source, wanted, tuple(without), before, crew, advance, watch)
-        writer_of(format_name).write(out, reading, **chosen)
-        report = report or reading.report()
+        watch = None if report is not None else Watch(format_name, chosen)
+        refuse = partial(_refuse_lossy_plan, source, format_name, wanted, chosen, without, crew)
+        passing = Passing(source, wanted, tuple(without), before, crew, advance, watch, refuse)
+        writer_of(format_name).write(out, passing, **chosen)
+        report = report or passing.losses.report(format_name, options=_plain_options(chosen))
     receipt = Receipt(
         source=str(Path(source.path).resolve()),
         source_format=source.format,
@@ -162,7 +160,7 @@ def crew_for(
 ) -> Crew:
     """The worker processes that a plan and a conversion of these episodes share: as many as pay, where nobody says."""
     if workers is None:
-        known = _stamps(Path(source.path)) if stamps is None else stamps
+        known = stamps_of(Path(source.path)) if stamps is None else stamps
         workers = worker_count(source, len(keys), size_bytes=sum(stamp.size for stamp in known))
     return Crew(workers)
 
@@ -194,6 +192,17 @@ def receipt_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.receipt.json")
 
 
+def _refuse_lossy_plan(
+    source: Source,
+    format_name: str,
+    keys: Sequence[str],
+    options: Mapping[str, Any],
+    without: Sequence[str],
+    workers: Crew,
+) -> None:
+    _refuse_loss(plan_conversion(source, format_name, keys=keys, options=options, without=without, workers=workers))
+
+
 def _refuse_loss(report: LossReport) -> None:
     if report.is_lossy:
         lost = ", ".join(sorted({loss.stream for loss in report.losses if loss.is_lossy}))
@@ -201,13 +210,6 @@ def _refuse_loss(report: LossReport) -> None:
             f"{report.format} cannot hold all of this: {lost} would not come back. The loss report says what and how "
             f"much; --accept-loss writes it all the same."
         )
-
-
-def _refuse_unknown_streams(without: Sequence[str], report: LossReport) -> None:
-    known = dict.fromkeys(loss.stream for loss in report.losses)
-    for name in without:
-        if name not in known:
-            raise UnknownName("stream of these episodes", name, known)
 
 
 def _keep(receipt: Receipt, path: Path) -> None:
@@ -226,194 +228,19 @@ def _keep(receipt: Receipt, path: Path) -> None:
 
 def _layouts(
     source: Source,
-    leaf: ModuleType,
-    function: Callable[[Episode], _Planned],
+    format_name: str,
+    function: Callable[[Episode], Planned],
     keys: Sequence[str],
     workers: int | Crew,
     advance: Callable[[int], None],
 ) -> Iterator[Layout]:
-    first: _Planned | None = None
+    first: Planned | None = None
     for key, planned, error in map_episodes(source, function, keys=keys, workers=workers, advance=advance):
         if planned is None:
             raise error or DamagedData(source.path, f"episode {key} cannot be read.")
         first = first or planned
-        if getattr(leaf, "IS_ONE_TABLE", False):
-            _refuse_misfit(leaf.__name__.rpartition(".")[2], first, planned)
+        refuse_misfit(format_name, first, planned)
         yield planned.layout
-
-
-class _Planned(NamedTuple):
-    """What a worker says of one episode."""
-
-    episode: str
-    layout: Layout
-    shapes: Mapping[str, tuple[int, ...] | None]
-    """Name in the target -> shape of one sample, None for pictures and texts."""
-
-    @property
-    def is_lossy(self) -> bool:
-        return any(place.way.is_lossy for place in self.layout.places)
-
-
-def _planned(module: str, options: Mapping[str, Any], without: Sequence[str], episode: Episode) -> _Planned:
-    return _plan_of(_held(episode, without), module, options)
-
-
-def _plan_of(what: _Held, module: str, options: Mapping[str, Any]) -> _Planned:
-    held, left_out = what
-    layout: Layout = shelf("formats")[module.rpartition(".")[2]].layout(held, **options)
-    streams = {target: held.streams[name] for name, target in layout.names.items()}
-    shapes = {target: stream.shape if stream.is_numeric else None for target, stream in streams.items()}
-    # Which sample stands in which row is for the writer: of 10,000 episodes it would be most of a report.
-    places = tuple(replace(place, appears_at=None) for place in layout.places)
-    return _Planned(held.id, Layout((*places, *left_out), layout.notes), shapes)
-
-
-class _Held(NamedTuple):
-    """What a target is given of an episode."""
-
-    episode: Episode
-    left_out: tuple[Place, ...]
-
-
-def _held(episode: Episode, without: Sequence[str]) -> _Held:
-    """An episode without what is to be left out and without cameras whose file is absent, whatever the target."""
-    left_out = {}
-    for name, stream in episode.streams.items():
-        if name in without:
-            left_out[name] = "left out, as asked"
-        elif stream.is_picture and len(stream) and stream.pictures.media().is_absent:
-            left_out[name] = "its file is absent"
-    if not left_out:
-        return _Held(episode, ())
-    streams = {name: stream for name, stream in episode.streams.items() if name not in left_out}
-    places = tuple(Place(name, None, Way.DROPPED, why, is_native=False) for name, why in left_out.items())
-    return _Held(replace(episode, streams=streams), places)
-
-
-class _Watch(NamedTuple):
-    """Whose writer is asked what each episode would lose, where nobody has asked before."""
-
-    format: str
-    options: Mapping[str, Any]
-
-    def planned(self, held: _Held) -> _Planned:
-        return _plan_of(held, writer_of(self.format).__name__, self.options)
-
-
-class _Made(NamedTuple, Generic[Result]):
-    """What a function gave for an episode, and what the episode would lose where that is asked."""
-
-    value: Result | None
-    """None where the episode would lose something: then nothing was made of it."""
-    planned: _Planned | None
-
-
-def _of_held(
-    function: Callable[[Episode], Result], without: Sequence[str], watch: _Watch | None, episode: Episode
-) -> _Made[Result]:
-    held = _held(episode, without)
-    planned = None if watch is None else watch.planned(held)
-    if planned is not None and planned.is_lossy:
-        return _Made(None, planned)
-    return _Made(function(held.episode), planned)
-
-
-def _refuse_misfit(format_name: str, first: _Planned, planned: _Planned) -> None:
-    lacking = [name for name in first.shapes if name not in planned.shapes]
-    added = [name for name in planned.shapes if name not in first.shapes]
-    changed = [name for name, shape in planned.shapes.items() if shape != first.shapes.get(name, shape)]
-    told = [
-        *([f"has no {', '.join(lacking)}"] if lacking else []),
-        *([f"has also {', '.join(added)}"] if added else []),
-        *(f"has {name} of shape {planned.shapes[name]}, not {first.shapes[name]}" for name in changed),
-    ]
-    if told:
-        raise WriteRefused(
-            f"episode {planned.episode} {' and '.join(told)}, beside episode {first.episode}: {format_name} holds one "
-            f"set of streams per dataset. Convert each kind to a dataset of its own (--where, --episode), or leave the "
-            f"stream out of all (--without)."
-        )
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """The episodes of a conversion, in order. A class, because a writer takes them as they are or spread over cores."""
-
-    source: Source
-    keys: Sequence[str]
-    without: Sequence[str]
-    before: Sequence[Stamp]
-    workers: int | Crew
-    advance: Callable[[int], None]
-    watch: _Watch | None
-    losses: Losses = field(default_factory=Losses)
-    first: list[_Planned] = field(default_factory=list)
-    """The first episode, with whose streams those of the others must agree."""
-
-    def __iter__(self) -> Iterator[Episode]:
-        for key in self.keys:
-            held = _held(self.source.episode(key), self.without)
-            if self.watch is not None:
-                self._count_in(self.watch.planned(held))
-            yield held.episode
-            self.advance(1)
-        self._end()
-
-    def each(self, function: Callable[[Episode], Result]) -> Iterator[Result]:
-        """`function` of each episode, on all cores."""
-        held = partial(_of_held, function, self.without, self.watch)
-        mapped = map_episodes(
-            self.source, held, keys=self.keys, workers=self.workers, at_once=_EPISODES_AT_ONCE, advance=self.advance
-        )
-        with closing(mapped):
-            for key, made, error in mapped:
-                if made is None:
-                    raise error or DamagedData(self.source.path, f"episode {key} cannot be read.")
-                if made.planned is not None:
-                    self._count_in(made.planned)
-                assert made.value is not None, "only what would lose something gives nothing, and that was refused"
-                yield made.value
-        self._end()
-
-    def report(self) -> LossReport:
-        """What the episodes lost that went by, where a watch was set."""
-        assert self.watch is not None, "without a watch nobody is asked"
-        return self.losses.report(self.watch.format, options=_plain_options(self.watch.options))
-
-    def _count_in(self, planned: _Planned) -> None:
-        assert self.watch is not None, "only a watch plans"
-        if planned.is_lossy:
-            # Of all episodes before it is refused: the first lossy one need not have all that is lost.
-            _refuse_loss(
-                plan_conversion(
-                    self.source,
-                    self.watch.format,
-                    keys=self.keys,
-                    options=self.watch.options,
-                    without=self.without,
-                    workers=self.workers,
-                )
-            )
-        self.first.extend([] if self.first else [planned])
-        if getattr(writer_of(self.watch.format), "IS_ONE_TABLE", False):
-            _refuse_misfit(self.watch.format, self.first[0], planned)
-        self.losses.add(planned.layout)
-
-    def _end(self) -> None:
-        if self.watch is not None:
-            _refuse_unknown_streams(self.without, self.report())
-        self._refuse_change()
-
-    def _refuse_change(self) -> None:
-        # Asked while the target is still unfinished: a source that changed under the reader must not become a dataset.
-        after = _stamps(Path(self.source.path))
-        changed = sorted({stamp.path for stamp in set(self.before) ^ set(after)})
-        if changed:
-            raise WriteRefused(
-                f"{self.source.path}: changed while it was read ({changed[0]}{', ...' if len(changed) > 1 else ''}). "
-                f"Nothing was written; convert again when it is at rest."
-            )
 
 
 def _refuse_unknown_options(format_name: str, leaf: ModuleType, options: Mapping[str, Any]) -> None:
@@ -421,12 +248,6 @@ def _refuse_unknown_options(format_name: str, leaf: ModuleType, options: Mapping
     for name in options:
         if name not in known:
             raise UnknownName(f"option of {format_name}", name, known)
-
-
-def _stamps(path: Path) -> list[Stamp]:
-    # A source in memory has no files, and cannot change.
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    return [Stamp(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
 
 
 def _digest(stamps: Sequence[Stamp]) -> str:
