@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,9 +108,21 @@ def _remove_leftovers(path: Path) -> None:
             shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
 
 
+_SYNCED_AT_ONCE = 16
+"""Files that wait for the disk together: one by one, each would wait for a commit of its own."""
+
+
 def _sync(place: Path) -> None:
     """Files reach the disk before the rename does: else a power cut leaves a name without its bytes."""
-    for file in [place] if place.is_file() else sorted(place.rglob("*")):
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+    files = [file for file in ([place] if place.is_file() else sorted(place.rglob("*"))) if file.is_file()]
+    with ThreadPoolExecutor(min(_SYNCED_AT_ONCE, max(1, len(files)))) as pool:
+        for _ in pool.map(_sync_file, files):
+            pass
+
+
+def _sync_file(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.errors import WriteRefused
-from robokata.formats._lerobot_draft import Draft
+from robokata.formats._lerobot_draft import Draft, is_numbers
 from robokata.formats._lerobot_features import Splits, plain_rate, refuse_misfit
 from robokata.formats._lerobot_plan import Options
-from robokata.formats._lerobot_statistics import Moments, PictureTotals
+from robokata.formats._lerobot_statistics import Moments, PictureTotals, moments_by_name
 from robokata.formats._lerobot_table import Cells
 
 
@@ -156,15 +156,13 @@ class Dataset:
     def _statistics(self, draft: Draft, columns: Mapping[str, NDArray[Any] | Cells]) -> dict[str, Mapping[str, Any]]:
         """Of one episode, and into the sums."""
         out: dict[str, Mapping[str, Any]] = {}
-        for name, cells in columns.items():
-            own = draft.moments.get(name)
-            if own is None:
-                if isinstance(cells, Cells) or name in draft.columns or not len(cells):
-                    continue
-                own = Moments()
-                own.add(cells.reshape(-1, 1))
-            self._moments.setdefault(name, Moments()).join(own)
-            if own.count:
+        counters = {name: cells for name, cells in columns.items() if name not in draft.columns and is_numbers(cells)}
+        known = {**draft.moments, **moments_by_name(counters)}
+        for name in columns:
+            own = known.get(name)
+            if own is not None:
+                self._moments.setdefault(name, Moments()).join(own)
+            if own is not None and own.count:
                 out[name] = own.stated(self._shape(name))
         for name, stated in draft.pictures.items():
             self._pictures.setdefault(name, PictureTotals()).add(stated)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from robokata.core.stream import Role
 from robokata.formats._lerobot_features import features_of, kept_info, kind_of
 from robokata.formats._lerobot_modality import modality_of
 from robokata.formats._lerobot_plan import Column, Form, Options, Plan, made_column, plan_of
-from robokata.formats._lerobot_statistics import Moments, believable, sampled_pictures
+from robokata.formats._lerobot_statistics import Moments, believable, moments_by_name, sampled_pictures
 from robokata.formats._lerobot_table import Cells, write_cells
 from robokata.formats._lerobot_videos import clip_of_column
 from robokata.media.clips import Clip
@@ -98,7 +98,7 @@ def draft_of(episode: Episode, *, options: Options, scratch: Path, modality: str
             for c in cameras
             if c.form is not Form.IMAGES
         },
-        moments={name: _moments(cells) for name, cells in columns.items() if _is_numbers(cells)},
+        moments=moments_by_name({name: cells for name, cells in columns.items() if is_numbers(cells)}),
         pictures={c.target: _picture_statistics(episode, c) for c in cameras},
         texts=tuple(dict.fromkeys(i.text for i in episode.instructions)) or ("",),
         turns=tuple(_turns(episode, plan)),
@@ -137,15 +137,9 @@ def _claims(episode: Episode) -> list[Claim]:
     return found
 
 
-def _is_numbers(cells: NDArray[Any] | Cells) -> bool:
+def is_numbers(cells: NDArray[Any] | Cells) -> TypeGuard[NDArray[Any]]:
+    """True for a column of numbers."""
     return not isinstance(cells, Cells) and cells.dtype.kind in "fiub" and len(cells) > 0
-
-
-def _moments(cells: NDArray[Any] | Cells) -> Moments:
-    assert not isinstance(cells, Cells), "only numbers have moments"
-    moments = Moments()
-    moments.add(cells.reshape(len(cells), -1))
-    return moments
 
 
 def _cells(column: Column, scratch: Path) -> NDArray[Any] | Cells | None:

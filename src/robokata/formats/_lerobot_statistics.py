@@ -31,11 +31,15 @@ class Quantiles:
     """
 
     levels: list[list[NDArray[np.float64]]] = field(default_factory=lambda: [[]])
+    """Blocks of rows by weight, each channel of a block sorted."""
     moves: int = 0
 
     def add(self, rows: NDArray[np.float64]) -> None:
-        for start in range(0, len(rows), KEPT_ROWS):
-            self._put(0, rows[start : start + KEPT_ROWS])
+        """Take in rows, each channel of them sorted."""
+        # Every n-th row, not one stretch after the other: so that each block is a sample of all.
+        blocks = -(-len(rows) // KEPT_ROWS)
+        for start in range(blocks):
+            self._put(0, rows[start::blocks])
 
     def join(self, other: Quantiles) -> None:
         """Take in the rows of another summary."""
@@ -45,10 +49,13 @@ class Quantiles:
 
     def at(self, shares: Sequence[float]) -> NDArray[np.float64]:
         """Values below which these shares of the rows lie, (len(shares), D)."""
-        weights = np.concatenate([np.full(sum(map(len, level)), 2.0**n) for n, level in enumerate(self.levels)])
-        rows = np.concatenate([block for level in self.levels for block in level])
+        blocks = [block for level in self.levels for block in level]
+        if len(blocks) == 1:
+            return _interpolated(blocks[0], np.asarray(shares))
+        rows = np.concatenate(blocks)
         if len(self.levels) == 1:
             return _interpolated(np.sort(rows, axis=0), np.asarray(shares))
+        weights = np.concatenate([np.full(sum(map(len, level)), 2.0**n) for n, level in enumerate(self.levels)])
         order = np.argsort(rows, axis=0, kind="stable")
         reached = np.cumsum(weights[order], axis=0) / weights.sum()
         wanted = [np.argmax(reached >= share, axis=0) for share in shares]
@@ -93,17 +100,8 @@ class Moments:
     quantiles: Quantiles = field(default_factory=Quantiles)
 
     def add(self, table: NDArray[Any]) -> None:
-        numbers = table.astype(np.float64)
-        self.rows += len(numbers)
-        # Rows with NaN or infinity would make the whole statistic NaN, and NaN is no JSON.
-        numbers = numbers[np.isfinite(numbers).all(axis=1)]
-        if not len(numbers):
-            return
-        mean = numbers.mean(axis=0)
-        added = Moments(len(numbers), 0, mean, ((numbers - mean) ** 2).sum(axis=0))
-        added.low, added.high = numbers.min(axis=0), numbers.max(axis=0)
-        added.quantiles.add(numbers)
-        self.join(added)
+        """Take in rows, (R, D); those with a NaN or an infinity are only counted."""
+        self.join(_moments_of(table))
 
     def join(self, other: Moments) -> None:
         """Take in the sums of other rows."""
@@ -121,6 +119,14 @@ class Moments:
         self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         self.count = total
 
+    def of_channels(self, channels: slice) -> Moments:
+        """Those of some channels of the same rows."""
+        part = Moments(self.count, self.rows, self.mean[channels], self.deviation[channels])
+        part.low, part.high = self.low[channels], self.high[channels]
+        blocks = [[block[:, channels] for block in level] for level in self.quantiles.levels]
+        part.quantiles = Quantiles(blocks, self.quantiles.moves)
+        return part
+
     def stated(self, shape: tuple[int, ...], *, count: int | None = None) -> dict[str, Any]:
         """As LeRobot writes it: each quantity in the shape of the feature."""
         spread = np.sqrt(self.deviation / max(1, self.count))
@@ -128,6 +134,34 @@ class Moments:
         parts |= dict(zip(QUANTILES, self.quantiles.at(list(QUANTILES.values())), strict=True))
         said = {name: value.reshape(shape).tolist() for name, value in parts.items()}
         return {**said, "count": [self.rows if count is None else count]}
+
+
+def moments_by_name(columns: Mapping[str, NDArray[Any]]) -> dict[str, Moments]:
+    """Moments of several columns of the same rows, each (R, ...): in one go, as every call has its price."""
+    tables = [column.reshape(len(column), -1).astype(np.float64) for column in columns.values()]
+    together = np.concatenate(tables, axis=1) if tables else np.zeros((0, 0))
+    if not np.isfinite(together).all():
+        return {name: _moments_of(table) for name, table in zip(columns, tables, strict=True)}
+    whole, out, start = _moments_of(together), {}, 0
+    for name, table in zip(columns, tables, strict=True):
+        out[name] = whole.of_channels(slice(start, start := start + table.shape[1]))
+    return out
+
+
+def _moments_of(table: NDArray[Any]) -> Moments:
+    numbers = table.astype(np.float64, copy=False)
+    # Rows with NaN or infinity would make the whole statistic NaN, and NaN is no JSON.
+    if not np.isfinite(numbers).all():
+        numbers = numbers[np.isfinite(numbers).all(axis=1)]
+    if not len(numbers):
+        return Moments(rows=len(table))
+    mean = numbers.mean(axis=0)
+    ordered = np.sort(numbers, axis=0)
+    found = Moments(
+        len(numbers), len(table), mean, ((numbers - mean) ** 2).sum(axis=0), ordered[0].copy(), ordered[-1].copy()
+    )
+    found.quantiles.add(ordered)
+    return found
 
 
 def sampled_pictures(pictures: Pictures, picked: NDArray[np.int64]) -> Moments:
