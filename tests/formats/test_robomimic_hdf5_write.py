@@ -227,7 +227,8 @@ def test_a_damaged_carried_part_costs_its_episode_only(tmp_path: Path) -> None:
         file["data/demo_1/robokata"] = np.zeros((3, 2))
     source = robomimic_hdf5.read(path)
     with pytest.raises(DamagedData, match="what was carried beside the episode cannot be unpacked"):
-        source.episode("demo_0")
+        # What is carried is unpacked when a stream is touched.
+        [stream.clock.times_ns for stream in source.episode("demo_0").streams.values()]
     with pytest.raises(DamagedData) as caught:
         source.episode("demo_1")
     assert str(caught.value) == (

@@ -11,23 +11,25 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock, ClockQuality, Reading
+from robokata.core.clock import Clock, ClockQuality, Reading, grid_clock, grid_ns
 from robokata.core.episode import Annotation, Arm, Embodiment, Episode, Gripper, Instruction, Joint, Origin, Outcome
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.layout import Layout, Place
 from robokata.core.picked import PickedPictures, PickedValues
 from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
-from robokata.core.values import ArrayValues, Pictures, Values
+from robokata.core.values import ArrayValues, LazyValues, Pictures, Values
 
-VERSION = 1
+Read = TypeVar("Read")
+
+VERSION = 2
 MAX_BYTES = 2 * 2**30
 """Largest archive that is unpacked: a day of 1 kHz force of 6 channels in float32 is 2 GB."""
 _MEANINGS = ("unit", "frame", "rotation", "reference", "gripper", "normalisation")
@@ -64,7 +66,7 @@ def unpack(found: Episode, data: bytes, *, where: str) -> Episode:
         DamagedData: the archive is broken, or names a stream that the target lacks.
         TooLarge: it claims to unpack to more than any recording has.
     """
-    arrays = _load(data, where)
+    arrays = _Archive(data, where)
     try:
         header = json.loads(arrays["episode.json"].tobytes())
         clocks: dict[str, Clock] = {}
@@ -95,7 +97,7 @@ def native_names(data: bytes, *, where: str) -> dict[str, str]:
         TooLarge: it claims to unpack to more than any recording has.
     """
     try:
-        streams = json.loads(_load(data, where)["episode.json"].tobytes())["streams"]
+        streams = json.loads(_Archive(data, where)["episode.json"].tobytes())["streams"]
         return {entry["target"]: str(entry["name"]) for entry in streams if entry["target"] is not None}
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedData(where, f"what was carried beside the episode is broken: {error!r}.") from None
@@ -128,18 +130,19 @@ def _pack_stream(
     elif stream.kind in (Kind.TEXT, Kind.MESSAGE, Kind.RAGGED):
         entry["cells"] = _pack_cells(stream.values, arrays)
     elif not stream.is_picture:
-        entry["values"] = _put(arrays, np.asarray(stream.values[:]))
+        values = np.asarray(stream.values[:])
+        entry |= {"values": _put(arrays, values), "shape": list(values.shape), "dtype": values.dtype.str}
     return entry
 
 
 def _pack_clock(clock: Clock, arrays: dict[str, NDArray[Any]], clocks: dict[int, str]) -> dict[str, Any]:
+    times, rate_hz = clock.times_ns, clock.declared_rate_hz
+    said = {"count": len(times), "quality": clock.quality.value, "declared_rate_hz": _fraction_text(rate_hz)}
+    if rate_hz is not None and len(times) and np.array_equal(times, grid_ns(len(times), rate_hz) + times[0]):
+        return {**said, "grid_from_ns": int(times[0])}
     if id(clock) not in clocks:
-        clocks[id(clock)] = _put(arrays, clock.times_ns)
-    return {
-        "times": clocks[id(clock)],
-        "quality": clock.quality.value,
-        "declared_rate_hz": _fraction_text(clock.declared_rate_hz),
-    }
+        clocks[id(clock)] = _put(arrays, times)
+    return {**said, "times": clocks[id(clock)]}
 
 
 def _pack_cells(values: Values, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -161,7 +164,7 @@ def _pack_cells(values: Values, arrays: dict[str, NDArray[Any]]) -> dict[str, An
 
 
 def _unpack_stream(
-    entry: Mapping[str, Any], found: Episode, arrays: Mapping[str, NDArray[Any]], clocks: dict[str, Clock]
+    entry: Mapping[str, Any], found: Episode, arrays: _Archive, clocks: dict[str, Clock]
 ) -> Stream | None:
     made_anew = found.streams.get(entry["name"])
     if entry["is_counter"] and made_anew is not None:
@@ -194,7 +197,7 @@ def _kind_now(entry: Mapping[str, Any], found: Episode) -> Kind:
     return now if kind in pictures and now in pictures else kind
 
 
-def _unpack_values(entry: Mapping[str, Any], found: Episode, arrays: Mapping[str, NDArray[Any]]) -> Values | None:
+def _unpack_values(entry: Mapping[str, Any], found: Episode, arrays: _Archive) -> Values | None:
     if entry["target"] is not None:
         native = found.streams[entry["target"]].values
         picked = arrays[entry["appears_at"]] if "appears_at" in entry else None
@@ -205,13 +208,19 @@ def _unpack_values(entry: Mapping[str, Any], found: Episode, arrays: Mapping[str
             return PickedPictures(cast(Pictures, native), picked)
         return PickedValues(native, picked)
     if "values" in entry:
-        if not arrays[entry["values"]].ndim:
-            raise ValueError(f"the values of {entry['name']} are one number")
-        return ArrayValues(arrays[entry["values"]])
-    return _unpack_cells(entry["cells"], arrays) if "cells" in entry else None
+        if "shape" not in entry:  # version 1 of the archive says neither
+            return ArrayValues(arrays.rows(entry["values"]))
+        shape, dtype = tuple(entry["shape"]), np.dtype(entry["dtype"])
+        if not shape or dtype.hasobject:
+            raise ValueError(f"the values of {entry['name']} are {dtype} of the shape {shape}")
+        return LazyValues(shape, dtype, lambda: arrays.promised(entry["values"], shape, dtype))
+    if "cells" not in entry:
+        return None
+    cells = entry["cells"]
+    return LazyValues((len(cells["kinds"]),), object, lambda: arrays.guarded(lambda: _unpack_cells(cells, arrays)))
 
 
-def _unpack_cells(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Values:
+def _unpack_cells(entry: Mapping[str, Any], arrays: _Archive) -> NDArray[Any]:
     blob, ends = arrays[entry["bytes"]].tobytes(), arrays[entry["ends"]].tolist()
     out = np.empty(len(ends), dtype=object)
     start = 0
@@ -224,29 +233,99 @@ def _unpack_cells(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) 
             out[row] = np.frombuffer(piece, dtype).reshape(shape[1])
         else:
             out[row] = piece.decode() if kind == "text" else piece
-    return ArrayValues(out)
+    return out
 
 
-def _unpack_clock(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], clocks: dict[str, Clock]) -> Clock:
+def _unpack_clock(entry: Mapping[str, Any], arrays: _Archive, clocks: dict[str, Clock]) -> Clock:
     """Streams that shared a clock share it again."""
-    key = f"{entry['times']} {entry['quality']} {entry['declared_rate_hz']}"
+    key = json.dumps(entry, sort_keys=True)
     if key not in clocks:
-        reading = Reading(arrays[entry["times"]].astype(np.int64, copy=False), ClockQuality(entry["quality"]))
-        rate_hz = _fraction(entry["declared_rate_hz"])
-        clocks[key] = Clock(len(reading.times_ns), lambda: reading, declared_rate_hz=rate_hz)
+        quality = ClockQuality(entry["quality"])
+        # Version 1 of the archive does not say the count.
+        count = entry["count"] if "count" in entry else len(arrays.rows(entry["times"]))
+        rate_hz, times, start_ns = _fraction(entry["declared_rate_hz"]), entry.get("times"), entry.get("grid_from_ns")
+        if not isinstance(count, int) or not 0 <= count <= MAX_BYTES // 8:
+            raise ValueError(f"a clock of {count} samples")
+        if times is not None:
+            clocks[key] = Clock(
+                count,
+                lambda: Reading(arrays.promised(times, (count,), np.dtype(np.int64)), quality),
+                declared_rate_hz=rate_hz,
+            )
+        elif rate_hz is not None and isinstance(start_ns, int):
+            clocks[key] = grid_clock(count, rate_hz, quality=quality, start_ns=start_ns)
+        else:
+            raise ValueError("a clock without times")
     return clocks[key]
 
 
-def _load(data: bytes, where: str) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            claimed = sum(info.file_size for info in archive.infolist())
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise on damaged bytes; RuntimeError is an encrypted or an unknown kind of member."""
+
+
+class _Archive:
+    """The arrays of an archive, each unpacked at first use. A class, because it keeps what it has unpacked."""
+
+    def __init__(self, data: bytes, where: str) -> None:
+        self._where = where
+        self._kept: dict[str, NDArray[Any]] = {}
+        self._zip = self.guarded(lambda: zipfile.ZipFile(io.BytesIO(data)))
+        claimed = sum(info.file_size for info in self._zip.infolist())
         if claimed > MAX_BYTES:
             raise TooLarge(where, f"what was carried beside the episode claims to unpack to {claimed / 2**30:.1f} GiB.")
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise DamagedData(where, f"what was carried beside the episode cannot be unpacked: {error}.") from None
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._kept:
+            self._kept[name] = self.guarded(lambda: self._read(name))
+        return self._kept[name]
+
+    def rows(self, name: str) -> NDArray[Any]:
+        """An array that nobody told of before.
+
+        Raises:
+            ValueError: it is one number.
+        """
+        if not self[name].ndim:
+            raise ValueError(f"{name} is one number")
+        return self[name]
+
+    def promised(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """An array whose shape and type were told before.
+
+        Raises:
+            DamagedData: it is another.
+        """
+        found = self[name]
+        if found.shape != shape or found.dtype != dtype:
+            raise DamagedData(
+                self._where, f"{name} is {found.dtype}{list(found.shape)}, and {dtype}{list(shape)} was promised."
+            )
+        return found
+
+    def guarded(self, read: Callable[[], Read]) -> Read:
+        """Run what takes something out of the archive; what it raises becomes damage of this file.
+
+        Raises:
+            DamagedData: it cannot be unpacked.
+        """
+        try:
+            return read()
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            EOFError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as e:
+            raise DamagedData(self._where, f"what was carried beside the episode cannot be unpacked: {e}.") from None
+
+    def _read(self, name: str) -> NDArray[Any]:
+        with self._zip.open(f"{name}.npy") as member:
+            array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+        return array
 
 
 def _put(arrays: dict[str, NDArray[Any]], array: NDArray[Any]) -> str:
@@ -275,7 +354,7 @@ def _plain(value: Any, where: str, arrays: dict[str, NDArray[Any]]) -> Any:
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
-def _restored(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+def _restored(value: Any, arrays: _Archive) -> Any:
     if isinstance(value, dict):
         if set(value) == {"__array__"}:
             return arrays[value["__array__"]]

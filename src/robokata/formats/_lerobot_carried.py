@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from robokata.core.carry import MAX_BYTES, unpack
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.formats._lerobot import hint_of
-from robokata.formats._lerobot_facts import Later
 
 FOLDER = "meta/robokata"
 
@@ -40,19 +39,39 @@ def restored(root: Path, episode: Episode, features: Mapping[str, Mapping[str, A
         raise DamagedData(file, f"cannot be read: {error.strerror}.") from None
     declared = episode.declared_statistics
     original = unpack(episode, data, where=str(file))
-    return replace(original, declared_statistics=Later(lambda: renamed_statistics(declared, features)))
+    return replace(original, declared_statistics=renamed_statistics(declared, features))
 
 
 def renamed_statistics(
     statistics: Mapping[str, Mapping[str, Any]], features: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Statistics of features as those of the streams they come from.
+    """Statistics of features as those of the streams they come from; nothing is read before it is asked for.
 
     Those of resampled streams are left out: they describe the rows, and the stream gives its own samples.
     """
-    out = {}
-    for name, quantities in statistics.items():
-        hint = hint_of(features.get(name, {}))
-        if not hint.get("is_resampled"):
-            out[str(hint.get("stream", name))] = quantities
-    return out
+    hints = {name: hint_of(feature) for name, feature in features.items()}
+    left_out = {name for name, hint in hints.items() if hint.get("is_resampled")}
+    streams = {name: str(hint["stream"]) for name, hint in hints.items() if "stream" in hint}
+    return _Renamed(statistics, streams, left_out)
+
+
+class _Renamed(Mapping[str, Mapping[str, Any]]):
+    """A mapping under other names. A class, because what lies behind is read at first use."""
+
+    def __init__(
+        self, statistics: Mapping[str, Mapping[str, Any]], streams: Mapping[str, str], left_out: Set[str]
+    ) -> None:
+        self._statistics, self._streams, self._left_out = statistics, streams, left_out
+        self._features = {stream: name for name, stream in streams.items()}
+
+    def __getitem__(self, stream: str) -> Mapping[str, Any]:
+        feature = self._features.get(stream, stream)
+        if feature in self._left_out or self._streams.get(feature, feature) != stream:
+            raise KeyError(stream)
+        return self._statistics[feature]
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._streams.get(name, name) for name in self._statistics if name not in self._left_out)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

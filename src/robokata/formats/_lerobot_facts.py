@@ -141,16 +141,39 @@ def split_declarations(splits: Any, episodes: int, where: str) -> Iterator[Decla
         yield Declaration(f"splits.{name}", f"{low}:{high}", found, where, hint)
 
 
-def statistics_from(raw: Any) -> Mapping[str, Mapping[str, Any]]:
-    """Declared statistics as arrays; entries that are not numbers are left out."""
-    out: dict[str, dict[str, Any]] = {}
-    for feature, quantities in (raw if isinstance(raw, dict) else {}).items():
-        for name, value in (quantities if isinstance(quantities, dict) else {}).items():
-            try:
-                out.setdefault(str(feature), {})[str(name)] = np.asarray(value, dtype=np.float64)
-            except (ValueError, TypeError, OverflowError):
-                continue
-    return out
+class StatedStatistics(Mapping[str, Mapping[str, Any]]):
+    """Declared statistics as arrays, those of each feature made at first use; what is no number is left out.
+
+    A class, because a writer that copies a camera wants the camera's only.
+    """
+
+    def __init__(self, raw: Any) -> None:
+        self._raw: dict[Any, Any] = raw if isinstance(raw, dict) else {}
+        self._kept: dict[str, dict[str, Any]] = {}
+
+    def __getitem__(self, feature: str) -> Mapping[str, Any]:
+        if feature not in self._kept:
+            quantities = self._raw[feature]
+            self._kept[feature] = _numbers_of(quantities if isinstance(quantities, dict) else {})
+        if not self._kept[feature]:
+            raise KeyError(feature)
+        return self._kept[feature]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._raw if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _numbers_of(quantities: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {}
+    for name, value in quantities.items():
+        try:
+            numbers[str(name)] = np.asarray(value, dtype=np.float64)
+        except (ValueError, TypeError, OverflowError):
+            continue
+    return numbers
 
 
 def statistics_file(root: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -160,7 +183,7 @@ def statistics_file(root: Path) -> Mapping[str, Mapping[str, Any]]:
         DamagedData: it is not JSON.
     """
     try:
-        return statistics_from(read_json(root / "meta" / "stats.json"))
+        return StatedStatistics(read_json(root / "meta" / "stats.json"))
     except MediaMissing:
         return {}
 

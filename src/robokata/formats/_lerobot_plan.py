@@ -100,18 +100,15 @@ def plan_of(episode: Episode, options: Options, *, measures: bool) -> Plan:
 def _plan_of(episode: Episode, options: Options) -> Plan:
     # Kept for one episode: whoever asks what it would lose writes it right after.
     rows = rows_of(episode, anchor=options.anchor, rate_hz=options.rate_hz)
-    forms = {name: _form(stream, rows, options) for name, stream in episode.streams.items()}
-    names = target_names(episode, [episode.streams[name] for name, form in forms.items() if form is not None])
+    forms = {name: _formed(stream, rows, options) for name, stream in episode.streams.items()}
+    names = target_names(episode, [episode.streams[name] for name, formed in forms.items() if formed is not None])
     columns, places = [], []
     for name, stream in episode.streams.items():
-        form = forms[name]
-        if form is None:
+        formed = forms[name]
+        if formed is None:
             places.append(_beside(stream, rows))
             continue
-        column = Column(stream, names[name], form, rows.picked[name])
-        if form is Form.COPIED_VIDEO:
-            run = run_of(stream.pictures, column.picked)
-            column = column._replace(run=run, cut=None if run is None else cut_of(run))
+        column = Column(stream, names[name], formed.form, rows.picked[name], formed.run, formed.cut)
         columns.append(column)
         places.append(_place(column, rows, options))
     thinned = {place.stream for place in places if place.way is Way.THINNED}
@@ -132,32 +129,41 @@ def _part_of(clock: Clock, kept: NDArray[np.int64]) -> Clock:
     return Clock(len(kept), lambda: reading, declared_rate_hz=clock.declared_rate_hz)
 
 
-def _form(stream: Stream, rows: Rows, options: Options) -> Form | None:
+class _Formed(NamedTuple):
+    """How a stream becomes a feature, and the packets that are copied for it."""
+
+    form: Form
+    run: Run | None = None
+    cut: Cut | None = None
+
+
+def _formed(stream: Stream, rows: Rows, options: Options) -> _Formed | None:
     """How a stream becomes a feature; None where it does not."""
     if stream.role is Role.BOOKKEEPING or not len(stream):
         return None
     if stream.is_picture:
-        return _picture_form(stream, rows, options)
+        return _formed_pictures(stream, rows, options)
     if stream.kind is Kind.TEXT:
-        return Form.TEXTS if rows.is_whole(stream) else None
+        return _Formed(Form.TEXTS) if rows.is_whole(stream) else None
     dtype = stream.values.dtype
     fits = len(stream.shape) <= _MOST_AXES and all(stream.shape) and dtype.itemsize <= 8
-    return Form.NUMBERS if stream.is_numeric and fits else None
+    return _Formed(Form.NUMBERS) if stream.is_numeric and fits else None
 
 
-def _picture_form(stream: Stream, rows: Rows, options: Options) -> Form | None:
+def _formed_pictures(stream: Stream, rows: Rows, options: Options) -> _Formed | None:
     if stream.pictures.media().is_absent:
         return None
     wants_video = options.pictures == "video" or (options.pictures == "auto" and stream.kind is Kind.VIDEO)
     if wants_video:
         run = run_of(stream.pictures, rows.picked[stream.name])
-        if run is not None and cut_of(run) is not None:
-            return Form.COPIED_VIDEO
+        cut = None if run is None else cut_of(run)
+        if cut is not None:
+            return _Formed(Form.COPIED_VIDEO, run, cut)
         _refuse_unfit_video(stream)
-        return Form.ENCODED_VIDEO
+        return _Formed(Form.ENCODED_VIDEO)
     if options.pictures == "auto" and not _png_holds(stream) and not _has_own_bytes(stream):
         return None
-    return Form.IMAGES
+    return _Formed(Form.IMAGES)
 
 
 def _has_own_bytes(stream: Stream) -> bool:

@@ -33,7 +33,7 @@ class Span(NamedTuple):
 def clip_of_column(column: Column, scratch: Path, *, rate_hz: Fraction, options: Options) -> Clip:
     """One episode of one camera as packets; what must be encoded is encoded into a file in `scratch`."""
     if column.run is not None:
-        return clip_of(column.run, scratch, rate_hz=rate_hz)
+        return clip_of(column.run, scratch, rate_hz=rate_hz, cut=column.cut)
     handle, name = tempfile.mkstemp(suffix=".mp4", dir=scratch)
     os.close(handle)
     # One thread: encoders give other bytes on other numbers of threads, and episodes are encoded side by side anyway.

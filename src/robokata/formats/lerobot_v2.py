@@ -32,6 +32,7 @@ from robokata.formats._lerobot_extents import episode_extents
 from robokata.formats._lerobot_facts import (
     INFO,
     Later,
+    StatedStatistics,
     column_bytes,
     column_declarations,
     files_below,
@@ -45,7 +46,6 @@ from robokata.formats._lerobot_facts import (
     split_of,
     split_ranges,
     statistics_file,
-    statistics_from,
     text_or_none,
     without_features,
 )
@@ -164,7 +164,7 @@ class LeRobotV2:
             instructions=self._instructions(listed, rows, clock),
             split=split_of(self._split_ranges, number),
             steps=listed.length,
-            statistics=Later(lambda: statistics_from(self._statistics.of(number))),
+            statistics=Later(lambda: StatedStatistics(self._statistics.of(number))),
             extra=listed.extra,
         )
 

@@ -27,6 +27,7 @@ from robokata.formats._lerobot_extents import episode_extents
 from robokata.formats._lerobot_facts import (
     INFO,
     Later,
+    StatedStatistics,
     column_bytes,
     column_declarations,
     is_there,
@@ -38,7 +39,6 @@ from robokata.formats._lerobot_facts import (
     split_of,
     split_ranges,
     statistics_file,
-    statistics_from,
     text_or_none,
     without_features,
 )
@@ -345,7 +345,7 @@ class LeRobotV3:
         for name, cell in cells.items():
             feature, _, quantity = name.removeprefix("stats/").rpartition("/")
             nested.setdefault(feature, {})[quantity] = cell
-        return statistics_from(nested)
+        return StatedStatistics(nested)
 
 
 def layout(

@@ -85,13 +85,15 @@ class Clip(NamedTuple):
             self.file.unlink(missing_ok=True)
 
 
-def clip_of(run: Run, scratch: Path, *, rate_hz: Fraction) -> Clip:
+def clip_of(run: Run, scratch: Path, *, rate_hz: Fraction, cut: Cut | None = None) -> Clip:
     """The packets that show a run; those of messages and of unusual files lie in a file that is made in `scratch`.
+
+    `cut` is what `cut_of` says of the run, where somebody has asked before.
 
     Raises:
         DamagedData: the run could be copied a moment ago, and now it cannot.
     """
-    cut = cut_of(run)
+    cut = cut or cut_of(run)
     if cut is None:
         where = run.video if isinstance(run.video, Path) else run.video.where
         raise DamagedData(where, f"frames {run.first}.. could be copied a moment ago, and now they cannot.")
