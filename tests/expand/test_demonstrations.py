@@ -45,7 +45,7 @@ def test_the_same_dataset_for_any_number_of_workers(stacks: Path, tmp_path: Path
 def test_every_part_is_the_source_moved_with_its_object(stacks: Path) -> None:
     scene = scene_of("stack")
     source = demonstration_of(open_source(stacks).episode(open_source(stacks).keys()[0]), scene)
-    cuts = cuts_of(source, scene.leaf.subtasks(None), scene, margin=5)
+    cuts = cuts_of(source, scene, margin=5)
     assert list(cuts) == ["take_red", "place_on_green"]
     red = scene.leaf.PROPS[0]
     # A quarter turn of a cube is no turn; 0.2 rad and a shift are what is left.

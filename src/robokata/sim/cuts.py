@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robokata.core.episode import Episode
 from robokata.core.errors import Unsupported
-from robokata.core.world import Subtask
+from robokata.core.world import Setup, Subtask
 from robokata.geometry.ancestry import ancestry_of
 from robokata.geometry.poses import Pose, pose_from_seven
 from robokata.sim.demonstration import Scene
@@ -48,6 +48,8 @@ class Demonstration:
     """(T, P, 7)."""
     reached: Mapping[str, int]
     """Subtask -> step in which it was reached."""
+    words: Mapping[str, str]
+    """What was asked: it decides which props the subtasks are about."""
     ancestry: tuple[str, ...] = ()
     """What `origin.made_from` of its descendants must say: its name and those of its ancestors."""
 
@@ -88,11 +90,16 @@ def demonstration_of(episode: Episode, scene: Scene) -> Demonstration:
         objects=objects.reshape(len(objects), props, 7),
         reached=reached,
         ancestry=ancestry_of(episode),
+        words=dict(_made(episode).get("words", {})),
     )
 
 
-def cuts_of(demonstration: Demonstration, subtasks: Sequence[Subtask], scene: Scene, *, margin: int) -> dict[str, Cut]:
-    """Subtask -> its cut; subtasks that the demonstration did not reach are absent. `margin` steps follow the end."""
+def cuts_of(demonstration: Demonstration, scene: Scene, *, margin: int) -> dict[str, Cut]:
+    """Subtask -> its cut; subtasks that the demonstration did not reach are absent. `margin` steps follow the end.
+
+    The subtasks are the demonstration's own: asked for another colour, it moved another prop.
+    """
+    subtasks: Sequence[Subtask] = scene.leaf.subtasks(Setup({}, demonstration.words))
     arms = [arm.name for arm in scene.embodiment.arms]
     props = [prop.name for prop in scene.leaf.PROPS]
     begins = dict.fromkeys(arms, 0)

@@ -108,7 +108,7 @@ class _Teller:
         subtasks = scene.leaf.subtasks(setup)
         highest = max(telling.offset_steps[1] for telling in (tellings.usual, *tellings.of_subtask.values()))
         margin = round(highest * scene.control_hz / 20)
-        cuts = [cuts_of(source, subtasks, scene, margin=margin) for source in sources]
+        cuts = [cuts_of(source, scene, margin=margin) for source in sources]
         if tellings.one_source:
             whole = [each for each in cuts if len(each) == len(subtasks)]
             cuts = [whole[int(rng.integers(len(whole)))]] if whole else cuts
