@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from robokata.sim.gl import backend
+
+# Before any test module imports MuJoCo: without a display, an unset MUJOCO_GL chooses a renderer that cannot start.
+backend()
+
 
 @pytest.fixture(autouse=True)
 def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,3 +153,8 @@ def test_the_built_wheel_installs_and_runs(tmp_path: Path) -> None:
     page = PACKAGE / "collect" / "page"
     shipped = {file.name for file in (tmp_path / "site" / "robokata" / "collect" / "page").iterdir()}
     assert shipped == {file.name for file in page.iterdir()}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    names = [path.name for path in (Path(__file__).parents[1]).rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), "pytest imports test files by their name alone"
