@@ -6,8 +6,10 @@ Run as a process: `python stand_in_world_model.py` prints its port, and serves u
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -82,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         if way == "dies":
             os._exit(3)
         if way == "hangs_up":
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
             return
         if way == "slow":
             time.sleep(30)
@@ -113,17 +115,18 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Length", "100000")
             self.end_headers()
-            for _ in range(300):
-                self.wfile.write(b"{")
-                self.wfile.flush()
-                time.sleep(0.1)
+            with contextlib.suppress(ConnectionError):  # whoever asked has had enough
+                for _ in range(300):
+                    self.wfile.write(b"{")
+                    self.wfile.flush()
+                    time.sleep(0.1)
             return
         if way == "cut":
             self.send_response(200)
             self.send_header("Content-Length", "100000")
             self.end_headers()
             self.wfile.write(b'{"protocol": ')
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
             return
         if way == "floods":
             self.answer(200, b" " * 3_000_000)
