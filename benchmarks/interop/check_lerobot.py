@@ -116,10 +116,14 @@ def _train(lerobot_dataset: Any, dataset: Any, written: Path, steps: int) -> int
     """Some steps of a small ACT on the dataset: the loss must be finite."""
     import torch
     from lerobot.configs.types import FeatureType
-    from lerobot.datasets.utils import dataset_to_policy_features
     from lerobot.policies.act.configuration_act import ACTConfig
     from lerobot.policies.act.modeling_act import ACTPolicy
     from lerobot.policies.factory import make_pre_post_processors
+
+    try:
+        from lerobot.utils.feature_utils import dataset_to_policy_features  # lerobot 0.6
+    except ImportError:
+        from lerobot.datasets.utils import dataset_to_policy_features  # lerobot 0.4
 
     features = dataset_to_policy_features(dataset.meta.features)
     outputs = {name: f for name, f in features.items() if f.type is FeatureType.ACTION}
