@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName
 from robokata.core.source import Source, open_source
-from robokata.engine import Mapped, WorkerDied, map_episodes, worker_count
+from robokata.engine import Mapped, WorkerDied, _answer_of, map_episodes, worker_count
 from robokata.testing import tiny_source
 from robokata.testing.sample import write_sample
 
@@ -123,6 +125,25 @@ def test_a_pool_is_started_where_it_pays(sample: Path, episodes: int, size_bytes
     assert worker_count(open_source(sample), episodes, size_bytes=size_bytes) == (cores if is_pool else 1)
 
 
+def test_ctrl_c_that_another_thread_takes_ends_the_waiting_too() -> None:
+    waiting: Future[int] = Future()
+
+    def interrupted_elsewhere() -> None:
+        time.sleep(0.1)
+        signal.raise_signal(signal.SIGINT)  # to this thread: the main thread is not woken
+
+    end = threading.Timer(10, waiting.set_result, [0])  # who is not woken learns of it now, too late
+    end.daemon = True
+    end.start()
+    other = threading.Thread(target=interrupted_elsewhere, daemon=True)
+    started = time.monotonic()
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        _answer_of(waiting)
+    end.cancel()
+    assert time.monotonic() - started < 8
+
+
 def children_of(parent: int) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
@@ -148,11 +169,11 @@ def test_ctrl_c_ends_the_run_at_once_and_leaves_no_process(sample: Path) -> None
     assert len(workers) >= 2
     started = time.monotonic()
     kata.send_signal(signal.SIGINT)
-    _, said = kata.communicate(timeout=10)
-    # A bound against waiting for the workers' episodes, not a measurement.
-    assert time.monotonic() - started < 5
+    _, said = kata.communicate(timeout=60)
+    # The code says that it was interrupted and did not finish; the time is a bound for a machine that is busy, too.
+    assert time.monotonic() - started < 30
     assert (kata.returncode, said.strip()) == (130, "kata: interrupted. Nothing was changed.")
-    until = time.monotonic() + 3
+    until = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
         time.sleep(0.02)
     assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []

@@ -19,10 +19,15 @@ from robokata.core.require import require
 from robokata.core.source import EpisodeList, Source, reopen
 
 Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 
 POOL_PAYS_ABOVE_BYTES = 20 * 2**20
 POOL_PAYS_ABOVE_EPISODES = 200
 """A pool costs about a second to start, and one core checks some 20 MB of video or 200 short episodes in that time."""
+
+
+_LOOKS_UP_EVERY_S = 0.2
+"""Longest time that Ctrl-C waits unnoticed: short for a person, and five wake-ups a second cost nothing."""
 
 
 class Mapped(NamedTuple, Generic[Result]):
@@ -99,7 +104,7 @@ def _map_in_pool(
                 while chunks and len(running) < 3 * crew.size:
                     running.append((chunks[0], crew.pool.submit(source, function, chunks[0])))
                     chunks.popleft()
-                results = running[0][1].result()
+                results = _answer_of(running[0][1])
             except BrokenProcessPool:
                 # One of the chunks in flight killed its worker: those without an answer are done episode by episode.
                 crew.dismiss()
@@ -112,6 +117,19 @@ def _map_in_pool(
     finally:
         if running:  # nobody waits for their answers any more
             crew.dismiss()
+
+
+def _answer_of(future: Future[Answer]) -> Answer:
+    """What a worker answers. Ctrl-C ends the waiting also where the kernel gave the signal to a library's thread.
+
+    Python runs its handlers in the main thread, and a signal that another thread took does not wake it from a lock.
+    """
+    while True:
+        try:
+            return future.result(timeout=_LOOKS_UP_EVERY_S)
+        except TimeoutError:
+            if future.done():  # the answer came just now, or is a TimeoutError itself
+                return future.result()
 
 
 def _again(
@@ -136,7 +154,7 @@ def _one_by_one(source: Source, function: Callable[[Episode], Result], keys: lis
     try:
         for key in keys:
             try:
-                yield from pool.submit(source, function, [key]).result()
+                yield from _answer_of(pool.submit(source, function, [key]))
             except BrokenProcessPool:
                 pool.kill()
                 pool = _Pool(1)
