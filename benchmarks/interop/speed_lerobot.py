@@ -8,7 +8,8 @@ Robokata (packets copied, plan included), with LeRobot's own converter
 which is what a script that reads one format and writes LeRobot uses: `add_frame` for every decoded picture, then
 `save_episode`. `inside` leaves out starting Python and imports, `whole` is the process as a user starts it; for the
 writer, reading the pictures is not counted. Robokata waits until the bytes are on the disk before its folder appears,
-LeRobot does not: `synced` adds that wait to LeRobot's time. `processor time` is what one process with one worker uses. README.md beside this file says how to make LeRobot's
+LeRobot does not: `synced` adds that wait to LeRobot's time.
+`processor time` is what one process with one worker uses. README.md beside this file says how to make LeRobot's
 environment.
 """
 
