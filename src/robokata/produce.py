@@ -13,7 +13,7 @@ import os
 import platform
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -72,25 +72,27 @@ def produce(
     wanted: int,
     at_most: int,
     same_as: Mapping[str, Any],
+    again: Callable[[Mapping[str, Any]], bool] = lambda row: False,
     workers: int | None = None,
     advance: Callable[[int], None] = lambda episodes: None,
 ) -> list[Tried]:
     """Do jobs 0, 1, 2, ... until `wanted` episodes are kept or `at_most` were tried; all lines of the journal.
 
     `same_as` describes the run: a folder that was begun with another description is refused, one that was begun with
-    this one is gone on with. `workers` None: one per core.
+    this one is gone on with, and jobs whose row is to be done `again` are. `workers` None: one per core.
 
     Raises:
         WriteRefused: the folder holds something else, cannot be written, or the disk is full.
     """
-    journal = _Journal(out, same_as)
+    journal = _Journal(out, same_as, again)
     kept = sum(tried.is_one for tried in journal.lines)
     advance(kept)
     if kept >= wanted or len(journal.lines) >= at_most:
         journal.close()
         return journal.lines[: _cut(journal.lines, wanted)]
     count = workers or len(os.sched_getaffinity(0))
-    numbers = range(len(journal.lines), at_most)
+    done = {tried.number for tried in journal.lines}
+    numbers = [number for number in range(at_most) if number not in done]
     made = _inline(job, numbers, journal.pending) if count == 1 else _pooled(job, numbers, journal.pending, count)
     try:
         for tried in made:
@@ -102,7 +104,7 @@ def produce(
     finally:
         made.close()
         journal.close()
-    return journal.lines
+    return sorted(journal.lines, key=lambda tried: tried.number)
 
 
 def workers_of(wish: int | None) -> int:
@@ -122,8 +124,8 @@ def _cut(lines: list[Tried], wanted: int) -> int:
 class _Journal:
     """The folder's journal. A class, because a file is open and lines are added."""
 
-    def __init__(self, out: Path, same_as: Mapping[str, Any]) -> None:
-        self.out, self.pending = out, out / ".pending"
+    def __init__(self, out: Path, same_as: Mapping[str, Any], again: Callable[[Mapping[str, Any]], bool]) -> None:
+        self.out, self.pending, self._again = out, out / ".pending", again
         self.lines: list[Tried] = []
         head = json.dumps({"robokata": "attempts", **same_as}, sort_keys=True, default=str)
         path = out / JOURNAL
@@ -172,6 +174,10 @@ class _Journal:
                 line = json.loads(text)
             except ValueError:
                 break  # the line that was being written when the run was killed
+            if self._again(line["row"]):
+                if line["file"] is not None:
+                    (self.out / line["file"]).unlink(missing_ok=True)
+                continue
             self.lines.append(Tried(line["number"], line["row"], line["file"], line["counts"]))
             whole.append(text)
         path.write_text("\n".join(whole) + "\n", encoding="utf-8")
@@ -188,12 +194,12 @@ def _do(job: Job, number: int, pending: str) -> Tried:
     return Tried(number, made.row, name, made.counts)
 
 
-def _inline(job: Job, numbers: range, pending: Path) -> Generator[Tried, None, None]:
+def _inline(job: Job, numbers: Sequence[int], pending: Path) -> Generator[Tried, None, None]:
     for number in numbers:
         yield _do(job, number, str(pending))
 
 
-def _pooled(job: Job, numbers: range, pending: Path, workers: int) -> Generator[Tried, None, None]:
+def _pooled(job: Job, numbers: Sequence[int], pending: Path, workers: int) -> Generator[Tried, None, None]:
     # Spawned, not forked: OpenGL and Arrow hold threads and locks that a fork would copy.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker)

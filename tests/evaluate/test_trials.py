@@ -137,6 +137,14 @@ def test_a_policy_that_dies_now_and_then_is_judged_by_the_rest(policy: Any, tmp_
     assert trials.metrics["success_at_end"].n == 4
 
 
+def test_broken_trials_are_run_anew_once_the_policy_works(policy: Any, tmp_path: Path) -> None:
+    policy(Lifter(fault="dies"))
+    with pytest.raises(EvaluationStopped):
+        run(job(), tmp_path / "out")
+    policy(Lifter())
+    assert len(run(job(), tmp_path / "out").successes) == 4
+
+
 def test_the_same_trials_meet_every_policy(policy: Any, tmp_path: Path) -> None:
     policy(Lifter())
     one = run(job(), tmp_path / "one")

@@ -70,6 +70,8 @@ class Prop:
     solids: tuple[Solid, ...]
     is_free: bool = True
     """True where it moves freely; else it stands where the reset puts it."""
+    is_distractor: bool = False
+    """True for what only stands beside: no policy is told where it is, and no subtask is about it."""
     yaw_symmetry: int = 1
     """Turns about its vertical that leave it looking the same: 4 for a cube, 0 for any turn (a cylinder)."""
     parent: str | None = None

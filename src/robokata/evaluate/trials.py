@@ -183,7 +183,9 @@ def evaluate_policy(
     spec = policy.hello(job.conditions.scene.robot)
     most = trials + max(3, round(MOST_INFRASTRUCTURE_SHARE * trials))
     recipe = job.described()
-    lines = produce(job, out, wanted=trials, at_most=most, same_as=recipe, workers=workers, advance=advance)
+    lines = produce(
+        job, out, wanted=trials, at_most=most, same_as=recipe, again=_is_broken, workers=workers, advance=advance
+    )
     broken = [line for line in lines if line.row["infrastructure"]]
     if len(lines) - len(broken) < trials:
         raise EvaluationStopped(
@@ -227,6 +229,11 @@ def policy_hash(where: str) -> str | None:
     for file in sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".pt", ".npz")):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _is_broken(row: Mapping[str, Any]) -> bool:
+    """A trial that the infrastructure broke is run anew: the server may stand again."""
+    return bool(row["infrastructure"])
 
 
 def _plain(observation: Observation) -> dict[str, Any]:

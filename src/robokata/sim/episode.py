@@ -79,7 +79,7 @@ def episode_of(
 def _numbers(attempt: Attempt, world: SimWorld, rng: np.random.Generator) -> list[Stream]:
     control = _clock(attempt.steps, world.control_hz)
     arms = [("" if len(world.arms) == 1 else f"{name}.") for name in world.arms]
-    props = [prop.name for prop in world.props]
+    props = [prop.name for prop in world.own_props]
     return [
         _state(attempt, world, control, rng),
         _table(

@@ -27,14 +27,14 @@ def annotations_of(attempt: Attempt, world: SimWorld) -> Iterator[Annotation]:
     for arm in world.arms:
         jaws = [numbers[f"{arm}/jaw_left"], numbers[f"{arm}/jaw_right"]]
         parts = [*jaws, numbers[f"{arm}/palm"]]
-        for prop in world.props:
+        for prop in world.own_props:
             held = _touches(attempt, jaws[0], numbers[prop.name]) & _touches(attempt, jaws[1], numbers[prop.name])
             yield from _intervals(attempt, f"grasp:{arm}:{prop.name}", held)
             yield from _drops(attempt, world, arm, prop.name, held)
         # Nothing is meant to touch the table but props, or a palm but nothing.
         for part in parts:
             yield from _intervals(attempt, f"contact:{names[part]}:{TABLE}", _touches(attempt, part, numbers[TABLE]))
-        for prop in world.props:
+        for prop in world.own_props:
             label = f"contact:{arm}/palm:{prop.name}"
             yield from _intervals(attempt, label, _touches(attempt, parts[2], numbers[prop.name]))
 
@@ -50,7 +50,7 @@ def _subtasks(attempt: Attempt) -> Iterator[Annotation]:
 
 def _drops(attempt: Attempt, world: SimWorld, arm: str, prop: str, held: NDArray[np.bool_]) -> Iterator[Annotation]:
     """Moments at which a prop in the air leaves jaws that were told to stay closed."""
-    number = [each.name for each in world.props].index(prop)
+    number = [each.name for each in world.own_props].index(prop)
     heights_m = np.array(attempt.objects)[:, number, 2]
     opening_m = np.array(attempt.commands)[:, world.arms.index(arm), 7]
     for start, last in runs_of(held):

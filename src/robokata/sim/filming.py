@@ -14,7 +14,7 @@ from robokata.core.require import require
 from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.media.images import EncodedImages, RawImages
-from robokata.sim.render import camera_pose, pinhole_of, renderer_of
+from robokata.sim.render import camera_in_body, camera_pose, pinhole_of, renderer_of
 from robokata.sim.world import SimWorld
 
 
@@ -82,7 +82,7 @@ def cameras_of(world: SimWorld, filming: Filming | None) -> dict[str, Any]:
             "is_fixed": body == 0,
             "body": world.model.body(body).name,
             **({"world_from_camera": pose.tolist()} if body == 0 else {}),
-            "body_from_camera": world.camera_in_body(camera).tolist(),
+            "body_from_camera": camera_in_body(world.model, camera).tolist(),
         }
     return out
 

@@ -118,7 +118,7 @@ class _Teller:
         self._now: dict[str, Subtask | None] = dict.fromkeys(world.arms)
         self._last = {arm: Target(world.command(arm), world.max_opening_m(arm)) for arm in world.arms}
         self._begun: dict[str, Cut] = {}
-        self._props = {prop.name: prop for prop in world.props}
+        self._props = {prop.name: prop for prop in world.own_props}
 
     @property
     def is_done(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.errors import UnknownName
-from robokata.geometry.poses import Pose, pose_of
+from robokata.geometry.poses import Pose, pose_of, rotation_from_quat_xyzw
 from robokata.sim.gl import backend, mujoco
 
 Picture = NDArray[np.uint8]
@@ -49,6 +49,13 @@ def camera_pose(model: Any, data: Any, camera: str) -> Pose:
     # MuJoCo's cameras look along -z with y up.
     rotation = data.cam_xmat[number].reshape(3, 3) @ np.diag([1.0, -1.0, -1.0])
     return pose_of(data.cam_xpos[number], rotation)
+
+
+def camera_in_body(model: Any, camera: str) -> Pose:
+    """body_from_camera of the body that carries a camera, in OpenCV's axes."""
+    number = model.camera(camera).id
+    rotation = rotation_from_quat_xyzw(model.cam_quat[number][[1, 2, 3, 0]]) @ np.diag([1.0, -1.0, -1.0])
+    return pose_of(model.cam_pos[number], rotation)
 
 
 class Renderer:

@@ -106,7 +106,7 @@ def vary(world: SimWorld, variation: Variation, *, number: int) -> dict[str, Any
 def distractor_props(count: int) -> tuple[Prop, ...]:
     """Things that stand beside the task: fixed, in colours that no task names."""
     return tuple(
-        Prop(f"distractor_{number}", (_DISTRACTORS[number % len(_DISTRACTORS)],), is_free=False)
+        Prop(f"distractor_{number}", (_DISTRACTORS[number % len(_DISTRACTORS)],), is_free=False, is_distractor=True)
         for number in range(count)
     )
 
@@ -151,10 +151,10 @@ def _camera(world: SimWorld, size: float, rng: Rng) -> Mapping[str, Any]:
 def _distractors(world: SimWorld, size: float, rng: Rng) -> Mapping[str, Any]:
     """They stand where the reach ends, clear of every prop."""
     reach = np.array(world.robot.reach_m or (0.16, 0.28))
-    taken = [world.pose(prop.name)[:2, 3] for prop in world.props if prop.parent is None and not _is_one(prop)]
+    taken = [world.pose(prop.name)[:2, 3] for prop in world.props if prop.parent is None and not prop.is_distractor]
     places = {}
     for prop in world.props:
-        if not _is_one(prop):
+        if not prop.is_distractor:
             continue
         for _ in range(200):
             place = rng.uniform(-1.15, 1.15, 2) * reach
@@ -217,10 +217,6 @@ def _shape(world: SimWorld, size: float, rng: Rng) -> Mapping[str, Any]:
 def _start(world: SimWorld, size: float, rng: Rng) -> Mapping[str, Any]:
     """Every joint starts elsewhere by a normal deviation of `size` radians."""
     return {"offset_rad": world.shift_start(size, rng)}
-
-
-def _is_one(prop: Prop) -> bool:
-    return prop.name.startswith("distractor_")
 
 
 _DISTRACTORS = (

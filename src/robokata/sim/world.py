@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Embodiment
 from robokata.core.world import Prop, Setup
-from robokata.geometry.poses import Pose, pose_of, quat_xyzw_of, rotation_from_quat_xyzw
+from robokata.geometry.poses import Pose, quat_xyzw_of
 from robokata.sim.gl import mujoco
 from robokata.sim.inverse_kinematics import ArmKinematics
 from robokata.sim.limbs import Limb, entities, entity_names, joint_of, limb_of, opening_of
@@ -193,6 +193,11 @@ class SimWorld:
         mujoco().mj_setConst(self.model, mujoco().MjData(self.model))
 
     @property
+    def own_props(self) -> tuple[Prop, ...]:
+        """Props that the task is about."""
+        return tuple(prop for prop in self.props if not prop.is_distractor)
+
+    @property
     def free_props(self) -> tuple[Prop, ...]:
         """Props that move freely."""
         return tuple(prop for prop in self.props if prop.is_free)
@@ -315,19 +320,12 @@ class SimWorld:
         """Which numbers of state and action are joints, (D,); the others are openings."""
         return np.concatenate([[*[True] * len(limb.qpos), False] for limb in self._limbs.values()])
 
-    def camera_in_body(self, camera: str) -> Pose:
-        """body_from_camera of the body that carries a camera, in OpenCV's axes."""
-        number = self.model.camera(camera).id
-        quat_wxyz = self.model.cam_quat[number]
-        rotation = rotation_from_quat_xyzw(quat_wxyz[[1, 2, 3, 0]]) @ np.diag([1.0, -1.0, -1.0])
-        return pose_of(self.model.cam_pos[number], rotation)
-
     def action(self) -> NDArray[np.float64]:
         """Joint targets (rad) and openings (m) last sent, as `action_channels`."""
         return np.concatenate([[*self._sent[name], self._targets[name].opening_m] for name in self._limbs])
 
     def objects(self) -> NDArray[np.float64]:
-        """x y z (m) and quaternion x y z w of every prop, (P, 7)."""
+        """x y z (m) and quaternion x y z w of every prop of the task, (P, 7)."""
         bodies = self._prop_bodies
         quat_wxyz = self.data.xquat[bodies]
         return np.concatenate([self.data.xpos[bodies], quat_wxyz[:, [1, 2, 3, 0]]], axis=1)
@@ -372,7 +370,7 @@ class SimWorld:
 
     @functools.cached_property
     def _prop_bodies(self) -> NDArray[np.int64]:
-        return np.array([self.model.body(prop.name).id for prop in self.props], dtype=np.int64)
+        return np.array([self.model.body(prop.name).id for prop in self.own_props], dtype=np.int64)
 
     def _place(self, prop: Prop, pose: Pose) -> None:
         x, y, z, w = quat_xyzw_of(pose[:3, :3])

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-_WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 760, 26, 190, 60, 18
+_WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 940, 26, 300, 76, 18
+_LABEL_LENGTH = 46
+"""Characters of a label that fit left of the bars."""
 
 
 class Bar(NamedTuple):
@@ -39,7 +41,7 @@ def bar_chart(bars: Sequence[Bar], *, span: tuple[float, float], x_label: str, m
     for row, bar in enumerate(bars):
         y_px = _TOP + row * _ROW
         left, right = sorted((zero_px, x_px(bar.value)))
-        parts.append(f'<text x="{_LEFT - 8}" y="{y_px + 15}" text-anchor="end">{escape(bar.label)}</text>')
+        parts.append(f'<text x="{_LEFT - 8}" y="{y_px + 15}" text-anchor="end">{escape(_cut(bar.label))}</text>')
         parts.append(
             f'<rect x="{left:.1f}" y="{y_px + 4}" width="{max(right - left, 1):.1f}" height="{_ROW - 11}" rx="2" '
             f'fill="{bar.colour}" fill-opacity="0.75"/>'
@@ -54,6 +56,10 @@ def bar_chart(bars: Sequence[Bar], *, span: tuple[float, float], x_label: str, m
         )
     parts.append(f'<text x="{_LEFT}" y="{height - 4}">{escape(x_label)}</text></svg>')
     return "".join(parts)
+
+
+def _cut(label: str) -> str:
+    return label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 1]}…"
 
 
 def _tick(x_px: float, value: float, height: int) -> str:

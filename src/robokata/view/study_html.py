@@ -53,7 +53,7 @@ def _effects(findings: Findings) -> str:
         estimate = effect.estimate
         span = max(span, *(abs(end or 0.0) for end in (estimate.low, estimate.high)))
         bars.append(
-            Bar(f"{answer.contrast.level} vs {answer.contrast.baseline}"[:34], estimate.value or 0.0, estimate.low,
+            Bar(f"{answer.contrast.level} vs {answer.contrast.baseline}", estimate.value or 0.0, estimate.low,
                 estimate.high, _colour(answer), f"p {answer.p_adjusted:.2g}" if answer.p_adjusted is not None else "")
         )  # fmt: skip
     span = min(1.0, math.ceil(span * 10) / 10)
@@ -95,9 +95,7 @@ def _arms(findings: Findings) -> str:
 def _arm_bar(result: ArmResult) -> Bar:
     success = result.metrics[PRIMARY]
     colour = "#9aa3b2" if result.arm.control_of else "#2f6fde"
-    return Bar(
-        result.arm.name[:30], success.value or 0.0, success.low, success.high, colour, f"{result.data.episodes} ep."
-    )
+    return Bar(result.arm.name, success.value or 0.0, success.low, success.high, colour, f"{result.data.episodes} ep.")
 
 
 def _scaling(findings: Findings) -> str:
