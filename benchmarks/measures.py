@@ -14,6 +14,7 @@ import av
 
 from benchmarks import claims, datasets
 from benchmarks.experts import experts
+from benchmarks.generation import generation
 from benchmarks.roboarena import roboarena
 from benchmarks.teleoperation import teleoperation
 from benchmarks.timing import Row, child, cpu_seconds, median_of, resident_mb
@@ -185,6 +186,7 @@ ALL: dict[str, Callable[[Path], Iterator[Row]]] = {
     "interval_coverage": claims.interval_coverage,
     "roboarena": roboarena,
     "experts": experts,
+    "generation": generation,
     "umi": umi,
     "teleoperation": teleoperation,
 }
