@@ -112,22 +112,22 @@ def demonstrations_of(folder: Path, scene: Scene) -> list[Demonstration]:
     return [demonstration_of(source.episode(key), scene) for key in source.keys()]
 
 
-def rates(folder: Path, *, episodes: int = EPISODES) -> list[Rate]:
+def rates(folder: Path, *, runs: int = RUNS) -> list[Rate]:
     """Several runs in one fresh process, whose OpenGL has one thread from the start."""
-    words = [sys.executable, "-m", "benchmarks.generation", str(folder), str(episodes)]
+    words = [sys.executable, "-m", "benchmarks.generation", str(folder), str(runs)]
     answer = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     return [Rate(*json.loads(line)) for line in answer.splitlines()]
 
 
 def main() -> None:
-    """One line of JSON per run: the folder and the number of episodes are on the command line."""
+    """One line of JSON per run: the folder and the number of runs are on the command line."""
     begin_worker()
-    folder, episodes = Path(sys.argv[1]), int(sys.argv[2])
+    folder, runs = Path(sys.argv[1]), int(sys.argv[2])
     demonstrations_of(folder / "sources", scene_of("stack"))
     source = open_source(folder / "sources")
-    rate_of(job_for(source, width=Width.D0, seed=RUNS), folder / "warm", episodes=2)
-    for number in range(RUNS):
-        run = rate_of(job_for(source, width=Width.D0, seed=number), folder / f"run-{number}", episodes=episodes)
+    rate_of(job_for(source, width=Width.D0, seed=runs), folder / "warm", episodes=2)
+    for number in range(runs):
+        run = rate_of(job_for(source, width=Width.D0, seed=number), folder / f"run-{number}", episodes=EPISODES)
         print(json.dumps(run), flush=True)
 
 

@@ -21,9 +21,8 @@ import statistics
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from benchmarks.generation import rates
+from benchmarks.generation import Rate, rates
 from benchmarks.timing import machine
 
 STACK = Path(__file__).with_name("robosuite_stack.py")
@@ -36,31 +35,37 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     print(machine())
+    sides: dict[str, list[Rate]] = {"Robokata": [], "robosuite": []}
     with tempfile.TemporaryDirectory(prefix="robokata-speed-") as name:
-        ours = _shown("Robokata", [run._asdict() for run in rates(Path(name) / "ours")])
-        rival = _shown("robosuite", _asked(options, Path(name) / "theirs"))
-    print(f"Robokata's rate is {ours / rival:.1f} times robosuite's")
+        for number in range(options.runs):  # in turns: what else the machine does slows both
+            sides["Robokata"] += rates(Path(name) / f"ours-{number}", runs=1)
+            sides["robosuite"].append(_asked(options.robosuite, Path(name) / f"theirs-{number}", options.episodes))
+    for who, runs in sides.items():
+        print(f"{who}: {_said(runs)}")
+    pairs = list(zip(*sides.values(), strict=True))
+    ratios = [ours.per_cpu_minute / theirs.per_cpu_minute for ours, theirs in pairs]
+    recorded = [r * ours.median_s / theirs.median_s for r, (ours, theirs) in zip(ratios, pairs, strict=True)]
+    for what, found in (("demonstrations", ratios), ("recorded seconds", recorded)):
+        print(f"Robokata's rate of {what}: {statistics.median(found):.1f} times ({min(found):.1f}..{max(found):.1f})")
 
 
-def _asked(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+def _asked(python: str, folder: Path, episodes: int) -> Rate:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "LP_NUM_THREADS"), "1")
     environment = {**os.environ, **threads, "MUJOCO_GL": os.environ.get("MUJOCO_GL", "egl")}
-    words = [options.robosuite, str(STACK), str(folder), str(options.episodes), str(options.runs)]
+    words = [python, str(STACK), str(folder), str(episodes)]
     answer = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
-    return [json.loads(line) for line in answer.splitlines() if line.startswith("{")]
+    return Rate(**json.loads(answer.splitlines()[-1]))
 
 
-def _shown(who: str, runs: list[dict[str, Any]]) -> float:
-    """Print the runs of one side; their median rate per minute of processor time."""
-    found = [60 * run["accepted"] / run["cpu_s"] for run in runs]
-    wall = statistics.median(60 * run["accepted"] / run["wall_s"] for run in runs)
-    accepted, tried = sum(run["accepted"] for run in runs), sum(run["tried"] for run in runs)
-    print(
-        f"{who}: {statistics.median(found):.1f} accepted per CPU minute ({min(found):.1f}-{max(found):.1f}), "
-        f"{wall:.1f} per minute on the wall; {accepted} of {tried} attempts accepted, "
-        f"{statistics.median(run['median_s'] for run in runs):.1f} s long"
+def _said(runs: list[Rate]) -> str:
+    """The median rate of one side, per minute of processor time and on the wall."""
+    found = [run.per_cpu_minute for run in runs]
+    return (
+        f"{statistics.median(found):.1f} accepted per CPU minute ({min(found):.1f}..{max(found):.1f}), "
+        f"{statistics.median(run.per_minute for run in runs):.1f} per minute on the wall; "
+        f"{sum(run.accepted for run in runs)} of {sum(run.tried for run in runs)} attempts accepted, "
+        f"{statistics.median(run.median_s for run in runs):.1f} s long"
     )
-    return statistics.median(found)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 
 from robokata.checkup import check_dataset
 from robokata.core.episode import Episode
+from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.source import EpisodeList
 from robokata.core.world import Width
 from robokata.geometry.poses import pose_from_seven
@@ -16,7 +17,7 @@ from robokata.sim.filming import Filming
 from robokata.sim.gl import backend
 from robokata.sim.inverse_kinematics import ArmKinematics
 from robokata.sim.render import Renderer
-from robokata.sim.sensors import REALISTIC, Sensors
+from robokata.sim.sensors import REALISTIC, Sensors, sensors_from
 
 
 def recorded(number: int = 0, *, task: str = "lift", **options: object) -> Episode:
@@ -62,6 +63,17 @@ def test_realistic_sensors_have_their_own_rates_and_times() -> None:
     assert np.median(late_ns) == pytest.approx(30e6, rel=0.1)
     exact = recorded()
     assert {len(stream) for stream in exact.streams.values()} == {len(exact.stream("action"))}
+
+
+def test_one_sensor_can_be_set_and_a_wrong_setting_says_what_there_is() -> None:
+    sensors = sensors_from(["joints_hz=100", "camera_latency_s=0.05"], Sensors())
+    assert (sensors.joints_hz, sensors.camera_latency_s, sensors.camera_hz) == (100, 0.05, None)
+    assert sensors_from(["force_hz=none"], REALISTIC).force_hz is None
+    with pytest.raises(UnknownName, match="No setting of sensors is called 'camera_fps'"):
+        sensors_from(["camera_fps=30"], Sensors())
+    for word in ("camera_hz=fast", "camera_hz=0", "camera_latency_s=-1", "jitter_share=nan", "camera_latency_s=none"):
+        with pytest.raises(RecipeRefused, match=f"--sensor {word}"):
+            sensors_from([word], Sensors())
 
 
 def test_pictures_show_the_states_that_are_stored() -> None:

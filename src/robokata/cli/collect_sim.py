@@ -20,6 +20,7 @@ def sim(
     operators: Annotated[int, typer.Option(min=1, help="Different operators who take turns.")] = 1,
     size: Annotated[str | None, typer.Option(help="Height x width of pictures: 480x640 by you, 128x128 else.")] = None,
     realistic: Annotated[bool, typer.Option("--realistic", help="Camera 30 Hz, joints 100, force 500; noisy.")] = False,
+    sensor: Annotated[list[str] | None, typer.Option(help="NAME=VALUE: camera_hz, joints_latency_s, ...")] = None,
     depth: Annotated[bool, typer.Option("--depth", help="Depth pictures and segmentation too.")] = False,
     keep_failures: Annotated[bool, typer.Option("--keep-failures", help="Keep failed attempts, labelled.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
@@ -37,7 +38,7 @@ def sim(
     from robokata.sim.demonstration import scene_of
     from robokata.sim.filming import Filming
     from robokata.sim.gl import backend
-    from robokata.sim.sensors import REALISTIC, Sensors
+    from robokata.sim.sensors import REALISTIC, Sensors, sensors_from
     from robokata.view.production import show_production
 
     scene, folder = scene_of(task, robot), out or Path("collected") / task
@@ -54,7 +55,7 @@ def sim(
         width=one_of(Width, width, "width"),
         seed=seed,
         filming=Filming(*pixels, depth=depth, segmentation=depth) if pixels else None,
-        sensors=REALISTIC if realistic else Sensors(),
+        sensors=sensors_from(sensor or (), REALISTIC if realistic else Sensors()),
         clumsiness_share=clumsy,
         operators=operators,
         keep_failures=keep_failures,

@@ -18,6 +18,7 @@ from robokata.geometry.poses import continuous_quats
 from robokata.sim.attempt import Attempt
 from robokata.sim.events import annotations_of
 from robokata.sim.filming import Filming, cameras_of, film
+from robokata.sim.gl import backend
 from robokata.sim.model import PHYSICS_HZ, model_hash
 from robokata.sim.sensors import Sensors, stamps_ns, ticks_of
 from robokata.sim.world import SimWorld
@@ -54,6 +55,7 @@ def episode_of(
         "physics_hz": PHYSICS_HZ,
         "sensors": attempt.sensors.as_json(),
         "cameras": cameras_of(world, filming),
+        "renderer": None if filming is None else backend().name,
         "subtasks": [subtask.name for subtask in attempt.subtasks],
         "targets": sorted({subtask.prop for subtask in attempt.subtasks}),
         "reached": list(attempt.reached),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S
+from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.sim.model import PHYSICS_HZ
 
 
@@ -57,6 +58,31 @@ REALISTIC = Sensors(
     pixel_noise_levels=2.0,
 )
 """What a lab's rig gives: camera 30 Hz, joints 100 Hz, force 500 Hz, each a little late and a little noisy."""
+
+
+def sensors_from(words: Sequence[str], usual: Sensors) -> Sensors:
+    """`camera_hz=30`, `joints_noise_rad=0.001`, ... on top of what is usual; `none` as a rate turns a sensor's own off.
+
+    Raises:
+        UnknownName: there is no such setting.
+        RecipeRefused: a value is no number of its kind.
+    """
+    changed: dict[str, int | float | None] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        known = [each.name for each in fields(Sensors)]
+        if name not in known:
+            raise UnknownName("setting of sensors", name, known)
+        try:
+            number = None if value == "none" else int(value) if name.endswith("_hz") else float(value)
+        except ValueError:
+            number = -1
+        is_rate = name.endswith("_hz")
+        if (number is None and not is_rate) or (number is not None and not (is_rate <= number <= PHYSICS_HZ)):
+            kind = f"a whole number from 1 to {PHYSICS_HZ}, or none" if is_rate else "a number of at least 0"
+            raise RecipeRefused(f"--sensor {word}: {value!r} is not {kind}.")
+        changed[name] = number
+    return replace(usual, **changed)
 
 
 def ticks_of(rate_hz: int | None, start: int, end: int) -> range | list[int]:
