@@ -67,14 +67,14 @@ def sensors_from(words: Sequence[str], usual: Sensors) -> Sensors:
         UnknownName: there is no such setting.
         RecipeRefused: a value is no number of its kind.
     """
-    changed: dict[str, int | float | None] = {}
+    changed: dict[str, Any] = {}
     for word in words:
         name, _, value = word.partition("=")
         known = [each.name for each in fields(Sensors)]
         if name not in known:
             raise UnknownName("setting of sensors", name, known)
         try:
-            number = None if value == "none" else int(value) if name.endswith("_hz") else float(value)
+            number: float | None = None if value == "none" else int(value) if name.endswith("_hz") else float(value)
         except ValueError:
             number = -1
         is_rate = name.endswith("_hz")
