@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.core.errors import Unsupported, WriteRefused
+from robokata.core.errors import RecipeRefused, UnknownName, Unsupported, WriteRefused
 from robokata.core.source import EpisodeList, open_source
 from robokata.core.world import Width
 from robokata.expand.demonstrations import expand_by_demonstrations, job_for
@@ -17,7 +17,7 @@ from robokata.sim.collect import ExpertJob, collect_expert
 from robokata.sim.cuts import cuts_of, demonstration_of
 from robokata.sim.demonstration import scene_of
 from robokata.sim.filming import Filming
-from robokata.sim.retelling import SourceChoice, Telling, Tellings, moved
+from robokata.sim.retelling import SourceChoice, Telling, Tellings, moved, tellings_from
 from robokata.sim.sensors import Sensors
 from robokata.testing.tiny import tiny_episode
 
@@ -118,6 +118,27 @@ def test_too_few_successes_are_said_and_kept(stacks: Path, tmp_path: Path) -> No
     job = job_for(open_source(stacks), filming=None, tellings=Tellings(Telling(noise_m=0.2)))
     with pytest.raises(WriteRefused, match=r"0 of 3 attempts at stack D0 succeeded, fewer than one in 3"):
         expand_by_demonstrations(job, tmp_path / "out", episodes=1, attempts_per_episode=3, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"chice": "random"}, "knows no 'chice'. It may set choice, nearest,"),
+        ({"choice": "best"}, "choice is 'best'. It is one of random, nearest_object, nearest_robot."),
+        ({"noise_m": "much"}, "noise_m is 'much', and a number of at least 0 is needed."),
+        ({"subtask": {"take_red": {"offset_steps": [5, 1]}}}, "offset_steps is [5, 1], and two whole numbers"),
+    ],
+)
+def test_a_specification_that_cannot_be_obeyed_says_what_can(table: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeRefused) as refused:
+        tellings_from(table, Telling())
+    assert message in str(refused.value)
+
+
+def test_a_telling_of_an_unknown_subtask_lists_those_that_exist(stacks: Path) -> None:
+    tellings = tellings_from({"subtask": {"take_rde": {}}}, Telling())
+    with pytest.raises(UnknownName, match="Did you mean 'take_red'"):
+        job_for(open_source(stacks), tellings=tellings)
 
 
 def test_what_no_simulator_recorded_is_refused_with_the_way_out() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from robokata.core.episode import Origin
-from robokata.core.errors import Unsupported, WriteRefused
+from robokata.core.errors import UnknownName, Unsupported, WriteRefused
 from robokata.core.source import Source, reopen
 from robokata.core.world import Width, instruction_of
 from robokata.expand.acceptance import Expansion, expansion_of
@@ -171,12 +171,17 @@ def job_for(source: Source, *, keys: Sequence[str] | None = None, **options: Any
 
     Raises:
         Unsupported: they were not recorded in a simulated world, or there are none.
+        UnknownName: a telling is about a subtask that the task does not have.
     """
     wanted = tuple(source.keys() if keys is None else keys)
     if not wanted:
         raise Unsupported(f"{source.path}: there are no episodes to tell again.")
     first = source.episode(wanted[0])
     scene = scene_told_by(first)
+    parts = [str(name) for name in first.extra["simulation"].get("subtasks", ())]
+    for name in options.get("tellings", Tellings()).of_subtask:
+        if name not in parts:
+            raise UnknownName(f"subtask of {scene.task}", name, parts)
     options.setdefault("width", Width(str(first.extra["simulation"].get("width", "D0"))))
     return TellingJob(path=str(source.path), format=source.format, keys=wanted, scene=scene, **options)
 

@@ -125,9 +125,10 @@ def _tellings(spec: Path | None) -> Tellings:
         return tellings_from(tomllib.loads(spec.read_text(encoding="utf-8")), Telling())
     except OSError as error:
         raise RecipeRefused(f"{spec}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        known = ", ".join(Telling.__dataclass_fields__)
-        raise RecipeRefused(f"{spec}: {error}. It may set {known}, `one_source`, and [subtask.NAME] tables.") from None
+    except RecipeRefused as error:
+        raise RecipeRefused(f"{spec}: {error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeRefused(f"{spec}: is no TOML: {error}.") from None
 
 
 WAYS: dict[str, Callable[[Source, Request, list[str], Bar], Any]] = {

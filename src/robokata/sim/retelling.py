@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.errors import RecipeRefused
 from robokata.core.world import Prop, turns_of
 from robokata.geometry.poses import (
     Pose,
@@ -149,17 +150,36 @@ def _object_score_m(cut: Cut, prop: Prop, prop_now: Pose, yaw_weight_m_rad: floa
 
 
 def tellings_from(table: dict[str, Any], usual: Telling) -> Tellings:
-    """Tellings from a table: top-level keys change the usual telling, `[subtask.NAME]` one subtask's."""
-    parts = table.pop("subtask", {})
-    one_source = bool(table.pop("one_source", False))
-    base = replace(usual, **_typed(table))
+    """Tellings from a table: top-level keys change the usual telling, `[subtask.NAME]` one subtask's.
+
+    Raises:
+        RecipeRefused: an unknown key, or a value that it cannot have.
+    """
+    rest = dict(table)
+    parts = rest.pop("subtask", {})
+    one_source = bool(rest.pop("one_source", False))
+    base = replace(usual, **_typed(rest))
     return Tellings(base, {name: replace(base, **_typed(part)) for name, part in parts.items()}, one_source)
 
 
 def _typed(table: dict[str, Any]) -> dict[str, Any]:
+    known = list(Telling.__dataclass_fields__)
+    unknown = next((name for name in table if name not in known), None)
+    if unknown is not None:
+        raise RecipeRefused(
+            f"knows no {unknown!r}. It may set {', '.join(known)}, one_source, and [subtask.NAME] tables."
+        )
     out = dict(table)
-    if "choice" in out:
-        out["choice"] = SourceChoice(out["choice"])
-    if "offset_steps" in out:
-        out["offset_steps"] = tuple(out["offset_steps"])
+    for name, value in table.items():
+        if name == "choice":
+            if value not in list(SourceChoice):
+                raise RecipeRefused(f"choice is {value!r}. It is one of {', '.join(SourceChoice)}.")
+            out[name] = SourceChoice(value)
+        elif name == "offset_steps":
+            is_pair = isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)
+            if not is_pair or not 0 <= value[0] <= value[1]:
+                raise RecipeRefused(f"offset_steps is {value!r}, and two whole numbers such as [1, 5] are needed.")
+            out[name] = tuple(value)
+        elif type(value) not in (int, float) or not 0 <= value < 1e6:
+            raise RecipeRefused(f"{name} is {value!r}, and a number of at least 0 is needed.")
     return out
