@@ -206,7 +206,7 @@ def digest_of_recordings(path: Path) -> str:
     for file in sorted(path.iterdir()):
         for chunk in RrdReader(file).stream():
             table = chunk.to_record_batch()
-            columns = {name: table.column(name).to_pylist() for name in table.schema.names if "RowId" not in name}
+            columns = {name: _plain(table.column(name)) for name in table.schema.names if "RowId" not in name}
             said.append(f"{file.name} {chunk.entity_path} {chunk.is_static} {columns}")
     return hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()
 
@@ -222,6 +222,14 @@ def leftovers(out: Path) -> list[Path]:
 
 def remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _plain(column: Any) -> list[Any]:
+    """Cells as Python values; nanoseconds as they are, since Python's own times hold microseconds alone."""
+    import pyarrow as pa
+
+    is_time = pa.types.is_timestamp(column.type) or pa.types.is_duration(column.type)
+    return (column.cast(pa.int64()) if is_time else column).to_pylist()
 
 
 if __name__ == "__main__":
