@@ -11,7 +11,7 @@ from robokata.core.errors import RecipeRefused, UnknownName, Unsupported, WriteR
 from robokata.core.source import EpisodeList, open_source
 from robokata.core.world import Width
 from robokata.expand.demonstrations import expand_by_demonstrations, job_for
-from robokata.expand.factors import expand_by_factors, variation_from
+from robokata.expand.factors import expand_by_factors
 from robokata.geometry.poses import pose_from_seven, pose_of, yaw_rotation
 from robokata.sim.collect import ExpertJob, collect_expert
 from robokata.sim.cuts import cuts_of, demonstration_of
@@ -19,6 +19,7 @@ from robokata.sim.demonstration import scene_of
 from robokata.sim.filming import Filming
 from robokata.sim.retelling import SourceChoice, Telling, Tellings, moved, tellings_from
 from robokata.sim.sensors import Sensors
+from robokata.sim.variation import variation_from
 from robokata.testing.tiny import tiny_episode
 
 

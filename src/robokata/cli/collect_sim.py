@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def sim(
     size: Annotated[str | None, typer.Option(help="Height x width of pictures: 480x640 by you, 128x128 else.")] = None,
     realistic: Annotated[bool, typer.Option("--realistic", help="Camera 30 Hz, joints 100, force 500; noisy.")] = False,
     sensor: Annotated[list[str] | None, typer.Option(help="NAME=VALUE: camera_hz, joints_latency_s, ...")] = None,
+    factor: Annotated[list[str] | None, typer.Option(help="NAME[=MAGNITUDE]: light, distractors, ...")] = None,
     depth: Annotated[bool, typer.Option("--depth", help="Depth pictures and segmentation too.")] = False,
     keep_failures: Annotated[bool, typer.Option("--keep-failures", help="Keep failed attempts, labelled.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
@@ -39,6 +41,7 @@ def sim(
     from robokata.sim.filming import Filming
     from robokata.sim.gl import backend
     from robokata.sim.sensors import REALISTIC, Sensors, sensors_from
+    from robokata.sim.variation import variation_from
     from robokata.view.production import show_production
 
     scene, folder = scene_of(task, robot), out or Path("collected") / task
@@ -50,8 +53,10 @@ def sim(
         demonstrate(scene, folder, width=chosen, seed=seed, size=seen, who=operator, at=(host, port), json=json)
         return
     pixels = size_of(size or "128x128")
+    variation = variation_from(factor or (), seed=seed)
     job = ExpertJob(
-        scene=scene,
+        scene=replace(scene, distractors=variation.distractors),
+        variation=variation,
         width=one_of(Width, width, "width"),
         seed=seed,
         filming=Filming(*pixels, depth=depth, segmentation=depth) if pixels else None,

@@ -28,7 +28,7 @@ from robokata.sim.demonstration import Scene, begin, world_of
 from robokata.sim.episode import episode_of
 from robokata.sim.filming import Filming, cameras_of, film
 from robokata.sim.gl import mujoco
-from robokata.sim.variation import Variation, factor_of
+from robokata.sim.variation import Variation
 from robokata.sim.world import SimWorld, Target
 
 
@@ -142,27 +142,6 @@ def expand_by_factors(
             f"there. Ask for smaller magnitudes."
         )
     return report
-
-
-def variation_from(words: Sequence[str], *, seed: int) -> Variation:
-    """`light`, `light=0.8`, ... as a variation; a factor without a number has its usual magnitude.
-
-    Raises:
-        UnknownName: there is no such factor.
-        RecipeRefused: a magnitude is no positive number.
-    """
-    magnitudes = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        usual = factor_of(name).usual
-        try:
-            size = float(value) if value else usual
-        except ValueError:
-            size = -1.0
-        if not 0 < size < 1e6:
-            raise RecipeRefused(f"--factor {word}: {value!r} is no magnitude. Give a number in {factor_of(name).unit}.")
-        magnitudes[name] = size
-    return Variation(magnitudes, seed)
 
 
 def setup_of(episode: Episode, scene: Scene) -> Setup:

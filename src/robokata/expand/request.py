@@ -14,6 +14,7 @@ from robokata.core.world import Width
 from robokata.expand import by_steps, demonstrations, factors, world_model
 from robokata.sim.filming import Filming
 from robokata.sim.retelling import Telling, Tellings, tellings_from
+from robokata.sim.variation import variation_from
 
 
 class Bar(Protocol):
@@ -80,7 +81,7 @@ def _by_demonstrations(source: Source, request: Request, keys: list[str], bar: B
 
 
 def _by_factors(source: Source, request: Request, keys: list[str], bar: Bar) -> Any:
-    variation = factors.variation_from(request.factors, seed=request.seed)
+    variation = variation_from(request.factors, seed=request.seed)
     wanted = request.episodes or len(keys)
     bar.started(wanted)
     return factors.expand_by_factors(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from robokata.core.errors import UnknownName
+from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.world import TABLE, Prop, Shape, Solid
 from robokata.geometry.poses import quat_xyzw_of, rotation_from_quat_xyzw, rotation_from_vector
 from robokata.sim.gl import mujoco
@@ -85,6 +85,27 @@ def factor_of(name: str) -> Factor:
         if factor.name == name:
             return factor
     raise UnknownName("factor", name, [factor.name for factor in FACTORS])
+
+
+def variation_from(words: Sequence[str], *, seed: int) -> Variation:
+    """`light`, `light=0.8`, ... as a variation; a factor without a number has its usual magnitude.
+
+    Raises:
+        UnknownName: there is no such factor.
+        RecipeRefused: a magnitude is no positive number.
+    """
+    magnitudes = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        usual = factor_of(name).usual
+        try:
+            size = float(value) if value else usual
+        except ValueError:
+            size = -1.0
+        if not 0 < size < 1e6:
+            raise RecipeRefused(f"--factor {word}: {value!r} is no magnitude. Give a number in {factor_of(name).unit}.")
+        magnitudes[name] = size
+    return Variation(magnitudes, seed)
 
 
 def vary(world: SimWorld, variation: Variation, *, number: int) -> dict[str, Any]:

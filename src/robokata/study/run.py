@@ -22,7 +22,7 @@ from robokata.curation import curated
 from robokata.evaluate.trial import Conditions
 from robokata.evaluate.trials import PolicyRef, TrialJob, evaluate_policy
 from robokata.expand.demonstrations import expand_by_demonstrations, job_for
-from robokata.expand.factors import expand_by_factors, variation_from
+from robokata.expand.factors import expand_by_factors
 from robokata.learn.data import opened
 from robokata.learn.settings import settings_for
 from robokata.learn.train import plan, train
@@ -30,6 +30,7 @@ from robokata.learn.training_spec import SourceSpec, TrainingSpec
 from robokata.produce import begin_worker, workers_of
 from robokata.sim.demonstration import scene_of
 from robokata.sim.filming import Filming
+from robokata.sim.variation import variation_from
 from robokata.study.design import Arm
 from robokata.study.spec import ExpandPart, Study
 
