@@ -9,7 +9,7 @@ import pytest
 
 from feed.reaching import CAMERA, reaching_episode, reaching_source
 from robokata.core.episode import Episode
-from robokata.core.errors import TrainingRefused, Unsupported
+from robokata.core.errors import DamagedData, TrainingRefused, Unsupported
 from robokata.core.stream import Stream
 from robokata.core.values import ArrayValues
 from robokata.feed.actions import Frame
@@ -142,6 +142,11 @@ def test_a_codec_comes_back_from_json() -> None:
     again = codec_from(codec.as_json(), CodecSpec(window_spec_from(SPEC.as_json(), where="x")), where="card.json")
     batch = feed.batch(np.arange(10))
     np.testing.assert_array_equal(again.encode(batch).targets, codec.encode(batch).targets)
+    older = {**codec.as_json(), "version": 0}
+    with pytest.raises(
+        DamagedData, match="was trained with version 0 of the features, and this is version 1. Train it"
+    ):
+        codec_from(older, CodecSpec(window_spec_from(SPEC.as_json(), where="x")), where="card.json")
 
 
 def test_paraphrases_are_drawn_and_the_first_is_said_without_a_draw() -> None:

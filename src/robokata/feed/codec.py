@@ -52,6 +52,10 @@ class CodecSpec:
         }
 
 
+VERSION = 1
+"""Of what the numbers mean to a network. A checkpoint of another version would open and act nonsense: it is refused."""
+
+
 class Encoded(NamedTuple):
     """A batch as a network sees it; robots of fewer numbers are padded, and the masks say where."""
 
@@ -182,7 +186,8 @@ class Codec:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {"spec": self.spec.as_json(), "bodies": [body.as_json() for body in self.bodies]}
+        bodies = [body.as_json() for body in self.bodies]
+        return {"version": VERSION, "spec": self.spec.as_json(), "bodies": bodies}
 
 
 def fitted(feed: Feed, spec: CodecSpec) -> Codec:
@@ -233,6 +238,13 @@ def codec_from(data: Any, spec: CodecSpec, *, where: str) -> Codec:
     Raises:
         DamagedData: layouts or statistics are not what they should be.
     """
+    version = data.get("version") if isinstance(data, Mapping) else None
+    if version != VERSION:
+        raise DamagedData(
+            where,
+            f"the policy was trained with version {version} of the features, and this is version {VERSION}.",
+            next_move="Train it again.",
+        )
     try:
         kept = list(data["bodies"])
         if not kept:
