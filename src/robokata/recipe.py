@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.options import Option, fitted, options_of, told
 from robokata.core.shelf import shelf
+from robokata.core.toml_file import read_toml
 
 if TYPE_CHECKING:
     from robokata.curation import Curated
@@ -187,13 +187,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         RecipeRefused: it is no TOML, or says what no recipe can; names file and key.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeRefused(f"{path}: cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeRefused(f"{path}: is no TOML: {error}.") from None
-    return recipe_from(data, where=str(path), folder=str(path.parent))
+    return recipe_from(read_toml(path), where=str(path), folder=str(path.parent))
 
 
 def recipe_from(data: Mapping[str, Any], *, where: str = "recipe", folder: str = "") -> Recipe:

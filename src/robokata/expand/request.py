@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 
 from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.source import Source
+from robokata.core.toml_file import read_toml
 from robokata.core.world import Width
 from robokata.expand import by_steps, demonstrations, factors, world_model
 from robokata.sim.filming import Filming
@@ -122,14 +122,11 @@ def _width(word: str) -> Width:
 def _tellings(spec: Path | None) -> Tellings:
     if spec is None:
         return Tellings()
+    table = read_toml(spec)
     try:
-        return tellings_from(tomllib.loads(spec.read_text(encoding="utf-8")), Telling())
-    except OSError as error:
-        raise RecipeRefused(f"{spec}: {error.strerror}.") from None
+        return tellings_from(table, Telling())
     except RecipeRefused as error:
         raise RecipeRefused(f"{spec}: {error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeRefused(f"{spec}: is no TOML: {error}.") from None
 
 
 WAYS: dict[str, Callable[[Source, Request, list[str], Bar], Any]] = {

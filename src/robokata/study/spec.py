@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from robokata.core.errors import RecipeRefused
+from robokata.core.toml_file import read_toml
 from robokata.recipe import Recipe, recipe_from
 
 DESIGNS = ("full", "fractional", "one_at_a_time")
@@ -133,13 +133,7 @@ def read_study(path: Path) -> Study:
     Raises:
         RecipeRefused: it is no TOML, or says what no study can; names file and key.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeRefused(f"{path}: cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeRefused(f"{path}: is no TOML: {error}.") from None
-    return study_from(data, where=str(path), folder=str(path.parent))
+    return study_from(read_toml(path), where=str(path), folder=str(path.parent))
 
 
 def study_from(data: Mapping[str, Any], *, where: str = "study", folder: str = "") -> Study:
