@@ -76,8 +76,8 @@ def effect_resolved_by_seeds(
     seeds: int,
     trials: int,
     *,
-    # Spread of the paired effect between training seeds. 0.08 is what small policies show on half-solved tasks;
-    # a study replaces it by its own as soon as two seeds are done.
+    # Spread of the paired effect between training seeds: a guess for planning, not a measurement. A study replaces it
+    # by its own as soon as two seeds are done.
     seed_std: float = 0.08,
     # Variance of one pair's difference (-1, 0, 1): the share of pairs that differ, where the effect is small.
     discordant_share: float = 0.3,
