@@ -26,8 +26,8 @@ def show_plan(study: Study, plan: Plan) -> None:
         cents = f", {plan.hours * study.cents_per_hour:.0f} cents" if study.cents_per_hour is not None else ""
         out.print(f"about {plan.hours:.2f} hours of one core{cents} (one short run was timed just now)")
     out.print(
-        f"smallest effect on success that this can find: about {100 * plan.detectable:.0f} points (power 0.8, if seeds "
-        f"differ as those of small policies do)"
+        f"smallest effect on success that this can find: about {100 * plan.detectable:.0f} points (power 0.8, if "
+        f"training seeds differ by 8 points: a guess until two are done)"
     )
 
 
