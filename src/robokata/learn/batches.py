@@ -15,6 +15,7 @@ from robokata.feed.features import NO_NOISE, Noise
 from robokata.feed.feed import Batch, Feed
 from robokata.feed.order import Order
 from robokata.learn.net import NetInput, NetTarget
+from robokata.learn.pictures import as_net_pictures
 
 if TYPE_CHECKING:
     import torch
@@ -72,42 +73,12 @@ class BatchMaker:
         cameras = self.feed.spec.cameras
         if not cameras:
             return self._empty, torch.zeros(self.batch_size, 0, dtype=torch.bool)
-        stacked = [shifted(batch.pictures[name], rng, at_most_px=self.augmentation.shift_px) for name in cameras]
-        pictures = as_net_pictures(stacked)
-        if self.augmentation.colour > 0:
-            pictures = _recoloured(pictures, rng, self.augmentation.colour)
-        has = torch.from_numpy(np.stack([batch.has_picture[name] for name in cameras], axis=1))
-        return pictures * has[..., None, None, None], has
-
-
-def as_net_pictures(per_camera: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
-    """Pictures of each camera (B, px, px, 3) uint8 as (B, V, 3, px, px) float32 in -1..1."""
-    stacked = torch.from_numpy(np.stack(per_camera, axis=1))
-    return stacked.permute(0, 1, 4, 2, 3).to(torch.float32).mul_(2 / 255).sub_(1)
-
-
-def shifted(pictures: NDArray[np.uint8], rng: np.random.Generator, *, at_most_px: int) -> NDArray[np.uint8]:
-    """Every picture moved by its own random whole number of pixels, the edge repeated (Kostrikov et al. 2020, DrQ)."""
-    if not at_most_px:
-        return pictures
-    count, height, width = pictures.shape[:3]
-    moves = rng.integers(-at_most_px, at_most_px + 1, (count, 2))
-    out = np.empty_like(pictures)
-    rows, columns = np.arange(height), np.arange(width)
-    for place, (down, right) in enumerate(moves):
-        moved = pictures[place][np.clip(rows + down, 0, height - 1)]
-        out[place] = moved[:, np.clip(columns + right, 0, width - 1)]
-    return out
-
-
-def _recoloured(pictures: torch.Tensor, rng: np.random.Generator, at_most: float) -> torch.Tensor:
-    """Contrast, colour balance and brightness of every picture changed by up to a share."""
-    size = pictures.shape[:2]
-    gain = rng.uniform(1 - at_most, 1 + at_most, (*size, 1, 1, 1)) * rng.uniform(
-        1 - at_most / 3, 1 + at_most / 3, (*size, 3, 1, 1)
-    )
-    lift = rng.uniform(-at_most, at_most, (*size, 1, 1, 1))
-    return pictures * torch.from_numpy(gain.astype(np.float32)) + torch.from_numpy(lift.astype(np.float32))
+        augment = self.augmentation
+        pictures = as_net_pictures(
+            batch.pictures, batch.has_picture, cameras, rng=rng, shift_px=augment.shift_px, colour=augment.colour
+        )
+        has = np.stack([batch.has_picture[name] for name in cameras], axis=1)
+        return pictures, torch.from_numpy(has)
 
 
 def one_input(
@@ -128,8 +99,11 @@ def one_input(
         px = next((picture.shape[0] for picture in pictures.values()), 1)
         blank = np.full((px, px, 3), 127, np.uint8)
         has = np.asarray([[name in pictures for name in cameras]])
-        seen = as_net_pictures([pictures.get(name, blank)[None] for name in cameras])
-        seen = seen * torch.from_numpy(has)[..., None, None, None]
+        seen = as_net_pictures(
+            {name: pictures.get(name, blank)[None] for name in cameras},
+            {name: has[:, place] for place, name in enumerate(cameras)},
+            cameras,
+        )
     return NetInput(
         torch.tensor([body]),
         torch.from_numpy(np.nan_to_num(padded).astype(np.float32)),

@@ -187,7 +187,8 @@ class _Run:
         )
         self.average = Average(self.net, decay=settings.ema_decay)
         order = Order(job.prepared.weights, seed=settings.seed)
-        augmentation = Augmentation(habits.noise, habits.shift_px, habits.colour)
+        shift_px = round(habits.shift_share * job.prepared.feed.spec.picture_px)
+        augmentation = Augmentation(habits.noise, shift_px, habits.colour)
         self.maker = BatchMaker(
             job.prepared.feed,
             job.prepared.codec,

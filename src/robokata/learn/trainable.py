@@ -42,8 +42,8 @@ class Habits:
     warmup_steps: int = 100
     ema_decay: float = 0.995
     noise: Noise = NO_NOISE
-    shift_px: int = 0
-    """Largest random shift of a picture, at the size that is seen."""
+    shift_share: float = 0.0
+    """Largest random shift of a picture, as a share of its side."""
     colour: float = 0.0
     """Largest random change of brightness and contrast, as a share."""
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -26,8 +26,8 @@ HABITS = Habits(
     batch_size=64,
     steps=4000,
     learning_rate=6e-4,
-    # A twentieth of the picture: enough that no pixel's place can be learnt by heart.
-    shift_px=6,
+    # Enough that no pixel's place can be learnt by heart.
+    shift_share=0.05,
     colour=0.2,
     options={
         "vision": "conv",
