@@ -23,6 +23,7 @@ from robokata.evaluate.trial import Conditions
 from robokata.evaluate.trials import PolicyRef, TrialJob, evaluate_policy
 from robokata.expand.demonstrations import expand_by_demonstrations, job_for
 from robokata.expand.factors import expand_by_factors
+from robokata.learn.checkpoint import STATE
 from robokata.learn.data import opened
 from robokata.learn.settings import settings_for
 from robokata.learn.train import plan, train
@@ -184,7 +185,10 @@ class RunJob:
             seed = self.study.seed * 1000 + self.seed
             settings = settings_for(habits, steps=self.steps, seed=seed, device="cpu", threads=1)
             job = plan(self.study.policy, self.data.spec, [opened(s) for s in self.data.spec.sources], settings)
-            trained = train(job, out, resume=(out / "state.pt").exists())
+            begun = (out / STATE).exists()
+            if not begun:
+                shutil.rmtree(out, ignore_errors=True)
+            trained = train(job, out, resume=begun)
             _write(told, {"train_s": time.monotonic() - began, "loss": trained.curve.last_loss})
         said = json.loads(told.read_text(encoding="utf-8"))
         return float(said["train_s"]), float(said["loss"])

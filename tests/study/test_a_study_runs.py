@@ -1,0 +1,98 @@
+"""A whole small study: data, trainings, trials, answers, and what an interruption costs."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from robokata.core.world import Width
+from robokata.learn import train as loop
+from robokata.sim.collect import ExpertJob, collect_expert
+from robokata.sim.demonstration import scene_of
+from robokata.sim.sensors import Sensors
+from robokata.study.spec import Study, study_from
+from robokata.study.study import Findings, run_study
+
+QUESTION = """
+name = "Does half of it do?"
+task = "lift"
+policy = "bc_mlp"
+steps = 12
+training_seeds = 2
+trials = 2
+picture_px = 32
+design = "one_at_a_time"
+[data]
+[[data.source]]
+path = "recorded"
+[[factor]]
+name = "amount"
+[[factor.level]]
+name = "all"
+size = 4
+[[factor.level]]
+name = "half"
+size = 2
+step = [{ name = "take_subset", episodes = 2 }]
+"""
+
+
+class Interrupted(Exception):
+    """Stands for Ctrl-C and kill: whatever ends a process in the middle of a training."""
+
+
+class Bar:
+    def started(self, episodes: int) -> None: ...
+    def advance(self, episodes: int) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    collect_expert(
+        ExpertJob(scene_of("lift"), Width.D0, 0, None, Sensors()), folder / "recorded", episodes=4, workers=1
+    )
+    return folder
+
+
+def asked(folder: Path) -> Study:
+    return study_from(tomllib.loads(QUESTION), where="study.toml", folder=str(folder))
+
+
+def found(findings: Findings) -> object:
+    told = findings.as_json()
+    return json.dumps([told["answers"], told["scaling"]], sort_keys=True, default=float)
+
+
+@pytest.mark.slow
+def test_a_study_cut_off_in_a_training_goes_on_there_and_finds_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_study(asked(folder), folder / "whole", workers=1, bar=Bar())
+
+    step = loop._Run.step
+    left = 20
+
+    def cut(run: loop._Run, batches: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            run.keep()
+            raise Interrupted
+        step(run, batches)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop._Run, "step", cut)
+    with pytest.raises(Interrupted):
+        run_study(asked(folder), folder / "cut", workers=1, bar=Bar())
+    monkeypatch.setattr(loop._Run, "step", step)
+    assert len(list((folder / "cut").glob("runs/*/seed-*/done.json"))) == 1
+    again = run_study(asked(folder), folder / "cut", workers=1, bar=Bar())
+    assert found(again) == found(whole)
+
+    # What is finished is found, not done again.
+    monkeypatch.setattr(loop, "train", None)
+    times = {path: path.stat().st_mtime_ns for path in (folder / "cut").glob("runs/*/seed-*/policy/card.json")}
+    assert found(run_study(asked(folder), folder / "cut", workers=1, bar=Bar())) == found(whole)
+    assert all(path.stat().st_mtime_ns == when for path, when in times.items())
+    assert len(times) == 2 * 2, "the random subset as large as half is half itself, and not run twice"
