@@ -42,6 +42,12 @@ def test_grippers_and_switches_live_at_their_ends() -> None:
     assert findings(action_saturated, robot(action=np.round(clipped), names=NAMES)) == []
 
 
+def test_no_device_limits_a_component_of_a_quaternion() -> None:
+    clipped = np.clip(swing(800), -0.5, 0.5)
+    assert findings(action_saturated, robot(action=clipped, names=("tip.qx", "tip.qy", "qw"))) == []
+    assert len(findings(action_saturated, robot(action=clipped, names=("tip.x", "qvel", "seq")))) == 1
+
+
 def test_constant_channels_and_empty_streams_are_silent() -> None:
     assert findings(action_saturated, robot(action=np.ones((100, 3))), robot(action=np.ones((0, 3)), name="1")) == []
 

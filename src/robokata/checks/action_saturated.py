@@ -13,7 +13,8 @@ Example:
     "could not be 0.9375 metre" (openvla issue 315): the scale and the cut are part of the data's meaning.
 
 Limits:
-    Grippers and switches live at their extremes and are left out (DROID's gripper is at 1.0 for 52 % of its steps).
+    Grippers and switches live at their extremes and are left out (DROID's gripper is at 1.0 for 52 % of its steps);
+    so are components of quaternions: a device limits an angle or a turn, never one of these.
     A clip that is reached slowly looks like a rest and is not seen; nor is one that smoothing has rounded off. A
     scripted motion with corners at the same waypoint looks like a clip: a warning, never an error.
 
@@ -35,7 +36,7 @@ from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.geometry.channels import has_few_values, is_gripper, listed
+from robokata.geometry.channels import has_few_values, is_gripper, is_quaternion, listed
 from robokata.geometry.motion import motion_of
 from robokata.geometry.runs import Run, runs_of
 
@@ -78,7 +79,7 @@ def _clipped(stream: Stream, above_share: float, plateaus_count: int, samples_co
         moving = enough & (motion.high > motion.low)
     for channel in np.flatnonzero(moving):
         column = table[:, channel]
-        if is_gripper(stream, int(channel)) or has_few_values(column):
+        if is_gripper(stream, int(channel)) or is_quaternion(stream, int(channel)) or has_few_values(column):
             continue
         speed = np.abs(motion.steps[:, channel])
         # Half the mean step of the moving samples: a rest is reached with a speed near zero, a clip in full flight.

@@ -19,6 +19,7 @@ _GRIPPER = re.compile(
 _ORIENTATION = re.compile(
     r"roll|pitch|yaw|euler|orient|rot(?!or)|(?:^|[._/ ])(?:r[xyz]|w[xyz]|q[xyzw])(?:$|[._/ ])", re.I
 )
+_QUATERNION = re.compile(r"(?:^|[._/ ])q[xyzw]$", re.I)
 _POSE = re.compile(r"cartesian|euler|orient|pose|(?:^|[._/ ])(?:eef?|tcp|tool)(?:$|[._/ ])", re.I)
 _JOINT = re.compile(r"joint|wrist|elbow|shoulder|arm|waist|hip|knee|ankle|neck|torso", re.I)
 
@@ -40,6 +41,11 @@ def is_orientation(stream: Stream, channel: int) -> bool:
     if name.isdigit():
         return bool(_POSE.search(stream.name))
     return bool(_ORIENTATION.search(name)) and not _JOINT.search(name)
+
+
+def is_quaternion(stream: Stream, channel: int) -> bool:
+    """True where the name says component of a unit quaternion: a number that no device limits by itself."""
+    return bool(_QUATERNION.search(stream.channel_name(channel)))
 
 
 def may_jump(stream: Stream, channel: int) -> bool:
