@@ -21,6 +21,7 @@ from robokata.evaluate.trial import Conditions
 from robokata.evaluate.trials import PolicyRef, TrialJob, evaluate_policy
 from robokata.geometry.poses import pose_from_seven, seven_of
 from robokata.sim.demonstration import scene_of
+from robokata.sim.filming import Filming
 from robokata.tasks._moves import above, grasp_yaw, hand_down
 from robokata.view.evaluation_html import write_evaluation
 
@@ -200,3 +201,41 @@ def test_a_policy_for_another_robot_is_refused_as_infrastructure(policy: Any, tm
     two_arms = TrialJob(PolicyRef("lifter"), Conditions(scene_of("hand_over"), Width.D0), seed=1, filming=None)
     with pytest.raises(EvaluationStopped, match="was trained for another robot"):
         evaluate_policy(two_arms, tmp_path / "out", trials=1, workers=1)
+
+
+def test_a_probe_of_looks_cannot_reach_a_policy_that_sees_no_pictures_and_says_so(policy: Any, tmp_path: Path) -> None:
+    policy(Lifter())
+    probes = probes_for(["light"], width=Width.D0)
+    (light,) = evaluate(job(), tmp_path / "out", trials=1, probes=probes, workers=1, bar=Quiet()).probes
+    assert not light.manipulation.holds
+    assert light.manipulation.sentence() == "the policy sees no pictures: this probe cannot reach it"
+
+
+def test_the_mixture_changes_everything_that_single_probes_change(policy: Any, tmp_path: Path) -> None:
+    policy(Lifter(sees=True))
+    (mixed,) = evaluate(
+        job(size_px=(32, 32)), tmp_path / "out", trials=2, workers=1, bar=Quiet(),
+        probes=probes_for(["all_mixed"], width=Width.D0),
+    ).probes  # fmt: skip
+    assert mixed.manipulation.holds, mixed.manipulation.sentence()
+    factors = mixed.trials.protocol.factors
+    singles = [probe for probe in probes_for(None, width=Width.D0) if probe.factors]
+    assert {name for probe in singles for name in probe.factors} <= set(factors)
+    assert mixed.trials.protocol.width == "D1"
+
+
+def test_the_report_shows_failures_as_filmstrips_with_their_cause_and_how_to_open_them(
+    policy: Any, tmp_path: Path
+) -> None:
+    policy(Lifter(fault="idle"))
+    filmed = replace(job(), filming=Filming(32, 32))
+    found = evaluate(
+        filmed, tmp_path / "out", trials=2, workers=1, bar=Quiet(), probes=probes_for(["robot_start"], width=Width.D0)
+    )
+    write_evaluation(found, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    for arm in ("control", "robot_start"):
+        assert f"{arm}: 2 of 2 trials failed" in page
+        assert f"kata look {tmp_path}/out/{arm}/{'trial' if arm == 'control' else arm}-000001.mcap" in page
+    assert page.count("data:image/jpeg;base64") == 4 * 7
+    assert ">approach_miss</span> trial 0, 8.0 s" in page

@@ -7,7 +7,8 @@ prompt never reached the policy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 from robokata.core.errors import UnknownName
 from robokata.core.estimate import Estimate
 from robokata.core.world import Width
+from robokata.evaluate.sensing import NOTHING_SEEN
 from robokata.evaluate.trial import Conditions
 from robokata.evaluate.trials import Bar, TrialJob, Trials, evaluate_policy
-from robokata.sim.variation import FACTORS, Variation, factor_of
+from robokata.sim.variation import FACTORS, Variation
 from robokata.statistics.comparison import Comparison, compare_pairs
 from robokata.statistics.multiple import holm
 
@@ -30,6 +32,18 @@ SYNONYMS = {
 COLOURS = {"red": "crimson", "green": "emerald", "blue": "navy", "yellow": "golden", "white": "pale", "black": "dark"}
 _PIXEL_NOISE_LEVELS = 20.0
 """Of 255: a picture at ISO 6400."""
+_HOW_FAR: Mapping[str, Callable[[float], str]] = {
+    "light": lambda share: f"brightness ±{100 * share:g} %, direction ±{45 * share:g}° about each axis",
+    "texture": lambda share: f"another pattern, colour ±{100 * share:g} % of full scale",
+    "camera_pose": lambda metres: f"fixed cameras by {100 * metres:g} cm and {metres:g} rad",
+    "distractors": lambda count: f"{count:g} more things on the table",
+    "object_size": lambda share: f"±{100 * share:g} %",
+    "object_mass": lambda share: f"x {1 / (1 + share):.2g} to x {1 + share:.2g}",
+    "object_friction": lambda share: f"x {1 / (1 + share):.2g} to x {1 + share:.2g}",
+    "object_shape": lambda count: "boxes become cylinders of the same width and height",
+    "robot_start": lambda rad: f"{rad:g} rad per joint (standard deviation)",
+}
+"""Magnitudes of the factors as a reader meets them; what each does is in `sim/variation.py`."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +85,19 @@ class Manipulation:
     """What had to change -> trials in which it did not."""
     stray: Mapping[str, int]
     """What had to stay -> trials in which it changed."""
+    unseen: tuple[str, ...] = ()
+    """What had to change, and this policy never looks at."""
 
     @property
     def holds(self) -> bool:
         """True where every trial that could be compared is as meant, and there was one."""
-        return self.trials > 0 and not any(self.unchanged.values()) and not any(self.stray.values())
+        is_as_meant = not any(self.unchanged.values()) and not any(self.stray.values())
+        return self.trials > 0 and self.reaches and is_as_meant
+
+    @property
+    def reaches(self) -> bool:
+        """True where the policy looks at something of what the probe changes."""
+        return not self.unchanged or set(self.unseen) != set(self.unchanged)
 
     def sentence(self) -> str:
         """In words."""
@@ -83,6 +105,8 @@ class Manipulation:
             return f"changed as meant in all {self.trials} trials, and nothing else did"
         wrong = [f"{name} did not change in {count}" for name, count in self.unchanged.items() if count]
         wrong += [f"{name} changed too in {count}" for name, count in self.stray.items() if count]
+        if not self.reaches and not wrong:
+            return f"the policy sees no {' and no '.join(self.unseen)}: this probe cannot reach it"
         return f"of {self.trials} trials: " + ", ".join(wrong or ["none could be compared"])
 
 
@@ -152,7 +176,13 @@ def run_probes(
         results.append(ProbeResult(probe, made, comparison, manipulation_of(probe, control, made)))
     adjusted = holm({r.probe.name: r.comparison.p_value for r in results if r.comparison.p_value is not None})
     results = [replace(result, p_adjusted=adjusted.get(result.probe.name)) for result in results]
-    return sorted(results, key=lambda result: result.comparison.difference.value or 0.0)
+    return sorted(results, key=_badness)
+
+
+def _badness(result: ProbeResult) -> float:
+    """Worst first; where nothing could be compared, last."""
+    difference = result.comparison.difference.value
+    return math.inf if difference is None else difference
 
 
 def manipulation_of(probe: Probe, control: Trials, varied: Trials) -> Manipulation:
@@ -162,14 +192,14 @@ def manipulation_of(probe: Probe, control: Trials, varied: Trials) -> Manipulati
     shared = sorted(set(before) & set(after))
     unchanged = dict.fromkeys(sorted(probe.must_change), 0)
     stray = dict.fromkeys(sorted({PICTURES, NUMBERS, INSTRUCTION, PHYSICS} - probe.may_change - probe.must_change), 0)
-    blind = {name for name in (PICTURES, NUMBERS) if len({before[number][name] for number in shared}) == 1}
+    # A policy that sees no pictures cannot have seen them change.
+    unseen = [n for n in unchanged if n in (PICTURES, NUMBERS) and {before[k][n] for k in shared} == {NOTHING_SEEN}]
     for number in shared:
         for name in unchanged:
-            # A policy that sees no pictures cannot have seen them change.
-            unchanged[name] += name not in blind and before[number][name] == after[number][name]
+            unchanged[name] += name not in unseen and before[number][name] == after[number][name]
         for name in stray:
             stray[name] += before[number][name] != after[number][name]
-    return Manipulation(len(shared), unchanged, stray)
+    return Manipulation(len(shared), unchanged, stray, tuple(unseen))
 
 
 def _all(width: Width) -> list[Probe]:
@@ -192,30 +222,33 @@ def _all(width: Width) -> list[Probe]:
         may, must = seen[factor.name]
         axis = "visual" if must == looks else "behavioural" if factor.name == "robot_start" else "physical"
         axis = "semantic" if factor.name == "object_shape" else axis
-        magnitude = f"{factor.usual:g} {factor.unit}"
+        how_far = _HOW_FAR.get(factor.name)
+        magnitude = how_far(factor.usual) if how_far else f"{factor.usual:g} {factor.unit}"
         out.append(Probe(factor.name, axis, magnitude, may, must, {factor.name: factor.usual}))
     noise = f"{_PIXEL_NOISE_LEVELS:g} of 255 levels"
     out.append(Probe("sensor_noise", "visual", noise, looks, looks, pixel_noise_levels=_PIXEL_NOISE_LEVELS))
     words = frozenset({INSTRUCTION})
     out.append(Probe("paraphrase", "semantic", "unheard words", words, words, reworded=SYNONYMS))
-    # An instruction without a colour stays what it is.
-    out.append(Probe("colour_word", "semantic", "other colour words", words, frozenset(), reworded=COLOURS))
+    # An instruction without a colour stays what it is, and the check says so.
+    out.append(Probe("colour_word", "semantic", "other colour words", words, words, reworded=COLOURS))
     everything = frozenset({PICTURES, NUMBERS, PHYSICS, INSTRUCTION})
     wider = [other for other in Width if other > width]
     out += [
         Probe(f"object_pose_{other}", "behavioural", f"resets {other}", everything, frozenset({NUMBERS}), width=other)
         for other in wider
     ]
-    mixed = {factor.name: factor_of(factor.name).usual for factor in FACTORS if factor.name != "object_shape"}
+    mixed = {factor.name: factor.usual for factor in FACTORS}
     out.append(
         Probe(
             "all_mixed",
             "mixed",
-            "all of the above",
+            "all of these at once" + (f", resets {wider[0]}" if wider else ""),
             everything,
-            frozenset({NUMBERS, PHYSICS}),
+            everything,
             mixed,
             reworded={**SYNONYMS, **COLOURS},
+            # The next wider reset: the widest alone would decide what the mixture shows.
+            width=wider[0] if wider else None,
             pixel_noise_levels=_PIXEL_NOISE_LEVELS,
         )
     )

@@ -153,3 +153,7 @@ def _hash(arrays: Sequence[NDArray[Any]]) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+NOTHING_SEEN = _hash([])
+"""The hash of pictures, or of numbers, where a policy looks at none."""

@@ -228,7 +228,8 @@ def _shape(world: SimWorld, size: float, rng: Rng) -> Mapping[str, Any]:
     for prop in world.free_props:
         for geom, solid in zip(world.geoms_of(prop.name), prop.solids, strict=True):
             if solid.shape is Shape.BOX:
-                half_x, half_y, half_z = solid.size_m
+                # As large as it is now: another factor may have changed its size.
+                half_x, half_y, half_z = world.model.geom_size[geom]
                 world.model.geom_type[geom] = cylinder
                 world.model.geom_size[geom] = [min(half_x, half_y), half_z, 0.0]
                 changed.append(prop.name)

@@ -7,6 +7,8 @@ from html import escape
 from typing import NamedTuple
 
 _WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 940, 26, 300, 76, 18
+_INK = 'stroke="currentColor"'
+"""The page's ink, light or dark."""
 _LABEL_LENGTH = 46
 """Characters of a label that fit left of the bars."""
 
@@ -52,7 +54,7 @@ def bar_chart(bars: Sequence[Bar], *, span: tuple[float, float], x_label: str, m
     if mark is not None:
         mark_px, end = x_px(mark), _TOP + _ROW * len(bars)
         parts.append(
-            f'<line x1="{mark_px:.1f}" x2="{mark_px:.1f}" y1="{_TOP}" y2="{end}" stroke="#444" stroke-dasharray="4 3"/>'
+            f'<line x1="{mark_px:.1f}" x2="{mark_px:.1f}" y1="{_TOP}" y2="{end}" {_INK} stroke-dasharray="4 3"/>'
         )
     parts.append(f'<text x="{_LEFT}" y="{height - 4}">{escape(x_label)}</text></svg>')
     return "".join(parts)
@@ -70,7 +72,5 @@ def _tick(x_px: float, value: float, height: int) -> str:
 
 
 def _whisker(left: float, right: float, y_px: float) -> str:
-    ends = "".join(
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y_px - 4}" y2="{y_px + 4}" stroke="#111"/>' for x in (left, right)
-    )
-    return f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y_px}" y2="{y_px}" stroke="#111" stroke-width="1.4"/>{ends}'
+    ends = "".join(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y_px - 4}" y2="{y_px + 4}" {_INK}/>' for x in (left, right))
+    return f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y_px}" y2="{y_px}" {_INK} stroke-width="1.4"/>{ends}'

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import base64
+import statistics
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import numpy as np
-
-from robokata.core.errors import RobokataError
 from robokata.core.estimate import Estimate
-from robokata.core.source import open_source
 from robokata.evaluate.evaluation import CONTROL, Evaluation
 from robokata.evaluate.probes import ProbeResult
-from robokata.produce import Tried
+from robokata.evaluate.trials import Trials
 from robokata.view.bars import Bar, bar_chart
+from robokata.view.failures_html import failures_html
 from robokata.view.page import write_page
+from robokata.view.radar import Ring, Spoke, radar_plot
 
-_SHOWN_FAILURES = 6
-_FRAMES = 6
-"""Pictures of a strip: begin, end, and four between."""
 _COLOURS = {"visual": "#2f6fde", "semantic": "#b5459c", "behavioural": "#2a9d6f", "physical": "#d9822b"}
+_MIXED = "#7a7f8a"
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:
@@ -30,7 +27,7 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     title = f"{Path(evaluation.policy).name} at {control.protocol.task}"
     body = (
         f"<h1>{escape(title)}</h1>{_headline(evaluation)}{_metrics(evaluation)}{_probes(evaluation)}"
-        f"{_against(evaluation)}{_failures(evaluation)}{_protocol(evaluation)}"
+        f"{_against(evaluation)}{failures_html(evaluation)}{_infrastructure(evaluation)}{_protocol(evaluation)}"
     )
     write_page(path, title=f"kata evaluate: {title}", body=body)
 
@@ -48,11 +45,22 @@ def shown(estimate: Estimate) -> str:
 def _headline(evaluation: Evaluation) -> str:
     control = evaluation.control
     success = control.metrics["success_at_end"]
-    broken = sum(bool(line.row["infrastructure"]) for line in control.lines)
+    broken = len(_broken(control))
     aside = f"; {broken} trials failed for reasons outside the policy and are not counted" if broken else ""
     return (
         f"<p>Success at the end: <b>{escape(shown(success))}</b> in {len(control.successes)} trials on "
-        f"{escape(control.protocol.robot)}, resets {escape(control.protocol.width)}{aside}.</p>"
+        f"{escape(control.protocol.robot)}, resets {escape(control.protocol.width)}{aside}.</p>{_latency(control)}"
+    )
+
+
+def _latency(control: Trials) -> str:
+    answers = [line.row["act_s"] for line in control.lines if line.row["act_s"]]
+    if not answers:
+        return ""
+    usual, most = statistics.median(each[0] for each in answers), max(each[1] for each in answers)
+    return (
+        f'<p class="note">The policy answered within {1000 * usual:.3g} ms (median), at most {1000 * most:.3g} ms; '
+        "the world waited for it.</p>"
     )
 
 
@@ -77,11 +85,38 @@ def _probes(evaluation: Evaluation) -> str:
     bars = [_bar(result) for result in evaluation.probes]
     rows = "".join(_probe_row(result) for result in evaluation.probes)
     return (
-        "<section><h2>Generalization probes, worst first</h2>"
+        f"<section><h2>Generalization probes, worst first</h2>{_legend(evaluation.probes)}"
         + bar_chart(bars, span=(0.0, 1.0), x_label="success at the end; dashed: the control arm", mark=control)
-        + "<table><tr><th>probe</th><th>how far</th><th>success</th><th>minus control, paired</th><th>p (Holm)</th>"
-        f"<th>manipulation check</th></tr>{rows}</table></section>"
+        + _radar(evaluation)
+        + "<table><tr><th>probe</th><th>how far</th><th>success</th><th>n</th><th>minus control, paired</th>"
+        f"<th>p (Holm)</th><th>manipulation check</th></tr>{rows}</table></section>"
     )
+
+
+def _legend(probes: Sequence[ProbeResult]) -> str:
+    axes = [axis for axis in (*_COLOURS, "mixed") if any(result.probe.axis == axis for result in probes)]
+    dots = (f'<span style="color:{_COLOURS.get(axis, _MIXED)}">●</span> {axis}' for axis in axes)
+    return f'<p class="note">{" &nbsp; ".join(dots)}</p>'
+
+
+def _radar(evaluation: Evaluation) -> str:
+    """Factors of one kind side by side, so that the outlines of two reports can be compared."""
+    order = (*_COLOURS, "mixed")
+    found = sorted(evaluation.probes, key=lambda result: (order.index(result.probe.axis), result.probe.name))
+    spokes = [_spoke(each) for each in found]
+    success = evaluation.control.metrics["success_at_end"]
+    ring = Ring(success.value, success.low, success.high)
+    return radar_plot(spokes, control=ring, label="success at the end; dashed: the control arm; bands: 95 % intervals")
+
+
+def _spoke(result: ProbeResult) -> Spoke:
+    if not result.manipulation.reaches:
+        return Spoke(f"{result.probe.name} (not seen)", None, None, None, _colour(result))
+    return Spoke(result.probe.name, result.success.value, result.success.low, result.success.high, _colour(result))
+
+
+def _colour(result: ProbeResult) -> str:
+    return _COLOURS.get(result.probe.axis, _MIXED)
 
 
 def _probe_row(result: ProbeResult) -> str:
@@ -90,6 +125,7 @@ def _probe_row(result: ProbeResult) -> str:
         escape(result.probe.name),
         escape(result.probe.magnitude),
         escape(shown(result.success)),
+        str(len(result.trials.successes)),
         escape(shown(result.comparison.difference)),
         "–" if result.p_adjusted is None else f"{result.p_adjusted:.3g}",
         check if result.manipulation.holds else f"<b>{check}</b>",
@@ -99,9 +135,8 @@ def _probe_row(result: ProbeResult) -> str:
 
 def _bar(result: ProbeResult) -> Bar:
     success = result.success
-    colour = _COLOURS.get(result.probe.axis, "#5a5a5a")
-    note = "" if result.manipulation.holds else "check!"
-    return Bar(result.probe.name, success.value or 0.0, success.low, success.high, colour, note)
+    note = "" if result.manipulation.holds else "check!" if result.manipulation.reaches else "not seen"
+    return Bar(result.probe.name, success.value or 0.0, success.low, success.high, _colour(result), note)
 
 
 def _against(evaluation: Evaluation) -> str:
@@ -113,37 +148,24 @@ def _against(evaluation: Evaluation) -> str:
     )
 
 
-def _failures(evaluation: Evaluation) -> str:
-    strips = []
+def _broken(trials: Trials) -> list[str]:
+    return [str(line.row["infrastructure"]) for line in trials.lines if line.row["infrastructure"]]
+
+
+def _infrastructure(evaluation: Evaluation) -> str:
+    """Trials that count nowhere, by arm and reason."""
     arms = [(CONTROL, evaluation.control), *((result.probe.name, result.trials) for result in evaluation.probes)]
-    for name, trials in arms:
-        failed = [line for line in trials.lines if line.file and line.counts and not line.row["success"]]
-        strips += [
-            _strip(Path(evaluation.out) / name, name, line)
-            for line in failed[: _SHOWN_FAILURES if name == CONTROL else 2]
-        ]
-    found = "".join(strip for strip in strips if strip)
-    return f"<section><h2>Failures</h2>{found}</section>" if found else ""
-
-
-def _strip(folder: Path, arm: str, line: Tried) -> str:
-    try:
-        episode = open_source(folder / str(line.file)).episode(Path(str(line.file)).stem)
-        camera = next(episode.pictures(), None)
-        if camera is None:
-            return ""
-        at = np.unique(np.linspace(0, len(camera) - 1, _FRAMES).astype(int))
-        pictures = [camera.pictures.encoded(int(index)) for index in at]
-    except RobokataError as error:
-        return f"<p>{escape(str(error))}</p>"
-    cause = line.row["observed"]["failure_cause"]["label"] or "unknown"
-    images = "".join(
-        f'<figure><img alt="" src="data:image/jpeg;base64,{base64.b64encode(each.data).decode()}"></figure>'
-        for each in pictures
-        if each
+    rows = "".join(
+        f'<tr><td>{escape(name)}</td><td class="number">{count}</td><td>{escape(reason)}</td></tr>'
+        for name, trials in arms
+        for reason, count in Counter(_broken(trials)).most_common()
     )
-    told = f"{escape(arm)}, trial {line.number}: {escape(str(cause))}, {line.row['duration_s']:.1f} s"
-    return f'<h3>{told}</h3><div class="strip">{images}</div>'
+    if not rows:
+        return ""
+    return (
+        "<section><h2>Failed for reasons outside the policy</h2><p class='note'>In no denominator.</p>"
+        f"<table><tr><th>arm</th><th>trials</th><th>reason</th></tr>{rows}</table></section>"
+    )
 
 
 def _protocol(evaluation: Evaluation) -> str:
