@@ -31,7 +31,7 @@ def train(
     """Train a policy. What the data lacks is said before the first step; a kill costs at most half a minute."""
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.cli.training import spec_of, trained_by_others
+    from robokata.cli.training import spec_of, told_on_stderr, trained_by_others
     from robokata.core.atomic import refuse_occupied
     from robokata.core.shelf import shelf
     from robokata.view.training_text import show_trained
@@ -41,7 +41,14 @@ def train(
     if not resume:
         refuse_occupied(out)
     if hasattr(leaf, "train"):
-        trained_by_others(leaf, spec, out, seed=seed, steps=steps, device=device)
+        from robokata.learn.trainable import ForeignJob
+
+        foreign = ForeignJob(
+            spec, out, seed, steps, device, told_on_stderr, batch_size=batch_size, learning_rate=learning_rate,
+            threads=threads, resume=resume,
+        )  # fmt: skip
+        ours_alone = {"minutes": minutes, "precision": precision, "accumulate": accumulate > 1}
+        trained_by_others(leaf, foreign, not_theirs=ours_alone, json=json)
         return
     from robokata.learn.data import opened
     from robokata.learn.settings import settings_for

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from robokata.learn.trainable import ForeignJob
     from robokata.learn.training_spec import TrainingSpec
 
 
@@ -33,12 +34,29 @@ def spec_of(recipe: Path, where: str | None, options: Sequence[str]) -> Training
     return replace(spec, sources=sources, options=given)
 
 
-def trained_by_others(leaf: Any, spec: TrainingSpec, out: Path, *, seed: int, steps: int | None, device: str) -> None:
-    """Train a policy whose code is not ours, in its own environment."""
+def trained_by_others(leaf: Any, job: ForeignJob, *, not_theirs: Mapping[str, Any], json: bool) -> None:
+    """Train a policy whose code is not ours, in its own environment. `not_theirs`: words that such code cannot obey.
+
+    Raises:
+        TrainingRefused: one of these words is given.
+    """
     import typer
 
-    from robokata.learn.trainable import ForeignJob
+    from robokata.cli.console import print_json_of
+    from robokata.core.errors import TrainingRefused
 
-    job = ForeignJob(spec, out, seed=seed, steps=steps, device=device, told=lambda line: typer.echo(line, err=True))
-    leaf.train(job)
-    typer.echo(f"{out}: trained. Try it: kata serve {out}")
+    said = next((name for name, value in not_theirs.items() if value), None)
+    if said is not None:
+        raise TrainingRefused(f"--{said} is a word for our own training loop, and this policy is trained by another.")
+    trained = leaf.train(job)
+    if json:
+        print_json_of([trained])
+    else:
+        typer.echo(f"{job.out}: trained. Try it: kata evaluate {job.out} --task TASK --out TRIALS")
+
+
+def told_on_stderr(line: str) -> None:
+    """Show a line of somebody else's training."""
+    import typer
+
+    typer.echo(line, err=True)

@@ -73,13 +73,18 @@ class ForeignJob:
     device: str
     told: Callable[[str], None]
     """Told every line that the other code prints."""
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    threads: int | None = None
+    resume: bool = False
+    """Go on from what `out` holds of the same training."""
 
 
 class ForeignLeaf(Protocol):
     """A leaf that is trained by somebody else's code, in its own environment."""
 
-    def train(self, job: ForeignJob) -> None:
-        """Train, and leave a checkpoint that `load` opens."""
+    def train(self, job: ForeignJob) -> Mapping[str, Any]:
+        """Train, and leave a checkpoint that `load` opens; what made it comes back, as plain values."""
         ...
 
     def load(self, order: PolicyOrder) -> Policy: ...
