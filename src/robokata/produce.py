@@ -79,7 +79,8 @@ def produce(
     """Do jobs 0, 1, 2, ... until `wanted` episodes are kept or `at_most` were tried; all lines of the journal.
 
     `same_as` describes the run: a folder that was begun with another description is refused, one that was begun with
-    this one is gone on with, and jobs whose row is to be done `again` are. `workers` None: one per core.
+    this one is gone on with, and jobs whose row is to be done `again` are. As soon as more of them are to be done
+    again than `at_most` leaves room for, the run ends. `workers` None: one per core.
 
     Raises:
         WriteRefused: the folder holds something else, cannot be written, or the disk is full.
@@ -91,7 +92,7 @@ def produce(
         journal.close()
         return journal.lines[: _cut(journal.lines, wanted)]
     count = workers or len(os.sched_getaffinity(0))
-    done = {tried.number for tried in journal.lines}
+    done, lost = {tried.number for tried in journal.lines}, 0
     numbers = [number for number in range(at_most) if number not in done]
     made = _inline(job, numbers, journal.pending) if count == 1 else _pooled(job, numbers, journal.pending, count)
     try:
@@ -99,7 +100,8 @@ def produce(
             journal.add(tried)
             kept += tried.is_one
             advance(int(tried.is_one))
-            if kept == wanted:
+            lost += again(tried.row)
+            if kept == wanted or lost > at_most - wanted:
                 break
     finally:
         made.close()

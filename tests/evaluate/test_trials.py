@@ -117,8 +117,25 @@ def test_a_broken_policy_costs_trials_that_do_not_count_and_stops_the_run(
     policy: Any, tmp_path: Path, fault: str, kind: str
 ) -> None:
     policy(Lifter(fault=fault))
-    with pytest.raises(EvaluationStopped, match=f"7 of 7 trials failed for reasons outside the policy.*{kind}"):
+    with pytest.raises(EvaluationStopped, match=f"4 of 4 trials failed for reasons outside the policy.*{kind}"):
         run(job(), tmp_path / "out")
+
+
+def test_a_server_that_is_gone_when_a_worker_calls_costs_that_trial_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls = []
+
+    def opened(ref: PolicyRef) -> Lifter:
+        calls.append(ref)
+        if len(calls) == 3:
+            raise PolicyFailed("unreachable", "ws://here: the policy server cannot be reached.")
+        return Lifter()
+
+    monkeypatch.setattr(trials_module, "opened", opened)
+    trials = run(job(), tmp_path / "out")
+    assert len(trials.successes) == 4
+    assert [line.number for line in trials.lines if line.row["infrastructure"]] == [1]
 
 
 def test_a_policy_that_dies_now_and_then_is_judged_by_the_rest(policy: Any, tmp_path: Path) -> None:
@@ -189,6 +206,12 @@ def test_policies_are_compared_on_shared_trials_and_unlike_protocols_are_refused
     wide = replace(job(), conditions=replace(job().conditions, width=Width.D1))
     with pytest.raises(ComparisonRefused, match="width: 'D0' and 'D1'"):
         evaluate(wide, tmp_path / "wide", trials=2, against=tmp_path / "idle", workers=1, bar=Quiet())
+
+
+def test_trials_until_it_is_decided_need_something_to_decide(policy: Any, tmp_path: Path) -> None:
+    policy(Lifter())
+    with pytest.raises(ComparisonRefused, match="Say with what"):
+        evaluate(job(), tmp_path / "out", trials=2, sequential=True, workers=1, bar=Quiet())
 
 
 def test_an_unknown_probe_lists_those_that_exist() -> None:

@@ -31,7 +31,7 @@ from robokata.core.errors import (
 )
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList
-from robokata.learn.data import in_memory
+from robokata.learn.data import in_memory, options_for
 from robokata.learn.opening import open_policy
 from robokata.learn.settings import Settings, rate_at, settings_for
 from robokata.learn.train import Job, plan, train
@@ -68,6 +68,8 @@ def test_the_same_job_gives_the_same_weights_and_another_seed_others(policy: str
         train(job(policy, steps=4, seed=seed, px=px, **window), tmp_path / name)
     assert same(weights_of(tmp_path / "a"), weights_of(tmp_path / "b"))
     assert not same(weights_of(tmp_path / "a"), weights_of(tmp_path / "c"))
+    names = [next((tmp_path / name).glob("weights-*.pt")).name for name in "abc"]
+    assert names[0] == names[1] != names[2], "the hash tells equal weights by equal bytes"
 
 
 def test_a_resumed_training_has_the_losses_and_weights_of_one_that_was_never_stopped(tmp_path: Path) -> None:
@@ -260,6 +262,37 @@ def test_numbers_that_are_none_end_the_training_with_the_step(tmp_path: Path) ->
     made = replace(made, settings=replace(made.settings, learning_rate=1e30, warmup_steps=1))
     with pytest.raises(TrainingFailed, match=r"the loss of step \d+ is (nan|inf)"):
         train(made, tmp_path / "out")
+
+
+@pytest.mark.parametrize("rate", [-1.0, 0.0, float("nan"), float("inf")])
+def test_a_learning_rate_that_is_none_is_refused(rate: float) -> None:
+    with pytest.raises(TrainingRefused, match=f"learning rate is {rate}, and must be above 0"):
+        settings_for(shelf("policies")["bc_mlp"].HABITS, learning_rate=rate)
+
+
+def test_an_option_below_one_is_refused() -> None:
+    with pytest.raises(TrainingRefused, match="option width is '-3', and a number of at least 1 is needed"):
+        options_for(shelf("policies")["bc_mlp"].HABITS, {"width": "-3"})
+
+
+def test_what_a_trained_policy_cannot_be_told_is_refused(tmp_path: Path) -> None:
+    train(job(steps=1), tmp_path / "out")
+    with pytest.raises(UnknownName, match=r"No option of a trained policy is called 'fade_s'\. Did you mean 'fades_s'"):
+        open_policy(tmp_path / "out", options={"fade_s": "0"})
+    with pytest.raises(PolicyFailed, match="option fades_s is 'abc', and a time of at least 0 s is needed"):
+        open_policy(tmp_path / "out", options={"fades_s": "abc"})
+
+
+def test_two_sessions_of_one_network_blend_their_own_chunks_only(tmp_path: Path) -> None:
+    train(job(steps=2), tmp_path / "out")
+    policy = open_policy(tmp_path / "out")
+    first, second = policy.session(), policy.session()  # type: ignore[attr-defined]
+    still = {"observation.state": np.zeros(3), "observation.tip_pose": np.array([0.1, 0, 0.2, 1, 0, 0, 0])}
+    seen = {**still, "simulation.objects": np.array([0.3, 0, 0, 0, 0, 0, 1]), "instruction": "reach"}
+    alone = [policy.act({**seen, "time_s": 0.1 * k}).actions for k in range(3)]
+    for k in range(3):
+        np.testing.assert_array_equal(first.act({**seen, "time_s": 0.1 * k}).actions, alone[k])
+        second.act({**seen, "simulation.objects": np.full(7, 0.5), "time_s": 0.1 * k})
 
 
 def test_the_rate_starts_small_peaks_and_falls_to_a_hundredth() -> None:

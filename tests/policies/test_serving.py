@@ -235,3 +235,63 @@ def test_names_and_prompt_are_the_servers_own_where_the_user_says_so() -> None:
 def test_an_unknown_option_lists_the_known_ones() -> None:
     with pytest.raises(PolicyFailed, match=r"remote knows no option 'tiemout'. Known: rate_hz, channels"):
         RemotePolicy("ws://127.0.0.1:9", {"tiemout": "1"})
+
+
+class Counting(Echo):
+    """A policy that remembers how often it was asked in its attempt, and has a session for each client."""
+
+    asked = 0
+
+    def session(self) -> Counting:
+        return Counting()
+
+    def act(self, observation: Sensed) -> Chunk:
+        self.asked += 1
+        return super().act({**observation, "observation.state": np.full(3, float(self.asked))})
+
+
+def test_two_clients_at_once_have_an_attempt_each() -> None:
+    with serving(Counting()) as port:
+        one, other = (open_policy(f"ws://127.0.0.1:{port}", options={"timeout_s": "5"}) for _ in range(2))
+        assert [one.act(STATE).actions[0, 0] for _ in range(2)] == [1.0, 2.0]
+        assert other.act(STATE).actions[0, 0] == 1.0
+        assert one.act(STATE).actions[0, 0] == 3.0
+        one.close()
+        other.close()
+
+
+def test_a_policy_without_sessions_tells_a_second_client_that_it_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robokata.policies._openpi_server._PATIENCE_S", 0.05)
+    with serving(Echo()) as port:
+        first = open_policy(f"ws://127.0.0.1:{port}")
+        with pytest.raises(PolicyFailed, match="begins with an error: this server answers another client") as caught:
+            open_policy(f"ws://127.0.0.1:{port}")
+        assert caught.value.kind == "server_error"
+        assert first.act(STATE).actions.shape == (4, 3), "the first one is not disturbed"
+        first.close()
+        monkeypatch.setattr("robokata.policies._openpi_server._PATIENCE_S", 5.0)
+        open_policy(f"ws://127.0.0.1:{port}").close()
+
+
+def test_a_server_that_says_nothing_of_itself_is_shown_what_has_a_name() -> None:
+    shown: list[Any] = []
+
+    def talk(connection: ServerConnection) -> None:
+        connection.send(packed({}))
+        for message in connection:
+            shown.append(unpacked(message))  # type: ignore[arg-type]
+            connection.send(packed({"actions": np.zeros((2, 3))}))
+
+    with other_server(talk) as url:
+        policy = open_policy(
+            url, options={"names": "observation.state=observation/joint_position", "channels": "a,b,c"}
+        )
+        assert [need.name for need in policy.hello().needs] == ["observation.state"]
+        assert policy.act(STATE).channels == ("a", "b", "c")
+        policy.close()
+    assert sorted(shown[0]) == ["observation/joint_position", "prompt"]
+
+
+def test_an_address_that_is_none_of_a_policy_server_is_refused() -> None:
+    with pytest.raises(PolicyFailed, match=r"http://here:1: is no address of a policy server\. Write ws://HOST:PORT\."):
+        open_policy("http://here:1")

@@ -102,3 +102,20 @@ def size_of(word: str) -> tuple[int, int] | None:
     if not (height.isdecimal() and width.isdecimal() and 16 <= int(height) <= 2160 and 16 <= int(width) <= 3840):
         raise UnknownName("picture size", word, ["0", "128x128", "224x224", "480x640"])
     return int(height), int(width)
+
+
+def named_values(words: Sequence[str] | None) -> dict[str, str]:
+    """`--option NAME=VALUE`, several times, as a table.
+
+    Raises:
+        PolicyFailed: a word is not NAME=VALUE.
+    """
+    from robokata.core.errors import PolicyFailed
+
+    out = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise PolicyFailed("refused", f"--option {word!r} is not NAME=VALUE.")
+        out[name] = value
+    return out

@@ -11,7 +11,9 @@ import typer
 def evaluate(
     policy: Annotated[str, typer.Argument(help="Checkpoint folder, or ws://HOST:PORT of a policy server.")],
     task: Annotated[str, typer.Option(help="lift, stack, ...; a wrong name lists them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the trials, one episode each, and the report.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the trials, one episode each; default: POLICY-TASK here.")
+    ] = None,
     robot: Annotated[str | None, typer.Option(help="Robot, where not the task's usual one.")] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials that count, per arm.")] = 50,
     width: Annotated[str, typer.Option(help="How far apart resets lie: D0, D1, D2.")] = "D0",
@@ -22,12 +24,17 @@ def evaluate(
     execute: Annotated[int | None, typer.Option(min=1, help="Actions of a chunk to execute before asking.")] = None,
     size: Annotated[str, typer.Option(help="Height x width of the pictures kept; 0 for none.")] = "128x128",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; where not given one per core, one for a server.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the policy: timeout_s, names, ... of a server.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a report for a browser.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a policy at a task: metrics with intervals, probes against a control arm, comparison with another policy."""
-    from robokata.cli.choice import one_of, refuse_unwritable, size_of
+    from robokata.cli.choice import named_values, one_of, refuse_unwritable, size_of
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
     from robokata.core.world import Width
@@ -43,12 +50,13 @@ def evaluate(
     refuse_unwritable(html)
     pixels, chosen = size_of(size), one_of(Width, width, "width")
     conditions = Conditions(scene_of(task, robot), chosen, execute_steps=execute)
+    folder = out or Path(f"{Path(policy).name.replace(':', '_')}-{task}")
     filming = Filming(*pixels) if pixels else None
-    job = TrialJob(PolicyRef(policy, device), conditions, seed, filming=filming)
+    job = TrialJob(PolicyRef(policy, device, named_values(option)), conditions, seed, filming=filming)
     probes = probes_for(None if probe == ["all"] else probe, width=chosen) if probe else []
     with progress_bar(f"evaluating at {task}", of="trials") as bar:
         found = run(
-            job, out, trials=trials, probes=probes, against=against, sequential=sequential, workers=workers, bar=bar
+            job, folder, trials=trials, probes=probes, against=against, sequential=sequential, workers=workers, bar=bar
         )
     if html is not None:
         write_evaluation(found, html)

@@ -17,14 +17,19 @@ def serve(
     threads: Annotated[int, typer.Option(min=1, help="Threads of the network.")] = 1,
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the policy.")] = None,
 ) -> None:
-    """Answer observations with actions until Ctrl-C. One client at a time; `/healthz` says OK."""
-    from robokata.learn.opening import open_policy
+    """Answer observations with actions until Ctrl-C, to several clients at once; `/healthz` says OK."""
+    from robokata.cli.choice import named_values
+    from robokata.learn.opening import is_address, open_policy
     from robokata.policies._openpi_server import PolicyServer
 
-    options = dict(word.partition("=")[::2] for word in option or [])
-    policy = open_policy(checkpoint, device=device, options={"threads": str(threads), **options})
+    # A server behind this one has no threads of ours.
+    ours = {} if is_address(checkpoint) else {"threads": str(threads)}
+    policy = open_policy(checkpoint, device=device, options={**ours, **named_values(option)})
     spec = policy.hello()
     typer.echo(f"{spec.name}: {spec.chunk_steps} actions at {spec.rate_hz:g} Hz ({spec.action_stream})", err=True)
-    PolicyServer(policy, protocol=protocol, api_key=api_key).serve(
-        host, port, ready=lambda taken: typer.echo(f"listening on ws://{host}:{taken}", err=True)
-    )
+    server = PolicyServer(policy, protocol=protocol, api_key=api_key)
+    try:
+        server.serve(host, port, ready=lambda taken: typer.echo(f"listening on ws://{host}:{taken}", err=True))
+    except KeyboardInterrupt:
+        # How a server ends is no interruption.
+        typer.echo("\nstopped", err=True)

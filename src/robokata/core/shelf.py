@@ -57,7 +57,7 @@ class Shelf:
             elif name in self._foreign:
                 self._loaded[name] = importlib.import_module(self._foreign[name])
             else:
-                raise UnknownName(self.folder.removesuffix("s"), name, self.names())
+                raise UnknownName(_one_of(self.folder), name, self.names())
         return self._loaded[name]
 
 
@@ -65,3 +65,8 @@ class Shelf:
 def shelf(folder: str) -> Shelf:
     """The shelf of one folder: `shelf("formats")["rlds"]` is the module that reads RLDS."""
     return Shelf(folder)
+
+
+def _one_of(folder: str) -> str:
+    """`policies` -> `policy`, `checks` -> `check`."""
+    return f"{folder.removesuffix('ies')}y" if folder.endswith("ies") else folder.removesuffix("s")

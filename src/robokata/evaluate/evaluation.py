@@ -90,10 +90,12 @@ def evaluate(
     """Run the control arm, then the probes on its seeds, and compare; what is finished is not run again.
 
     Raises:
-        ComparisonRefused: the earlier evaluation was run under another protocol.
+        ComparisonRefused: the earlier evaluation was run under another protocol, or there is none to be decided.
         EvaluationStopped: too many trials failed for reasons outside the policy.
         WriteRefused: the folder holds something else or cannot be written.
     """
+    if sequential and against is None:
+        raise ComparisonRefused("sequential trials end when a comparison is decided. Say with what: against=EARLIER.")
     earlier = None if against is None else earlier_at(against)
     bar.started(trials * (1 + len(probes)))
     control, verdict = _control(job, out / CONTROL, trials, earlier if sequential else None, workers, bar)

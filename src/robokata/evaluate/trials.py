@@ -11,15 +11,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from robokata.core.contracts import Policy
+from robokata.core.contracts import Policy, PolicySpec
 from robokata.core.episode import Episode, Origin
-from robokata.core.errors import EvaluationStopped
+from robokata.core.errors import EvaluationStopped, PolicyFailed
 from robokata.core.estimate import Estimate, Observation
 from robokata.core.protocol import TrialProtocol
 from robokata.core.shelf import shelf
 from robokata.evaluate.trial import HOLD_S, Conditions, Trial, executed_steps, run_trial
-from robokata.learn.opening import open_policy
-from robokata.produce import Made, Production, Tried, produce, with_receipt
+from robokata.learn.opening import is_address, open_policy
+from robokata.produce import Made, Production, Tried, produce, with_receipt, workers_of
 from robokata.sim.demonstration import world_of
 from robokata.sim.episode import episode_of
 from robokata.sim.filming import Filming
@@ -46,6 +46,10 @@ class PolicyRef:
     device: str = "cpu"
     options: Mapping[str, str] = field(default_factory=dict)
 
+    def told(self) -> dict[str, str]:
+        """The options that may be written down."""
+        return {name: value for name, value in self.options.items() if name != "api_key"}
+
 
 @dataclass(frozen=True)
 class TrialJob:
@@ -58,7 +62,12 @@ class TrialJob:
     name: str = "trial"
 
     def __call__(self, number: int) -> Made:
-        policy = opened(self.policy)
+        try:
+            policy = opened(self.policy)
+        except PolicyFailed as failure:
+            # A server that is gone when a worker calls costs this trial, as one that goes in the middle of it does.
+            row = {"success": False, "infrastructure": f"{failure.kind}: {failure}", "duration_s": 0.0}
+            return Made({**row, "seen": None, "act_s": None, "observed": {}}, counts=False)
         trial = run_trial(policy, self.conditions, seed=self.seed, number=number)
         episode = self._episode(trial, policy, number)
         row = {
@@ -98,6 +107,7 @@ class TrialJob:
             "seed": self.seed,
             "filming": None if self.filming is None else self.filming.as_json(),
             "metrics": list(metric_names()),
+            **({"options": told} if (told := self.policy.told()) else {}),
         }
 
     def _episode(self, trial: Trial, policy: Policy, number: int) -> Episode:
@@ -179,8 +189,10 @@ def evaluate_policy(
         WriteRefused: the folder holds something else or cannot be written.
         PolicyFailed: the policy cannot be opened.
     """
-    policy = opened(job.policy)
-    spec = policy.hello(job.conditions.scene.robot)
+    if workers is None and is_address(job.policy.where):
+        # A policy server may answer one client at a time.
+        workers = 1
+    spec = _said_of_itself(job, workers)
     most = trials + max(3, round(MOST_INFRASTRUCTURE_SHARE * trials))
     recipe = job.described()
     lines = produce(
@@ -200,7 +212,7 @@ def summarised(lines: Sequence[Tried]) -> dict[str, Estimate]:
     """Every metric of a set of trials, from what each trial said."""
     out = {}
     for name in metric_names():
-        observed = [_observation(line.row["observed"][name], line.row["infrastructure"]) for line in lines]
+        observed = [_observation(line.row["observed"].get(name), line.row["infrastructure"]) for line in lines]
         out[name] = shelf("metrics")[name].summarise(observed)
     return out
 
@@ -218,6 +230,18 @@ def _opened(where: str, device: str, options: tuple[tuple[str, str], ...]) -> Po
 def opened(policy: PolicyRef) -> Policy:
     """The policy, opened once per process."""
     return _opened(policy.where, policy.device, tuple(sorted(policy.options.items())))
+
+
+def _said_of_itself(job: TrialJob, workers: int | None) -> PolicySpec:
+    robot = job.conditions.scene.robot
+    if workers_of(workers) == 1:
+        return opened(job.policy).hello(robot)
+    policy = open_policy(job.policy.where, device=job.policy.device, options=job.policy.options)
+    try:
+        return policy.hello(robot)
+    finally:
+        # A connection that stays open would keep a server of one client from the workers.
+        policy.close()
 
 
 def policy_hash(where: str) -> str | None:
@@ -240,8 +264,8 @@ def _plain(observation: Observation) -> dict[str, Any]:
     return observation._asdict()
 
 
-def _observation(row: Mapping[str, Any], infrastructure: str | None) -> Observation:
-    if infrastructure:
+def _observation(row: Mapping[str, Any] | None, infrastructure: str | None) -> Observation:
+    if infrastructure or row is None:
         return Observation(None, infrastructure, is_infrastructure=True)
     parts = tuple((str(name), float(value)) for name, value in row["parts"])
     return Observation(**{**row, "parts": parts})

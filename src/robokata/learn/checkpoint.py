@@ -75,7 +75,9 @@ def write_checkpoint(folder: Path, card: Mapping[str, Any], weights: Mapping[str
     torch = require("torch", extra="learn")
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".weights-{secrets.token_hex(4)}.pt"
-    torch.save(dict(weights), unfinished)
+    with unfinished.open("wb") as file:
+        # Not to a path: torch writes the file's name into it, and equal weights would differ in their hash.
+        torch.save(dict(weights), file)
     digest = sha256_of(unfinished)
     name = f"weights-{digest[:12]}.pt"
     _replace(unfinished, folder / name)

@@ -232,4 +232,6 @@ def options_for(habits: Habits, given: Mapping[str, Any]) -> dict[str, Any]:
             out[name] = kind(value)
         except (TypeError, ValueError):
             raise TrainingRefused(f"option {name} is {value!r}, and {kind.__name__} is needed.") from None
+        if kind is int and out[name] < 1:
+            raise TrainingRefused(f"option {name} is {value!r}, and a number of at least 1 is needed.")
     return out

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from robokata.core.contracts import Policy, PolicyLeaf, PolicyOrder
+from robokata.core.errors import PolicyFailed
 from robokata.core.shelf import shelf
 from robokata.learn.checkpoint import read_card
 
@@ -18,8 +19,15 @@ def open_policy(where: str | Path, *, device: str = "cpu", options: Mapping[str,
         NotADataset: the folder holds no policy.
         DamagedData: its card or weights are damaged.
         UnknownName: the card names a leaf that does not exist here.
-        PolicyFailed: the server does not answer.
+        PolicyFailed: the server does not answer, or the address is none of a policy server.
     """
-    name = "remote" if str(where).startswith(("ws://", "wss://")) else read_card(Path(where)).policy
+    if "://" in str(where) and not is_address(where):
+        raise PolicyFailed("refused", f"{where}: is no address of a policy server. Write ws://HOST:PORT.")
+    name = "remote" if is_address(where) else read_card(Path(where)).policy
     leaf = cast(PolicyLeaf, shelf("policies")[name])
     return leaf.load(PolicyOrder(str(where), device, dict(options or {})))
+
+
+def is_address(where: str | Path) -> bool:
+    """True for the address of a policy server."""
+    return str(where).startswith(("ws://", "wss://"))

@@ -59,8 +59,9 @@ def settings_for(
     """
     if steps is not None and minutes is not None:
         raise TrainingRefused("both steps and minutes are given. Give one: the other follows.")
-    for name, value in (("steps", steps), ("minutes", minutes), ("batch size", batch_size), ("threads", threads)):
-        if value is not None and not value > 0:
+    given = {"steps": steps, "minutes": minutes, "batch size": batch_size, "threads": threads}
+    for name, value in {**given, "learning rate": learning_rate}.items():
+        if value is not None and not 0 < value < math.inf:
             raise TrainingRefused(f"{name} is {value}, and must be above 0.")
     chosen = _device(device)
     made = Settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 else:
     torch = require("torch", extra="learn")
 
+_OPTIONS = {"fades_s": "a time of at least 0 s", "threads": "a number of at least 1"}
+
 
 def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
     """The policy in a checkpoint folder.
@@ -34,9 +37,12 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
     Raises:
         NotADataset: there is no checkpoint.
         DamagedData: card and weights do not fit each other, or the leaf.
+        UnknownName: an option that it does not know.
+        PolicyFailed: a value that is no number of at least 0.
     """
+    told = _options(order.options)
     # One thread: a policy shares its machine with the world it acts in.
-    torch.set_num_threads(int(order.options.get("threads", "1")))
+    torch.set_num_threads(int(told.get("threads", 1)))
     card = read_card(Path(order.where))
     codec = codec_in(card)
     known = leaf.HABITS.options
@@ -51,7 +57,9 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
     lacking = [name for name in absent if name not in frozen]
     if lacking or foreign:
         raise DamagedData(card.place, f"the weights do not fit: {(*lacking, *foreign)[0]!r} has no counterpart.")
-    return TorchPolicy(card, codec, net.to(order.device).eval(), device=order.device, options=order.options)
+    return TorchPolicy(
+        card, codec, net.to(order.device).eval(), device=order.device, fades_s=told.get("fades_s", TorchPolicy.FADES_S)
+    )
 
 
 def codec_in(card: Card) -> Codec:
@@ -79,11 +87,11 @@ class TorchPolicy:
     FADES_S = 0.2
     """Half of the time between two looks (8 steps at 20 Hz): an old chunk has an eighth of the say of the new."""
 
-    def __init__(self, card: Card, codec: Codec, net: Net, *, device: str, options: Mapping[str, str]) -> None:
+    def __init__(self, card: Card, codec: Codec, net: Net, *, device: str, fades_s: float) -> None:
         self.card, self.codec, self.net, self.device = card, codec, net, device
         self._window = codec.spec.window
         self._names = [body.layout.embodiment for body in codec.bodies]
-        self._fades_s = float(options.get("fades_s", self.FADES_S))
+        self._fades_s = fades_s
         self._generator = torch.Generator().manual_seed(0)
         self._select(0)
 
@@ -140,6 +148,12 @@ class TorchPolicy:
         blended = self._blend(actions, None if time_s is None else float(time_s))
         return Chunk(blended, body.layout.channels[self._window.action], self._window.rate_hz)
 
+    def session(self) -> TorchPolicy:
+        """The same network for one more attempt at the same time, which remembers its own."""
+        other = copy.copy(self)
+        other.reset("", seed=0, embodiment=self._names[0])
+        return other
+
     def close(self) -> None:
         """Nothing to give back."""
 
@@ -185,3 +199,18 @@ class TorchPolicy:
                 raise PolicyFailed("refused", f"pictures {need.name!r} are {told}; expected uint8 (H, W, 3).")
             found[need.name] = resized(picture[None], picture_px=self._window.picture_px)[0]
         return found
+
+
+def _options(given: Mapping[str, str]) -> dict[str, float]:
+    """What a policy of ours may be told when it is opened, as numbers."""
+    out = {}
+    for name, value in given.items():
+        if name not in _OPTIONS:
+            raise UnknownName("option of a trained policy", name, _OPTIONS)
+        try:
+            out[name] = float(value)
+        except ValueError:
+            out[name] = -1.0
+        if not 0 <= out[name] < 1e3 or (name == "threads" and out[name] < 1):
+            raise PolicyFailed("refused", f"option {name} is {value!r}, and {_OPTIONS[name]} is needed.")
+    return out

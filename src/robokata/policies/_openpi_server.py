@@ -7,16 +7,21 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from robokata.core.contracts import Policy, PolicySpec
 from robokata.core.errors import PolicyFailed, RobokataError
 from robokata.core.require import require
 from robokata.policies._openpi_codec import MOST_BYTES, packed, unpacked
 
+_PATIENCE_S = 5.0
+"""How long a client waits for another to leave: longer than a goodbye takes, shorter than a client's own patience."""
+
 
 class PolicyServer:
-    """Serves one policy to one client after another. A class, because it holds the lock of the policy.
+    """Serves one policy: to many clients where it has a `session()` for each, else to one after another.
+
+    A class, because it holds the lock of the policy.
 
     `protocol` is `openpi`, or `roboarena`, whose requests name an endpoint.
     """
@@ -25,7 +30,8 @@ class PolicyServer:
         if protocol not in ("openpi", "roboarena"):
             raise PolicyFailed("refused", f"the protocol is {protocol!r}. It is openpi or roboarena.")
         self.policy, self.protocol, self.api_key = policy, protocol, api_key
-        # One attempt at a time: a policy remembers its attempt, and two clients would mix theirs.
+        # A policy remembers its attempt: without sessions, two clients would mix theirs.
+        self._has_sessions = hasattr(policy, "session")
         self._lock = threading.Lock()
         self._running: Any = None
 
@@ -62,13 +68,16 @@ class PolicyServer:
     def _talk(self, connection: Any) -> None:
         exceptions = require("websockets.exceptions", extra="serve")
         try:
-            with self._lock:
-                connection.send(packed(self.metadata()))
-                previous_ms: float | None = None
-                for message in connection:
-                    began = time.perf_counter()
-                    connection.send(self._answer(message, previous_ms))
-                    previous_ms = (time.perf_counter() - began) * 1000
+            if self._has_sessions:
+                self._converse(connection, cast(Any, self.policy).session())
+            elif self._lock.acquire(timeout=_PATIENCE_S):
+                try:
+                    self._converse(connection, self.policy)
+                finally:
+                    self._lock.release()
+            else:
+                connection.send("this server answers another client, and this policy takes one at a time")
+                connection.close(code=1013, reason="try again later")
         except exceptions.ConnectionClosed:
             return
         except Exception as error:  # noqa: BLE001  # the boundary to the client: whatever it is, it is told and we live on
@@ -79,33 +88,42 @@ class PolicyServer:
             except exceptions.ConnectionClosed:
                 return
 
-    def _answer(self, message: bytes | str, previous_ms: float | None) -> bytes | str:
+    def _converse(self, connection: Any, policy: Policy) -> None:
+        connection.send(packed(self.metadata()))
+        previous_ms: float | None = None
+        for message in connection:
+            began = time.perf_counter()
+            connection.send(self._answer(policy, message, previous_ms))
+            previous_ms = (time.perf_counter() - began) * 1000
+
+    def _answer(self, policy: Policy, message: bytes | str, previous_ms: float | None) -> bytes | str:
         if isinstance(message, str):
             raise PolicyFailed("bad_message", "the request is text; observations are msgpack.")
         seen = unpacked(message)
         if self.protocol == "roboarena":
             endpoint = seen.pop("endpoint", None)
             if endpoint == "reset":
-                self.policy.reset(str(seen.get("session_id", "")), seed=0)
+                policy.reset(str(seen.get("session_id", "")), seed=0)
                 return "reset successful"
             if endpoint != "infer":
                 raise PolicyFailed("bad_message", f"the endpoint is {endpoint!r}; it is infer or reset.")
         if "robokata/reset" in seen:
-            return self._reset(seen["robokata/reset"])
+            return self._reset(policy, seen["robokata/reset"])
         seen["instruction"] = seen.pop("prompt", seen.get("instruction", ""))
         began = time.perf_counter()
-        chunk = self.policy.act(seen)
+        chunk = policy.act(seen)
         timing: dict[str, float] = {"infer_ms": (time.perf_counter() - began) * 1000}
         if previous_ms is not None:
             timing["prev_total_ms"] = previous_ms
         return packed({"actions": chunk.actions, "server_timing": timing})
 
-    def _reset(self, told: Any) -> bytes:
+    @staticmethod
+    def _reset(policy: Policy, told: Any) -> bytes:
         told = told if isinstance(told, dict) else {}
         body = told.get("embodiment")
         seed = told.get("seed")
         seed = seed if isinstance(seed, int) and abs(seed) < 2**63 else 0
-        self.policy.reset(str(told.get("episode", "")), seed=seed, embodiment=None if body is None else str(body))
+        policy.reset(str(told.get("episode", "")), seed=seed, embodiment=None if body is None else str(body))
         return packed({"robokata/reset": True})
 
 

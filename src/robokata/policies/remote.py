@@ -2,7 +2,8 @@
 
 The server speaks first (its metadata), then answers each observation with actions. What it does not say, the user may:
 options `rate_hz`, `channels` (comma-separated), `action_stream`, `embodiments`, `protocol` (`openpi` or `roboarena`),
-`names` (`ours=theirs`, comma-separated), `prompt` (its name for the instruction), `timeout_s`, `api_key`.
+`names` (`ours=theirs`, comma-separated; a server that does not say what it wants to see is shown these), `prompt` (its
+name for the instruction), `timeout_s`, `api_key`.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class RemotePolicy:
         embodiments = said["embodiments"].split(",") if "embodiments" in said else told.get("embodiments", ())
         return PolicySpec(
             name=f"remote {self.url}",
-            needs=tuple(_need(each) for each in told.get("needs", ())),
+            needs=self._needs(told),
             channels=tuple(map(str, channels)),
             chunk_steps=int(told.get("chunk_steps", 0)),
             rate_hz=float(said.get("rate_hz", told.get("rate_hz", 20.0))),
@@ -87,6 +88,12 @@ class RemotePolicy:
             embodiments=tuple(map(str, embodiments)),
             extra={name: value for name, value in self.metadata.items() if name != "robokata"},
         )
+
+    def _needs(self, told: Mapping[str, Any]) -> tuple[StreamNeed, ...]:
+        """What the server wants to see; one that does not say it is shown what the user has a name for."""
+        if "needs" in told:
+            return tuple(map(_need, told["needs"]))
+        return tuple(StreamNeed(name, ()) for name in self._names)
 
     def reset(self, episode_id: str, *, seed: int, embodiment: str | None = None) -> None:
         """Begin a new attempt, and connect again where the last one lost the server.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.markup import escape
 from rich.table import Table
 
 from robokata.core.estimate import Estimate
-from robokata.evaluate.evaluation import Evaluation
+from robokata.evaluate.evaluation import CONTROL, Evaluation
 from robokata.view.terminal import console
 
 
@@ -37,6 +39,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
         if verdict is not None:
             decided = "decided" if verdict.winner is not None else "not decided"
             out.print(f"  sequential test {decided} after {verdict.pairs} pairs, p = {verdict.p_value:.3g}")
+    out.print(f"every trial is an episode: kata look {escape(shlex.quote(f'{evaluation.out}/{CONTROL}'))}")
 
 
 def _show_probes(evaluation: Evaluation) -> None:
