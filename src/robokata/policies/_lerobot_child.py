@@ -235,7 +235,11 @@ class Acting:
         return packed({"actions": learnt, "server_timing": timing})
 
     def chunk(self, seen: dict[str, Any]) -> Any:
-        """Actions (H, E) from one moment, or from the last `n_obs_steps` moments (leading axis, oldest first)."""
+        """Actions (H, E) from one moment, or from the last `n_obs_steps` moments (leading axis, oldest first).
+
+        Raises:
+            ValueError: an input is absent, or has another shape.
+        """
         names = list(self.config.input_features)
         missing = [name for name in names if name not in seen]
         if missing:
@@ -286,7 +290,11 @@ def packed(message: dict[str, Any]) -> bytes:
 
 
 def unpacked(data: Any) -> dict[str, Any]:
-    """A message from openpi's bytes; nothing of it is ever run."""
+    """A message from openpi's bytes; nothing of it is ever run.
+
+    Raises:
+        ValueError: it is no map, or an array's shape, kind and bytes do not agree.
+    """
     found = importlib.import_module("msgpack").unpackb(data, object_hook=_heard, strict_map_key=False)
     if not isinstance(found, dict):
         raise ValueError("the message is no map")

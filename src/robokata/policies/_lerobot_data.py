@@ -145,7 +145,9 @@ def rows_of(episode: Episode, view: View) -> Episode:
     seen = [episode.stream(name) for name in (*window.inputs, *window.cameras)]
     action = episode.stream(window.action)
     first_ns = max(int(stream.clock.times_ns.min()) for stream in seen)
-    span_ns = int(action.clock.times_ns.max()) - first_ns
+    # A row after the last picture would show the past as the present.
+    known_ns = min(int(stream.clock.times_ns.max()) for stream in seen) + round(NS_PER_S / rate)
+    span_ns = min(int(action.clock.times_ns.max()), known_ns) - first_ns
     count = span_ns * rate // NS_PER_S + 1 if span_ns >= 0 else 0
     if count < 2:
         raise TrainingRefused(f"episode {episode.id} is too short: {max(0, span_ns) / NS_PER_S:.3g} s.")

@@ -35,6 +35,7 @@ _SETTLED = {
     "repo_id": "nothing: nothing is uploaded",
 }
 """Options of lerobot that something of ours says already, and what."""
+_IDENTITY = "identity.json"
 _KEEP_EVERY = 1000
 """Steps between two checkpoints, lerobot's 20,000: a kill costs a quarter of an hour on two cores, not a day."""
 _TOLD = 40
@@ -78,19 +79,23 @@ def train(kind: Kind, job: ForeignJob) -> Mapping[str, Any]:
     """Train one of lerobot's policies into `job.out`; the receipt comes back.
 
     Raises:
+        NotADataset: nothing was begun that could be resumed.
         MissingPart: there is no environment with lerobot in it.
         TrainingRefused: the data, lerobot or what is to be resumed does not allow it.
         TrainingFailed: lerobot's training ended with an error.
     """
-    plan = _planned(kind, job)
     training = job.out / "training"
+    if job.resume and not (training / _IDENTITY).is_file():
+        raise NotADataset(f"{job.out}: nothing to resume: training/{_IDENTITY} is not there. Train without --resume.")
+    plan = _planned(kind, job)
     identity = _identity(plan, job)
-    _refuse_other(training, identity, resume=job.resume)
+    if job.resume:
+        _refuse_other(training, identity)
     kept = training / "data.json"
     if not kept.is_file():
         shutil.rmtree(training / "data", ignore_errors=True)
         training.mkdir(parents=True, exist_ok=True)
-        _write_json(training / "identity.json", identity)
+        _write_json(training / _IDENTITY, identity)
         job.told(f"writing {len(plan.surveyed.taken)} episodes for lerobot")
         _write_json(kept, _as_json(write_dataset(plan.surveyed, training / "data")))
     data = json.loads(kept.read_text(encoding="utf-8"))
@@ -281,13 +286,9 @@ def _identity(plan: _Plan, job: ForeignJob) -> dict[str, Any]:
     }
 
 
-def _refuse_other(training: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
-    file = training / "identity.json"
-    if not resume:
-        return
-    if not file.is_file():
-        raise NotADataset(f"{training.parent}: nothing to resume: {file} is not there. Train without --resume.")
-    kept = json.loads(file.read_text(encoding="utf-8"))
+def _refuse_other(training: Path, identity: Mapping[str, Any]) -> None:
+    """Refuse to resume what was another training."""
+    kept = json.loads((training / _IDENTITY).read_text(encoding="utf-8"))
     ours = json.loads(json.dumps(identity))
     differs = next((name for name in ours if ours[name] != kept.get(name)), None)
     if differs is not None:

@@ -31,7 +31,11 @@ HABITS = Habits(
 
 
 def arguments(window: WindowSpec, given: Mapping[str, Any]) -> dict[str, Any]:
-    """lerobot's options from our window and what the user says."""
+    """lerobot's options from our window and what the user says.
+
+    Raises:
+        TrainingRefused: more actions are to be answered than lie ahead.
+    """
     seen, horizon = len(window.history_s), window.chunk_steps
     # Half of the horizon, of which the past takes some, as published.
     answered = int(given.get("n_action_steps", max(1, min(horizon // 2, horizon - seen + 1))))
