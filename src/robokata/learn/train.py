@@ -187,8 +187,8 @@ class _Run:
         )
         self.average = Average(self.net, decay=settings.ema_decay)
         order = Order(job.prepared.weights, seed=settings.seed)
-        shift_px = round(habits.shift_share * job.prepared.feed.spec.picture_px)
-        augmentation = Augmentation(habits.noise, shift_px, habits.colour)
+        shift_px = round(job.options.get("shift", 0.0) * job.prepared.feed.spec.picture_px)
+        augmentation = Augmentation(habits.noise, shift_px, job.options.get("colour", 0.0))
         self.maker = BatchMaker(
             job.prepared.feed,
             job.prepared.codec,

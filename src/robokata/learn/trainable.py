@@ -42,12 +42,9 @@ class Habits:
     warmup_steps: int = 100
     ema_decay: float = 0.995
     noise: Noise = NO_NOISE
-    shift_share: float = 0.0
-    """Largest random shift of a picture, as a share of its side."""
-    colour: float = 0.0
-    """Largest random change of brightness and contrast, as a share."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Every option that it knows, with its default."""
+    """Every option that it knows, with its default. Two are obeyed by the loop: `shift`, the largest random shift of a
+    picture as a share of its side, and `colour`, the largest random change of brightness and contrast as a share."""
 
 
 class TrainableLeaf(Protocol):
