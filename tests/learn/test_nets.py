@@ -18,6 +18,7 @@ from robokata.feed.gather import gather
 from robokata.feed.order import Order
 from robokata.feed.window_spec import WindowSpec
 from robokata.learn.batches import Augmentation, BatchMaker, Drawn
+from robokata.learn.decoder import FlowChunk, L1Chunk
 from robokata.learn.net import Net
 from robokata.learn.vision import spatial_softmax
 
@@ -53,10 +54,12 @@ def built(policy: str, *, robots: int = 1, px: int = 32, **options: Any) -> tupl
     ids=["l1", "flow", "mlp"],
 )
 def test_every_head_overfits_one_batch_of_two_robots(policy: str, options: dict[str, Any]) -> None:
-    net, drawn, _ = built(policy, robots=2, px=32 if policy == "small_vla" else 0, **options)
+    net, drawn, _ = built(policy, robots=2, px=16 if policy == "small_vla" else 0, **options)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0)
     losses = []
-    for _ in range(200):
+    for step in range(200):
+        # Small steps at the end: at 3e-3 the loss of so small a network jumps by half of itself.
+        optimizer.param_groups[0]["lr"] = 3e-3 if step < 120 else 6e-4
         optimizer.zero_grad()
         loss = net.loss(drawn.seen, drawn.wanted)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -67,7 +70,67 @@ def test_every_head_overfits_one_batch_of_two_robots(policy: str, options: dict[
         told = net.predict(drawn.seen, torch.Generator().manual_seed(0))
     error = (told - drawn.wanted.targets).abs()[drawn.wanted.is_target].mean()
     scatter = drawn.wanted.targets[drawn.wanted.is_target].abs().mean()
-    assert error < 0.4 * scatter, f"{error} of {scatter}; losses {losses[::50]}"
+    # Measured: 0.10, 0.14 and 0.08. Zeros give 1, and so does every decoder that mixes rows or mistakes its times.
+    assert error < 0.2 * scatter, f"{error} of {scatter}; losses {losses[::50]}"
+
+
+def test_each_readout_decides_its_own_steps_of_the_chunk_in_their_order() -> None:
+    decoder = L1Chunk(16, (3, 5), chunk_steps=8, readouts=4)
+    readouts, body = torch.randn(2, 4, 16), torch.tensor([0, 1])
+    with torch.no_grad():
+        told = decoder(readouts, body)
+        for readout in range(4):
+            other = readouts.clone()
+            other[:, readout] += 1.0
+            changed = (decoder(other, body) - told).abs().amax(dim=(0, 2)) > 1e-6
+            assert changed.nonzero().flatten().tolist() == [2 * readout, 2 * readout + 1]
+
+
+@pytest.mark.parametrize("decoder", [L1Chunk, FlowChunk])
+def test_each_robot_has_numbers_of_its_own(decoder: type[L1Chunk] | type[FlowChunk]) -> None:
+    torch.manual_seed(0)
+    made = decoder(16, (4, 4), chunk_steps=8, readouts=4)
+    readouts = torch.randn(1, 4, 16).expand(2, 4, 16)
+    with torch.no_grad():
+        told = made.predict(readouts, torch.tensor([0, 1]), torch.Generator().manual_seed(0))
+    assert (told[0] - told[1]).abs().min() > 1e-4
+
+
+class Knowing(FlowChunk):
+    """A flow whose network knows the end, and remembers what it was asked."""
+
+    def __init__(self, end: torch.Tensor) -> None:
+        super().__init__(16, (3,), chunk_steps=8, readouts=4)
+        self.known, self.asked = end, list[tuple[torch.Tensor, torch.Tensor]]()
+
+    def end(self, noisy: Any, time: Any, readouts: Any, body: Any) -> torch.Tensor:
+        self.asked.append((noisy, time))
+        return self.known
+
+
+def test_the_flow_walks_a_straight_line_from_its_noise_to_the_end_that_the_network_tells() -> None:
+    end = torch.linspace(-1, 1, 2 * 8 * 3).reshape(2, 8, 3)
+    flow = Knowing(end)
+    told = flow.predict(torch.zeros(2, 4, 16), torch.zeros(2, dtype=torch.long), torch.Generator().manual_seed(5))
+    torch.testing.assert_close(told, end)
+    noise = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(5))
+    assert [float(time[0]) for _, time in flow.asked] == pytest.approx([k / 10 for k in range(10)])
+    for noisy, time in flow.asked:
+        line = time[:, None, None] * end + (1 - time[:, None, None]) * noise
+        torch.testing.assert_close(noisy, line, atol=1e-5, rtol=0)
+
+
+def test_the_flow_is_trained_on_the_lines_that_it_walks() -> None:
+    end = torch.full((512, 8, 3), 4.0)
+    flow = Knowing(end)
+    body, is_target = torch.zeros(512, dtype=torch.long), torch.ones_like(end, dtype=torch.bool)
+    torch.manual_seed(0)
+    assert float(flow.loss(torch.zeros(512, 4, 16), body, end, is_target)) == 0.0
+    ((noisy, time),) = flow.asked
+    early = time < 0.9
+    noise = ((noisy - time[:, None, None] * end) / (1 - time[:, None, None]))[early]
+    assert float(noise.mean()) == pytest.approx(0.0, abs=0.05)
+    assert float(noise.std()) == pytest.approx(1.0, abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -207,11 +207,13 @@ def test_an_observation_that_lacks_something_is_refused_by_name(tmp_path: Path) 
 
 def test_two_arms_of_different_size_are_learnt_at_once(tmp_path: Path) -> None:
     episodes = [reaching_episode(n, robot=r, joints=j) for n in range(2) for r, j in (("small", 3), ("large", 7))]
-    settings = settings_for(shelf("policies")["bc_mlp"].HABITS, steps=200, device="cpu", threads=1, batch_size=32)
-    made = plan("bc_mlp", TrainingSpec((SourceSpec("memory"),), options=SMALL), [in_memory(episodes)], settings)
+    settings = settings_for(shelf("policies")["bc_mlp"].HABITS, steps=400, device="cpu", threads=1, batch_size=32)
+    options = {"width": 64, "layers": 1}
+    made = plan("bc_mlp", TrainingSpec((SourceSpec("memory"),), options=options), [in_memory(episodes)], settings)
     trained = train(made, tmp_path / "out")
     loss = trained.curve.column("loss")
-    assert loss[-20:].mean() < 0.6 * loss[:10].mean()
+    # Measured: 0.17, and errors of 0.16 to 0.20 of the way.
+    assert loss[-20:].mean() < 0.3 * loss[:10].mean()
     policy = open_policy(tmp_path / "out")
     for robot, joints in (("small", 3), ("large", 7)):
         assert policy.hello(robot).needs[0].shape == (joints,)
@@ -221,7 +223,7 @@ def test_two_arms_of_different_size_are_learnt_at_once(tmp_path: Path) -> None:
         told = policy.act({**seen, "instruction": "reach the red ball"}).actions[15, :3]
         wanted = episode.streams["action.tip_pose"].table[15, :3]
         start = episode.streams["observation.tip_pose"].table[0, :3]
-        assert np.linalg.norm(told - wanted) < 0.7 * np.linalg.norm(wanted - start)
+        assert np.linalg.norm(told - wanted) < 0.35 * np.linalg.norm(wanted - start)
 
 
 @pytest.mark.parametrize(
