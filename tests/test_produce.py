@@ -60,7 +60,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     produce(Tiny(), tmp_path / "out", wanted=1, at_most=2, same_as={"seed": 1}, workers=1)
-    with pytest.raises(WriteRefused, match="was begun with other settings"):
+    with pytest.raises(WriteRefused, match=r"was begun with other settings: seed: 1, now 2\. Choose"):
         produce(Tiny(), tmp_path / "out", wanted=1, at_most=2, same_as={"seed": 2}, workers=1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -100,3 +100,14 @@ def test_killed_at_any_moment_it_loses_and_repeats_nothing(tmp_path: Path, worke
             break
     produce(Tiny(0.0), killed, wanted=12, at_most=40, same_as={}, workers=1)
     assert contents(killed) == contents(whole)
+
+
+def test_two_runs_in_one_folder_at_once_are_refused(tmp_path: Path) -> None:
+    class Meddling(Tiny):
+        def __call__(self, number: int) -> Made:
+            with pytest.raises(WriteRefused, match="another run is at work in this folder"):
+                produce(Tiny(), tmp_path / "out", wanted=1, at_most=2, same_as={}, workers=1)
+            return super().__call__(number)
+
+    produce(Meddling(), tmp_path / "out", wanted=2, at_most=4, same_as={}, workers=1)
+    assert len(produce(Tiny(), tmp_path / "out", wanted=2, at_most=4, same_as={}, workers=1)) >= 2

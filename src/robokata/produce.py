@@ -6,6 +6,7 @@ killed goes on where it stopped: what is finished lies there as a file of its ow
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -16,9 +17,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
@@ -133,18 +135,21 @@ class _Journal:
         path = out / JOURNAL
         try:
             out.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                self._resume(path, head)
-            elif any(out.iterdir()):
+            is_begun = path.exists()
+            if not is_begun and any(out.iterdir()):
                 raise WriteRefused(
                     f"{out} exists and is not empty. Choose another target; nothing is ever overwritten."
                 )
-            else:
-                path.write_text(head + "\n", encoding="utf-8")
-            self.pending.mkdir(exist_ok=True)
-            for leftover in self.pending.iterdir():
-                leftover.unlink()
-            self._file = path.open("a", encoding="utf-8")
+            with ExitStack() as on_refusal:
+                self._file = on_refusal.enter_context(_locked(path))
+                if is_begun and path.stat().st_size:
+                    self._resume(path, head)
+                else:
+                    path.write_text(head + "\n", encoding="utf-8")
+                self.pending.mkdir(exist_ok=True)
+                for leftover in self.pending.iterdir():
+                    leftover.unlink()
+                on_refusal.pop_all()
         except OSError as error:
             raise WriteRefused(f"{out}: {error.strerror}. Choose another target.") from None
 
@@ -168,7 +173,8 @@ class _Journal:
         first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
         if first != head:
             raise WriteRefused(
-                f"{self.out} was begun with other settings ({first}). Choose another target, or repeat them to go on."
+                f"{self.out} was begun with other settings: {_unlike(first, head)}. Choose another target, or repeat "
+                f"them to go on."
             )
         whole = [first]
         for text in rest:
@@ -183,6 +189,38 @@ class _Journal:
             self.lines.append(Tried(line["number"], line["row"], line["file"], line["counts"]))
             whole.append(text)
         path.write_text("\n".join(whole) + "\n", encoding="utf-8")
+
+
+def _locked(path: Path) -> IO[str]:
+    """The journal, open to add to, while nobody else adds to it. The system gives the lock back when a process ends."""
+    file = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise WriteRefused(
+            f"{path.parent}: another run is at work in this folder. Wait for it, or choose another target."
+        ) from None
+    return file
+
+
+def _unlike(begun: str, asked: str) -> str:
+    """Where two heads differ, as `seed: 1, now 2`."""
+    try:
+        one, two = (dict(_leaves(json.loads(text))) for text in (begun, asked))
+    except ValueError:
+        return "they cannot be read"
+    names = [name for name in dict.fromkeys((*one, *two)) if one.get(name) != two.get(name)]
+    shown = [f"{name}: {one.get(name, 'none')}, now {two.get(name, 'none')}" for name in names]
+    return "; ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
+
+
+def _leaves(value: Any, name: str = "") -> Generator[tuple[str, Any], None, None]:
+    if not isinstance(value, dict) or (name and not value):
+        yield name, value
+        return
+    for key, item in value.items():
+        yield from _leaves(item, f"{name}.{key}" if name else str(key))
 
 
 def _do(job: Job, number: int, pending: str) -> Tried:
@@ -226,6 +264,9 @@ def _pooled(job: Job, numbers: Sequence[int], pending: Path, workers: int) -> Ge
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.kill()
+        for process in processes:
+            # What it is writing must not appear after the folder was tidied.
+            process.join()
 
 
 def _submit(pool: ProcessPoolExecutor, job: Job, number: int, pending: Path) -> Future[Tried]:

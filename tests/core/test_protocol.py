@@ -46,6 +46,11 @@ def test_unlike_protocols_are_refused_with_each_difference() -> None:
     )
 
 
+def test_what_differs_is_said_once() -> None:
+    with pytest.raises(ComparisonRefused, match=r"They differ in more\.seed: 1 and 2\. Run"):
+        refuse_unlike(replace(PROTOCOL, more={"seed": 1}), replace(PROTOCOL, more={"seed": 2}))
+
+
 def test_a_probe_is_compared_with_its_control_by_the_factor_it_changes_and_no_other() -> None:
     bright = replace(PROTOCOL, factors={"light": 0.9})
     refuse_unlike(PROTOCOL, bright, except_factors=["light"])

@@ -19,6 +19,7 @@ import torch
 
 from feed.reaching import CAMERA, reaching_episode
 from robokata import convert
+from robokata.cli.training import folder_for
 from robokata.core.contracts import PolicyOrder
 from robokata.core.errors import (
     DamagedData,
@@ -100,6 +101,14 @@ def test_resuming_with_other_data_or_another_seed_is_refused(tmp_path: Path) -> 
         train(job(steps=2), tmp_path / "empty", resume=True)
     with pytest.raises(WriteRefused, match="exists and is not empty"):
         train(job(steps=2), tmp_path / "out")
+
+
+def test_resuming_with_other_steps_is_refused_by_the_command(tmp_path: Path) -> None:
+    train(job(steps=2), tmp_path / "out")
+    assert folder_for(tmp_path / "out", resume=True, steps=None) == tmp_path / "out"
+    assert folder_for(tmp_path / "out", resume=True, steps=2) == tmp_path / "out"
+    with pytest.raises(TrainingRefused, match="was begun with --steps 2, not 3, and the learning rate has followed"):
+        folder_for(tmp_path / "out", resume=True, steps=3)
 
 
 @pytest.mark.slow  # three processes that each import torch

@@ -10,8 +10,10 @@ import typer
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A dataset, or a TOML file with [[source]], [window], [policy].")],
-    out: Annotated[Path, typer.Option(help="Folder for the policy; must not exist, but with --resume.")],
     policy: Annotated[str, typer.Option(help="small_vla, bc_mlp, ...; a wrong name lists them.")] = "small_vla",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the policy, new but with --resume; default: RECIPE-POLICY here.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps; default: what the policy is used to.")] = None,
     minutes: Annotated[float | None, typer.Option(help="As many steps as fit into this time.")] = None,
@@ -31,15 +33,13 @@ def train(
     """Train a policy. What the data lacks is said before the first step; a kill costs at most half a minute."""
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.cli.training import spec_of, told_on_stderr, trained_by_others
-    from robokata.core.atomic import refuse_occupied
+    from robokata.cli.training import folder_for, spec_of, told_on_stderr, trained_by_others
     from robokata.core.shelf import shelf
     from robokata.view.training_text import show_trained
 
     leaf = shelf("policies")[policy]
     spec = spec_of(recipe, where, option or [])
-    if not resume:
-        refuse_occupied(out)
+    out = folder_for(out or Path(f"{recipe.resolve().stem}-{policy}"), resume=resume, steps=steps)
     if hasattr(leaf, "train"):
         from robokata.learn.trainable import ForeignJob
 

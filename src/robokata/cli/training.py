@@ -34,6 +34,32 @@ def spec_of(recipe: Path, where: str | None, options: Sequence[str]) -> Training
     return replace(spec, sources=sources, options=given)
 
 
+def folder_for(out: Path, *, resume: bool, steps: int | None) -> Path:
+    """The folder of a training: a new one, or one that can be gone on with.
+
+    Raises:
+        WriteRefused: it holds something, and nothing is to be resumed.
+        TrainingRefused: what is to be resumed was begun with other `steps`.
+    """
+    from robokata.core.atomic import refuse_occupied
+    from robokata.core.errors import NotADataset, TrainingRefused
+    from robokata.learn.checkpoint import read_card
+
+    if not resume:
+        refuse_occupied(out)
+        return out
+    try:
+        begun = read_card(out).data.get("receipt", {}).get("settings", {}).get("steps")
+    except NotADataset:
+        return out  # nothing was kept yet; who resumes says so
+    if steps is not None and begun is not None and begun != steps:
+        raise TrainingRefused(
+            f"{out} was begun with --steps {begun}, not {steps}, and the learning rate has followed that from the "
+            "first step on. Resume without --steps, or train into another folder."
+        )
+    return out
+
+
 def trained_by_others(leaf: Any, job: ForeignJob, *, not_theirs: Mapping[str, Any], json: bool) -> None:
     """Train a policy whose code is not ours, in its own environment. `not_theirs`: words that such code cannot obey.
 

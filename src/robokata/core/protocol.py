@@ -101,7 +101,8 @@ def refuse_one_seed(seeds: Sequence[str | int], *, claim: str) -> None:
 def _flat(protocol: TrialProtocol, except_factors: Sequence[str]) -> dict[str, Any]:
     plain = _canonical(protocol.as_json())
     factors = {f"factors.{k}": v for k, v in plain.pop("factors").items() if k not in except_factors}
-    return {**plain, **factors, **{f"more.{k}": v for k, v in plain.pop("more").items()}}
+    more = {f"more.{k}": v for k, v in plain.pop("more").items()}
+    return {**plain, **factors, **more}
 
 
 def _canonical(value: Any) -> Any:

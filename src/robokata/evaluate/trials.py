@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from robokata.core.estimate import Estimate, Observation
 from robokata.core.protocol import TrialProtocol
 from robokata.core.shelf import shelf
 from robokata.evaluate.trial import HOLD_S, Conditions, Trial, executed_steps, run_trial
+from robokata.learn.checkpoint import CARD
 from robokata.learn.opening import is_address, open_policy
 from robokata.produce import Made, Production, Tried, produce, with_receipt, workers_of
 from robokata.sim.demonstration import world_of
@@ -245,14 +247,21 @@ def _said_of_itself(job: TrialJob, workers: int | None) -> PolicySpec:
 
 
 def policy_hash(where: str) -> str | None:
-    """Content hash of a checkpoint's weights and card, None for a server."""
+    """Content hash of a checkpoint's weights and card, None for a server. How long its training took is no part."""
     folder = Path(where)
     if not folder.is_dir():
         return None
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".pt", ".npz")):
-        digest.update(file.name.encode() + file.read_bytes())
+        digest.update(file.name.encode() + (_lasting(file) if file.name == CARD else file.read_bytes()))
     return digest.hexdigest()[:16]
+
+
+def _lasting(card: Path) -> bytes:
+    """A card without the speed of its training, which differs between two runs that give the same weights."""
+    told = json.loads(card.read_text(encoding="utf-8"))
+    told.get("receipt", {}).pop("so_far", None)
+    return json.dumps(told, sort_keys=True).encode()
 
 
 def _is_broken(row: Mapping[str, Any]) -> bool:

@@ -36,11 +36,21 @@ class PolicyServer:
         self._running: Any = None
 
     def serve(self, host: str, port: int, *, ready: Callable[[int], None] = lambda port: None) -> None:
-        """Serve until interrupted. `ready` is told the port (which the system chooses where `port` is 0)."""
+        """Serve until interrupted. `ready` is told the port (which the system chooses where `port` is 0).
+
+        Raises:
+            PolicyFailed: the port is taken, or the host is not this machine's.
+        """
         server = require("websockets.sync.server", extra="serve")
-        with server.serve(
-            self._talk, host, port, compression=None, max_size=MOST_BYTES, process_request=self._first
-        ) as running:
+        try:
+            opened = server.serve(
+                self._talk, host, port, compression=None, max_size=MOST_BYTES, process_request=self._first
+            )
+        except OSError as error:
+            raise PolicyFailed(
+                "unreachable", f"{host}:{port} cannot be listened at: {error.strerror}. --port 0 takes any free one."
+            ) from None
+        with opened as running:
             self._running = running
             ready(int(running.socket.getsockname()[1]))
             running.serve_forever()

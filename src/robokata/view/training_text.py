@@ -25,6 +25,7 @@ def show_trained(trained: Trained) -> None:
         f"  wait for data {'unknown' if wait is None else f'{100 * wait:.2g} % of the time'}",
         f"  report        {trained.folder / 'report.html'}",
     ]
+    lines.append(f"  next          kata evaluate {trained.folder} --task TASK; or kata serve {trained.folder}")
     lines += [f"  left out      {each.key}: {each.reason}" for each in trained.left_out[:5]]
     for line in lines:
         console.print(visible(line), markup=False, soft_wrap=True)
