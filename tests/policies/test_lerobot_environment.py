@@ -1,6 +1,7 @@
 """Tests with lerobot itself: it trains on what we write, acts as a policy of ours, and ends when we do.
 
-They need its environment (docs/training.md says how to make one) and are skipped where ROBOKATA_LEROBOT_PYTHON names none.
+They need its environment (docs/training.md says how to make one): they are skipped where ROBOKATA_LEROBOT_PYTHON names
+none.
 """
 
 from __future__ import annotations
@@ -190,8 +191,8 @@ def test_an_option_that_lerobot_does_not_know_is_refused_with_those_that_it_know
         shelf("policies")["lerobot_diffusion"].train(
             job("lerobot_diffusion", data, tmp_path / "out", down_dims=[16, 16, 16, 16])
         )
+    weights = {"pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1"}
     with pytest.raises(TrainingRefused, match=r"are not on this machine\. Put them at .*resnet18"):
-        weights = {"pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1"}
         shelf("policies")["lerobot_act"].train(job("lerobot_act", data, tmp_path / "out", **weights))
     assert not (tmp_path / "out").exists()
 

@@ -205,7 +205,9 @@ class Acting:
         for name, value in order["options"].items():
             setattr(self.config, name, value)
         made = factory.get_policy_class(self.config.type)
-        self.policy = made.from_pretrained(folder, config=self.config, local_files_only=True).to(device).eval()
+        # Strict: else a weight that the file lacks would stay random, without a word.
+        opened = made.from_pretrained(folder, config=self.config, local_files_only=True, strict=True)
+        self.policy = opened.to(device).eval()
         on_device = {"device_processor": {"device": device}}
         self.before, self.after = factory.make_pre_post_processors(
             self.config, pretrained_path=folder, preprocessor_overrides=on_device
