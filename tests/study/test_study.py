@@ -13,7 +13,7 @@ import pytest
 from robokata.core.errors import RecipeRefused
 from robokata.learn.training_spec import TrainingSpec
 from robokata.study.design import Arm, arms_of, subset_control
-from robokata.study.effects import PRIMARY, Answer, answers_of, results_of, scaling_of
+from robokata.study.effects import PRIMARY, Answer, answers_of, points_of, results_of, scaling_of
 from robokata.study.run import Data, Run
 from robokata.study.spec import Study, read_study, study_from
 
@@ -158,3 +158,9 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
 def test_the_same_question_has_the_same_hash_and_another_seed_another() -> None:
     assert asked([two("a")]).hash == asked([two("a")]).hash
     assert asked([two("a")]).hash != asked([two("a")], seed=1).hash
+
+
+def test_an_effect_larger_than_the_whole_scale_is_none_that_can_be_found() -> None:
+    assert points_of(0.123) == "12 points"
+    assert points_of(1.0) == "100 points"
+    assert points_of(3.3) == "none, it would have to exceed 100 points"

@@ -70,7 +70,7 @@ class Answer:
             return f"{what} changed success by {shown} ({base}; p = {self.p_adjusted:.2g} after Holm)."
         needed = effect.seeds_needed()
         more = "more than 1,000 training seeds" if needed is None else f"{needed} training seeds"
-        found = f"smallest effect that it finds: {100 * effect.detectable:.0f} points"
+        found = f"smallest effect that it finds: {points_of(effect.detectable)}"
         return f"{what}: not resolvable with this budget: {shown} ({base}; {found}; it would take {more})."
 
     def as_json(self) -> dict[str, Any]:
@@ -182,3 +182,8 @@ def _runs(quantity: str, results: Sequence[ArmResult]) -> dict[str, dict[str, fl
 def _mean_over_seeds(quantity: str, runs: Sequence[Run]) -> Estimate:
     means = [float(np.mean(list(run.observed[quantity].values()))) for run in runs if run.observed.get(quantity)]
     return mean_of_numbers(quantity, means)
+
+
+def points_of(detectable: float) -> str:
+    """The smallest effect on a share that can be found, in words: no share changes by more than 100 points."""
+    return f"{100 * detectable:.0f} points" if detectable <= 1 else "none, it would have to exceed 100 points"

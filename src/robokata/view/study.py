@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from robokata.study.effects import PRIMARY
+from robokata.study.effects import PRIMARY, points_of
 from robokata.study.spec import Study
 from robokata.study.study import Findings, Plan
 from robokata.view.terminal import console
@@ -26,7 +26,7 @@ def show_plan(study: Study, plan: Plan) -> None:
         cents = f", {plan.hours * study.cents_per_hour:.0f} cents" if study.cents_per_hour is not None else ""
         out.print(f"about {plan.hours:.2f} hours of one core{cents} (one short run was timed just now)")
     out.print(
-        f"smallest effect on success that this can find: about {100 * plan.detectable:.0f} points (power 0.8, if "
+        f"smallest effect on success that this can find: {points_of(plan.detectable)} (power 0.8, if "
         f"training seeds differ by 8 points: a guess until two are done)"
     )
 
