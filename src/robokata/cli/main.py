@@ -104,7 +104,7 @@ def _left_behind(words: Sequence[str] | None) -> str:
     verb = next(iter(sys.argv[1:] if words is None else words), "")
     kept = "What is finished is kept; run the same command again to go on."
     if verb == "train":
-        kept = "What was learnt up to the last checkpoint (every 30 s) is kept; --resume goes on."
+        kept = "What was learnt up to the last checkpoint is kept; --resume goes on."
     return kept if verb in _ADDS_UP else "Nothing was changed."
 
 
