@@ -119,9 +119,13 @@ def run_study(study: Study, out: Path, *, workers: int | None = None, bar: Bar) 
     if study.control_subsets:
         for arm in arms[1:]:
             control = _control_for(arm, arms, data)
-            if control is not None:
+            if control is None:
+                continue
+            made = data_of(control, study, out, workers=workers)
+            # A level that is itself that random subset would be compared with itself, and trained twice at once.
+            if made.hash != data[arm.name].hash:
                 arms.append(control)
-                data[control.name] = data_of(control, study, out, workers=workers)
+                data[control.name] = made
     jobs = [
         RunJob(study, arm.name, int(arm.training.get("steps", study.steps)), data[arm.name], seed, str(out))
         for seed in range(study.training_seeds)
