@@ -3,6 +3,7 @@
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,3 +97,15 @@ def test_a_study_cut_off_in_a_training_goes_on_there_and_finds_the_same(
     assert found(run_study(asked(folder), folder / "cut", workers=1, bar=Bar())) == found(whole)
     assert all(path.stat().st_mtime_ns == when for path, when in times.items())
     assert len(times) == 2 * 2, "the random subset as large as half is half itself, and not run twice"
+
+
+def test_a_level_that_is_a_random_subset_is_not_compared_with_itself(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(jobs: list[Any], **_: Any) -> None:
+        raise Interrupted([job.arm for job in jobs])
+
+    monkeypatch.setattr("robokata.study.study.run_all", listed)
+    with pytest.raises(Interrupted) as caught:
+        run_study(asked(folder), tmp_path / "out", workers=1, bar=Bar())
+    assert caught.value.args[0] == ["amount all (baseline)", "amount half"] * 2
