@@ -30,7 +30,7 @@ def test_a_moved_picture_is_what_padding_with_its_edge_and_cropping_gives():
 def test_colour_and_shift_are_one_gain_and_one_lift_per_picture_within_the_share():
     there = {"a": np.ones(5, bool)}
     plain = as_net_pictures({"a": SCENE}, there, ["a"]).double()
-    changed = as_net_pictures({"a": SCENE}, there, ["a"], rng=np.random.default_rng(1), colour=0.2).double()
+    changed = as_net_pictures({"a": SCENE}, there, ["a"], rng=np.random.default_rng(1), colour_share=0.2).double()
     for was, now in zip(plain.flatten(0, 1), changed.flatten(0, 1), strict=True):
         for channel in range(3):
             gain, lift = np.polyfit(was[channel].flatten(), now[channel].flatten(), 1)
@@ -42,7 +42,7 @@ def test_colour_and_shift_are_one_gain_and_one_lift_per_picture_within_the_share
 def test_the_same_generator_gives_the_same_pictures_and_another_gives_others():
     def made(seed: int) -> torch.Tensor:
         rng = np.random.default_rng(seed)
-        return as_net_pictures({"a": SCENE}, {"a": np.ones(5, bool)}, ["a"], rng=rng, shift_px=2, colour=0.1)
+        return as_net_pictures({"a": SCENE}, {"a": np.ones(5, bool)}, ["a"], rng=rng, shift_px=2, colour_share=0.1)
 
     assert torch.equal(made(3), made(3))
     assert not torch.equal(made(3), made(4))

@@ -207,7 +207,7 @@ def test_policies_are_built_with_the_network_off(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"vision": "resnet"}, r"vision='resnet' is none. Known: conv, hf:FOLDER, timm:MODEL@FILE."),
+        ({"vision": "resnet"}, r"vision='resnet' is none. Known: conv, hf:FOLDER."),
         ({"language": "t5"}, r"language='t5' is none. Known: hashed, hf:FOLDER."),
         ({"decoder": "bins"}, r"decoder='bins' is none. Known: l1, flow."),
     ],
@@ -217,9 +217,9 @@ def test_an_unknown_part_lists_the_known_ones(options: dict[str, str], said: str
         built("small_vla", **options)
 
 
-@pytest.mark.parametrize("options", [{"vision": "hf:nowhere"}, {"language": "hf:nowhere"}, {"vision": "timm:vit@x.pt"}])
+@pytest.mark.parametrize("options", [{"vision": "hf:nowhere"}, {"language": "hf:nowhere"}])
 def test_absent_weights_or_libraries_are_named_and_never_replaced_by_random_ones(options: dict[str, str]) -> None:
-    with pytest.raises((MissingPart, TrainingRefused), match=r"transformers|timm|no folder"):
+    with pytest.raises((MissingPart, TrainingRefused), match=r"transformers|no folder"):
         built("small_vla", **options)
 
 

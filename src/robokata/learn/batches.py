@@ -37,7 +37,7 @@ class Augmentation:
 
     noise: Noise = NO_NOISE
     shift_px: int = 0
-    colour: float = 0.0
+    colour_share: float = 0.0
 
 
 class BatchMaker:
@@ -75,7 +75,12 @@ class BatchMaker:
             return self._empty, torch.zeros(self.batch_size, 0, dtype=torch.bool)
         augment = self.augmentation
         pictures = as_net_pictures(
-            batch.pictures, batch.has_picture, cameras, rng=rng, shift_px=augment.shift_px, colour=augment.colour
+            batch.pictures,
+            batch.has_picture,
+            cameras,
+            rng=rng,
+            shift_px=augment.shift_px,
+            colour_share=augment.colour_share,
         )
         has = np.stack([batch.has_picture[name] for name in cameras], axis=1)
         return pictures, torch.from_numpy(has)

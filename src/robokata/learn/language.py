@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from robokata.core.errors import TrainingRefused
 from robokata.core.require import require
+from robokata.learn.local_models import opened_model
 
 if TYPE_CHECKING:
     import torch
@@ -73,17 +74,16 @@ class LocalLanguage(nn.Module):
 
     def __init__(self, folder: str, width: int) -> None:
         super().__init__()
-        transformers = require("transformers", extra="learn")
+        transformers = require("transformers", extra="pretrained")
         if not Path(folder).is_dir():
             raise TrainingRefused(
-                f"language={folder!r}: is no folder with a model. Name one, or use language='hashed'."
+                f"language='hf:{folder}': is no folder with a model. Name one, or use language='hashed'."
             )
+        model = opened_model(transformers, folder, asked=f"language='hf:{folder}'")
         try:
-            # local_files_only: nothing is fetched; trust_remote_code stays off: nothing of the folder is run.
             self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = transformers.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError) as error:
-            raise TrainingRefused(f"language={folder!r}: holds no model that transformers opens: {error}") from None
+            raise TrainingRefused(f"language='hf:{folder}': holds no tokenizer: {error}") from None
         self.model = model.requires_grad_(False).eval()
         self.folder = folder
         self.map = nn.Linear(int(model.config.hidden_size), width)

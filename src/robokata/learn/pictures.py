@@ -27,21 +27,23 @@ def as_net_pictures(
     *,
     rng: np.random.Generator | None = None,
     shift_px: int = 0,
-    colour: float = 0.0,
+    colour_share: float = 0.0,
 ) -> torch.Tensor:
     """Pictures of each camera (B, px, px, 3) uint8 as (B, V, 3, px, px) float32, -1 black, 1 white, 0 where absent.
 
     With `rng`, every picture is moved by its own random whole number of pixels, its edge repeated (Kostrikov et al.
-    2020, DrQ), and its contrast, colour balance and brightness change by up to the share `colour`.
+    2020, DrQ), and its contrast, colour balance and brightness change by up to `colour_share`.
     """
     count, px = next(iter(pictures.values())).shape[:2]
     moves = np.zeros((count, len(cameras), 2), int)
     gain, lift = np.ones((count, len(cameras), 3)), np.zeros((count, len(cameras), 1))
     if rng is not None and shift_px:
         moves = rng.integers(-shift_px, shift_px + 1, moves.shape)
-    if rng is not None and colour > 0:
-        gain = rng.uniform(1 - colour, 1 + colour, lift.shape) * rng.uniform(1 - colour / 3, 1 + colour / 3, gain.shape)
-        lift = rng.uniform(-colour, colour, lift.shape)
+    if rng is not None and colour_share > 0:
+        gain = rng.uniform(1 - colour_share, 1 + colour_share, lift.shape) * rng.uniform(
+            1 - colour_share / 3, 1 + colour_share / 3, gain.shape
+        )
+        lift = rng.uniform(-colour_share, colour_share, lift.shape)
     # value / 127.5 - 1, then * gain + lift, as one factor and one term.
     factor, term = (gain / 127.5).astype(np.float32), (lift - gain).astype(np.float32)
     # Channels last in memory: what the convolutions read fastest.

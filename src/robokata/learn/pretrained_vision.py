@@ -1,4 +1,4 @@
-"""Vision models that the user has: DINOv2 or SigLIP from a folder (transformers), or a timm model with its file."""
+"""Vision models that the user has: DINOv2 or SigLIP from a folder, opened by transformers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from robokata.core.errors import TrainingRefused
 from robokata.core.require import require
+from robokata.learn.local_models import opened_model
 from robokata.learn.vision import Looked
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ else:
     Tensor = torch.Tensor
 
 _NORMS = {"siglip": ((0.5,) * 3, (0.5,) * 3), "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
-"""Mean and spread that the models were trained with: SigLIP's own, ImageNet's for DINOv2 and timm."""
+"""Mean and spread that the models were trained with: SigLIP's own, ImageNet's for DINOv2."""
 
 
 class PretrainedVision(nn.Module):
@@ -57,50 +58,24 @@ class PretrainedVision(nn.Module):
 
 
 def pretrained_vision(name: str, width: int, condition: int) -> PretrainedVision:
-    """`hf:FOLDER` (DINOv2, SigLIP) or `timm:MODEL@FILE`.
+    """`hf:FOLDER`, with DINOv2 or SigLIP in it.
 
     Raises:
-        TrainingRefused: folder or file is absent, or holds no such model; nothing is ever fetched.
-        MissingPart: transformers or timm is not installed.
+        TrainingRefused: the folder is absent, or holds no such model; nothing is ever fetched.
+        MissingPart: transformers is not installed.
     """
-    kind, _, what = name.partition(":")
-    if kind == "hf":
-        return _from_transformers(what, width, condition)
-    if kind == "timm":
-        return _from_timm(what, width, condition)
-    raise TrainingRefused(f"vision={name!r} is none. Known: conv, hf:FOLDER, timm:MODEL@FILE.")
-
-
-def _from_transformers(folder: str, width: int, condition: int) -> PretrainedVision:
+    kind, _, folder = name.partition(":")
+    if kind != "hf":
+        raise TrainingRefused(f"vision={name!r} is none. Known: conv, hf:FOLDER.")
     transformers = require("transformers", extra="pretrained")
     if not Path(folder).is_dir():
         raise TrainingRefused(f"vision='hf:{folder}': is no folder with a model. Nothing is fetched; name a local one.")
-    try:
-        model = transformers.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError) as error:
-        raise TrainingRefused(f"vision='hf:{folder}': holds no model that transformers opens: {error}") from None
+    model = opened_model(transformers, folder, asked=f"vision='hf:{folder}'")
     model = getattr(model, "vision_model", model)  # SigLIP: the half that sees
     norm = "siglip" if "siglip" in str(model.config.model_type) else "imagenet"
     backbone = _Hidden(model)
     origin = f"{model.config.model_type} from {folder}"
     return PretrainedVision(backbone, int(model.config.hidden_size), width, condition, norm=norm, origin=origin)
-
-
-def _from_timm(what: str, width: int, condition: int) -> PretrainedVision:
-    timm = require("timm", extra="pretrained")
-    model_name, _, file = what.partition("@")
-    if model_name not in timm.list_models():
-        raise TrainingRefused(f"vision='timm:{what}': timm knows no model {model_name!r}.")
-    if not Path(file).is_file():
-        raise TrainingRefused(f"vision='timm:{what}': {file or 'no file'} holds no weights. Say timm:MODEL@FILE.")
-    model = timm.create_model(model_name, pretrained=False, num_classes=0, dynamic_img_size=True)
-    try:
-        model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), strict=False)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise TrainingRefused(f"vision='timm:{what}': the weights do not fit: {error}") from None
-    return PretrainedVision(
-        _Features(model), int(model.num_features), width, condition, norm="imagenet", origin=f"{model_name} from {file}"
-    )
 
 
 class _Hidden(nn.Module):
@@ -113,15 +88,3 @@ class _Hidden(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         hidden: Tensor = self.model(pixel_values=pictures, interpolate_pos_encoding=True).last_hidden_state
         return hidden
-
-
-class _Features(nn.Module):
-    """A timm model that gives its tokens. A class, because torch's modules are."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        features: Tensor = self.model.forward_features(pictures)
-        return features if features.ndim == 3 else features.flatten(2).transpose(1, 2)
