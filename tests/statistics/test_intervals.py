@@ -13,6 +13,7 @@ from scipy import stats
 from robokata.core.errors import InvalidEstimate
 from robokata.statistics.intervals import (
     METHODS,
+    as_shown,
     clopper_pearson,
     jeffreys,
     mean_of_counts,
@@ -140,3 +141,15 @@ def test_values_that_are_not_numbers_are_refused() -> None:
         mean_of_shares("progress", [1.2])
     with pytest.raises(InvalidEstimate):
         mean_of_counts("drops", [-1])
+
+
+def test_a_chart_draws_the_interval_of_wilson_and_leaves_other_estimates_alone() -> None:
+    claimed = proportion("success", 14, 20)
+    drawn = as_shown(claimed)
+    assert (drawn.low, drawn.high) == wilson(14, 20)
+    assert drawn.value == claimed.value
+    assert claimed.low < drawn.low < drawn.high < claimed.high
+    other = mean_of_numbers("seconds", [1.0, 2.0, 4.0])
+    assert as_shown(other) is other
+    nothing = proportion("success", 0, 0)
+    assert as_shown(nothing) is nothing

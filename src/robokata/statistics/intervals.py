@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +102,15 @@ def proportion(
         return unknown(quantity, "no trials")
     low, high = METHODS[method](successes, trials, confidence_level=confidence_level)
     return Estimate(quantity, successes / trials, low, high, trials, f"{method}, {confidence_level:.0%}")
+
+
+def as_shown(estimate: Estimate) -> Estimate:
+    """What a chart draws: Wilson's interval where the claim, in tables and sentences, is Clopper and Pearson's."""
+    if estimate.value is None or not estimate.method.startswith("Clopper-Pearson"):
+        return estimate
+    level = float(estimate.method.rpartition(" ")[2].rstrip("%")) / 100
+    low, high = wilson(round(estimate.value * estimate.n), estimate.n, confidence_level=level)
+    return replace(estimate, low=low, high=high, method=f"Wilson, {level:.0%}")
 
 
 def mean_of_numbers(

@@ -186,4 +186,6 @@ def _mean_over_seeds(quantity: str, runs: Sequence[Run]) -> Estimate:
 
 def points_of(detectable_share: float) -> str:
     """The smallest effect on a share that can be found, in words: no share changes by more than 100 points."""
-    return f"{100 * detectable_share:.0f} points" if detectable_share <= 1 else "none, it would have to exceed 100 points"
+    return (
+        f"{100 * detectable_share:.0f} points" if detectable_share <= 1 else "none, it would have to exceed 100 points"
+    )

@@ -12,6 +12,7 @@ from robokata.core.estimate import Estimate
 from robokata.evaluate.evaluation import CONTROL, Evaluation
 from robokata.evaluate.probes import ProbeResult
 from robokata.evaluate.trials import Trials
+from robokata.statistics.intervals import as_shown
 from robokata.view.bars import Bar, bar_chart
 from robokata.view.failures_html import failures_html
 from robokata.view.page import write_page
@@ -70,11 +71,15 @@ def _metrics(evaluation: Evaluation) -> str:
         for name, each in evaluation.control.metrics.items()
     )
     causes = evaluation.control.metrics["failure_cause"].parts
-    bars = [Bar(part.quantity, part.value or 0, part.low, part.high) for part in causes]
-    chart = f"<h3>Why trials failed</h3>{bar_chart(bars, span=(0.0, 1.0), x_label='share of failures')}" if bars else ""
+    bars = [Bar(part.quantity, part.value or 0, part.low, part.high) for part in map(as_shown, causes)]
+    chart = (
+        f"<h3>Why trials failed</h3>{bar_chart(bars, span=(0.0, 1.0), x_label='share of failures, with intervals of Wilson')}"
+        if bars
+        else ""
+    )
     return (
         "<section><h2>Metrics</h2><table><tr><th>metric</th><th>value, 95 % interval</th><th>n</th><th>how</th></tr>"
-        f"{rows}</table>{chart}</section>"
+        f"{rows}</table>{why}</section>"
     )
 
 
@@ -86,7 +91,12 @@ def _probes(evaluation: Evaluation) -> str:
     rows = "".join(_probe_row(result) for result in evaluation.probes)
     return (
         f"<section><h2>Generalization probes, worst first</h2>{_legend(evaluation.probes)}"
-        + bar_chart(bars, span=(0.0, 1.0), x_label="success at the end; dashed: the control arm", mark=control)
+        + bar_chart(
+            bars,
+            span=(0.0, 1.0),
+            x_label="success at the end, with Wilson's 95 %; dashed: the control arm",
+            mark=control,
+        )
         + _radar(evaluation)
         + "<table><tr><th>probe</th><th>how far</th><th>success</th><th>n</th><th>minus control, paired</th>"
         f"<th>p (Holm)</th><th>manipulation check</th></tr>{rows}</table></section>"
@@ -104,15 +114,16 @@ def _radar(evaluation: Evaluation) -> str:
     order = (*_COLOURS, "mixed")
     found = sorted(evaluation.probes, key=lambda result: (order.index(result.probe.axis), result.probe.name))
     spokes = [_spoke(each) for each in found]
-    success = evaluation.control.metrics["success_at_end"]
+    success = as_shown(evaluation.control.metrics["success_at_end"])
     ring = Ring(success.value, success.low, success.high)
-    return radar_plot(spokes, control=ring, label="success at the end; dashed: the control arm; bands: 95 % intervals")
+    return radar_plot(spokes, control=ring, label="success at the end; dashed: the control arm; bands: Wilson's 95 %")
 
 
 def _spoke(result: ProbeResult) -> Spoke:
     if not result.manipulation.reaches:
         return Spoke(f"{result.probe.name} (not seen)", None, None, None, _colour(result))
-    return Spoke(result.probe.name, result.success.value, result.success.low, result.success.high, _colour(result))
+    success = as_shown(result.success)
+    return Spoke(result.probe.name, success.value, success.low, success.high, _colour(result))
 
 
 def _colour(result: ProbeResult) -> str:
@@ -134,7 +145,7 @@ def _probe_row(result: ProbeResult) -> str:
 
 
 def _bar(result: ProbeResult) -> Bar:
-    success = result.success
+    success = as_shown(result.success)
     note = "" if result.manipulation.holds else "check!" if result.manipulation.reaches else "not seen"
     return Bar(result.probe.name, success.value or 0.0, success.low, success.high, _colour(result), note)
 
