@@ -72,11 +72,8 @@ def _metrics(evaluation: Evaluation) -> str:
     )
     causes = evaluation.control.metrics["failure_cause"].parts
     bars = [Bar(part.quantity, part.value or 0, part.low, part.high) for part in map(as_shown, causes)]
-    chart = (
-        f"<h3>Why trials failed</h3>{bar_chart(bars, span=(0.0, 1.0), x_label='share of failures, with intervals of Wilson')}"
-        if bars
-        else ""
-    )
+    chart = bar_chart(bars, span=(0.0, 1.0), x_label="share of failures, with Wilson's 95 %")
+    why = f"<h3>Why trials failed</h3>{chart}" if bars else ""
     return (
         "<section><h2>Metrics</h2><table><tr><th>metric</th><th>value, 95 % interval</th><th>n</th><th>how</th></tr>"
         f"{rows}</table>{why}</section>"
