@@ -102,6 +102,14 @@ def test_many_useless_choices_do_not_make_one_useful() -> None:
     assert sum(found) <= 2, "of 48 useless choices, Holm lets about one in twenty studies claim anything"
 
 
+def test_no_interval_of_a_share_leaves_what_shares_can_be() -> None:
+    study = asked([two("good")])
+    for seed in range(6):
+        (answer,) = ran(study, lambda arm: 0.98 * (arm.levels["good"] == "yes"), seed=seed, trials=4)
+        effect = answer.effects[PRIMARY].estimate
+        assert effect.low is None or -1 <= effect.low <= effect.high <= 1
+
+
 def test_a_size_gives_a_scaling_curve() -> None:
     levels = [{"name": str(n), "size": n, "step": [{"name": "take_subset", "episodes": n}]} for n in (10, 30, 100)]
     study = asked([{"name": "demonstrations", "level": levels}])

@@ -8,7 +8,7 @@ Holm.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,8 @@ from robokata.study.spec import Factor, Study
 
 PRIMARY = "success_at_end"
 QUANTITIES = (PRIMARY, "success_once", "subgoal_progress", "first_try_success", "path_efficiency", "smoothness_sparc")
+_WITHOUT_BOUNDS = frozenset({"smoothness_sparc"})
+"""All others are shares: none lies outside of 0 and 1, and no difference of two outside of -1 and 1."""
 
 
 class Contrast(NamedTuple):
@@ -131,7 +133,8 @@ def answers_of(study: Study, results: Sequence[ArmResult]) -> list[Answer]:
         for quantity in QUANTITIES:
             baseline, changed = _runs(quantity, [p[0] for p in pairs]), _runs(quantity, [p[1] for p in pairs])
             if len(set(baseline) & set(changed)) >= 2:
-                effects[quantity] = effect_of(quantity, baseline=baseline, changed=changed)
+                effect = effect_of(quantity, baseline=baseline, changed=changed)
+                effects[quantity] = replace(effect, estimate=_within(effect.estimate, -1.0, 1.0))
         sizes = tuple(round(float(np.mean([pair[side].data.episodes for pair in pairs]))) for side in (0, 1))
         found.append(Answer(contrast, effects, (sizes[0], sizes[1])))
     adjusted = holm({str(number): a.primary.p_value for number, a in enumerate(found) if a.primary is not None})
@@ -181,7 +184,14 @@ def _runs(quantity: str, results: Sequence[ArmResult]) -> dict[str, dict[str, fl
 
 def _mean_over_seeds(quantity: str, runs: Sequence[Run]) -> Estimate:
     means = [float(np.mean(list(run.observed[quantity].values()))) for run in runs if run.observed.get(quantity)]
-    return mean_of_numbers(quantity, means)
+    return _within(mean_of_numbers(quantity, means), 0.0, 1.0)
+
+
+def _within(estimate: Estimate, least: float, most: float) -> Estimate:
+    """The interval without what cannot be: it covers as often as before."""
+    if estimate.quantity in _WITHOUT_BOUNDS or estimate.low is None or estimate.high is None:
+        return estimate
+    return replace(estimate, low=max(least, estimate.low), high=min(most, estimate.high))
 
 
 def points_of(detectable_share: float) -> str:
