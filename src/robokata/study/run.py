@@ -183,7 +183,7 @@ class RunJob:
             began = time.monotonic()
             habits = shelf("policies")[self.study.policy].HABITS
             seed = self.study.seed * 1000 + self.seed
-            settings = settings_for(habits, steps=self.steps, seed=seed, device="cpu", threads=1)
+            settings = settings_for(habits, steps=self.steps, seed=seed, device=self.study.device, threads=1)
             job = plan(self.study.policy, self.data.spec, [opened(s) for s in self.data.spec.sources], settings)
             begun = (out / STATE).exists()
             if not begun:

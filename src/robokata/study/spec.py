@@ -42,7 +42,7 @@ _EXPANSIONS = ("demonstrations", "factors")
 _LEVEL_KEYS = ("name", "step", "checks", "selection", "source", "expand", "training", "size")
 _KEYS = (
     *("name", "task", "robot", "width", "policy", "steps", "training_seeds", "trials", "seed", "design", "data"),
-    *("factor", "picture_px", "control_subsets", "cents_per_hour", "options"),
+    *("factor", "picture_px", "control_subsets", "cents_per_hour", "device", "options"),
 )
 
 
@@ -106,6 +106,8 @@ class Study:
     control_subsets: bool = True
     """A random subset of equal size for every level that removes data. Off only for a first look."""
     cents_per_hour: float | None = None
+    device: str = "cpu"
+    """Where policies are trained: cpu, cuda, cuda:N or auto. Trials run on the CPU beside the simulator."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the policy."""
 

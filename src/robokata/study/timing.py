@@ -33,7 +33,7 @@ def hours_of(study: Study, baseline: Arm, runs: int) -> float:
     source = curated(baseline.recipe, workers=1).source
     habits = shelf("policies")[study.policy].HABITS
     spec = TrainingSpec((SourceSpec(str(source.path)),), options=dict(study.options))
-    settings = settings_for(habits, steps=_STEPS, device="cpu", threads=1)
+    settings = settings_for(habits, steps=_STEPS, device=study.device, threads=1)
     began = time.perf_counter()
     job = plan(study.policy, spec, [Weighted(source, tuple(source.keys()), None)], settings)
     read_s = time.perf_counter() - began
