@@ -174,12 +174,20 @@ def test_the_same_trials_meet_every_policy(policy: Any, tmp_path: Path) -> None:
 
 def test_probes_change_what_they_mean_to_and_nothing_else(policy: Any, tmp_path: Path) -> None:
     policy(Lifter(sees=True))
-    probes = probes_for(["light", "texture", "object_mass", "paraphrase", "sensor_noise"], width=Width.D0)
+    names = ["light", "texture", "object_mass", "paraphrase", "sensor_noise", "object_pose_D1", "object_pose_D2"]
+    probes = probes_for(names, width=Width.D0)
     found = evaluate(job(size_px=(32, 32)), tmp_path / "out", trials=3, probes=probes, workers=1, bar=Quiet())
     for result in found.probes:
         assert result.manipulation.holds, f"{result.probe.name}: {result.manipulation.sentence()}"
     write_evaluation(found, tmp_path / "report.html")
     assert "manipulation" in (tmp_path / "report.html").read_text()
+
+
+def test_a_wider_reset_reaches_a_policy_of_numbers_too(policy: Any, tmp_path: Path) -> None:
+    policy(Lifter())
+    probes = probes_for(["object_pose_D1"], width=Width.D0)
+    (wider,) = evaluate(job(), tmp_path / "out", trials=2, probes=probes, workers=1, bar=Quiet()).probes
+    assert wider.manipulation.holds, wider.manipulation.sentence()
 
 
 def test_a_probe_that_does_not_reach_the_policy_fails_its_check(policy: Any, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from robokata.statistics.comparison import Comparison, compare_pairs
 from robokata.statistics.multiple import holm
 
 PICTURES, NUMBERS, INSTRUCTION, PHYSICS = "pictures", "numbers", "instruction", "physics"
+SIGHT = "pictures and numbers"
+"""Both together: a policy of pictures sees things move in them, and of itself the same joints."""
 SYNONYMS = {
     **{"lift": "hoist", "pick": "take", "stack": "pile", "put": "set", "place": "lay", "push": "shove"},
     **{"grab": "seize", "raise": "hoist", "open": "pull open", "cube": "box", "block": "box", "drawer": "tray"},
@@ -196,10 +198,14 @@ def manipulation_of(probe: Probe, control: Trials, varied: Trials) -> Manipulati
     unseen = [n for n in unchanged if n in (PICTURES, NUMBERS) and {before[k][n] for k in shared} == {NOTHING_SEEN}]
     for number in shared:
         for name in unchanged:
-            unchanged[name] += name not in unseen and before[number][name] == after[number][name]
+            unchanged[name] += name not in unseen and _seen(before[number], name) == _seen(after[number], name)
         for name in stray:
             stray[name] += before[number][name] != after[number][name]
     return Manipulation(len(shared), unchanged, stray, tuple(unseen))
+
+
+def _seen(hashes: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return (hashes[PICTURES], hashes[NUMBERS]) if name == SIGHT else (hashes[name],)
 
 
 def _all(width: Width) -> list[Probe]:
@@ -234,7 +240,7 @@ def _all(width: Width) -> list[Probe]:
     everything = frozenset({PICTURES, NUMBERS, PHYSICS, INSTRUCTION})
     wider = [other for other in Width if other > width]
     out += [
-        Probe(f"object_pose_{other}", "behavioural", f"resets {other}", everything, frozenset({NUMBERS}), width=other)
+        Probe(f"object_pose_{other}", "behavioural", f"resets {other}", everything, frozenset({SIGHT}), width=other)
         for other in wider
     ]
     mixed = {factor.name: factor.usual for factor in FACTORS}
