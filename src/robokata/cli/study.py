@@ -31,6 +31,8 @@ def study(
         planned = plan_study(asked)
         print_json_of([planned]) if json else show_plan(asked, planned)
         return
+    # Before the report's place is looked at: it may lie in here.
+    folder.mkdir(parents=True, exist_ok=True)
     refuse_unwritable(html)
     with progress_bar(f"studying: {asked.name}", of="runs") as bar:
         findings = run_study(asked, folder, workers=workers, bar=bar)
