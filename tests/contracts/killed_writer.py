@@ -49,9 +49,9 @@ def warm(name: str) -> None:
     import mcap.writer  # noqa: F401
     import numcodecs  # noqa: F401
     import pyarrow.parquet  # noqa: F401
-    import rerun  # noqa: F401
     import simplejpeg  # noqa: F401
 
+    # Not rerun: its import starts a runtime with threads, and a fork of those hung once. Each fork imports it.
     shelf("formats")[name]
 
 
