@@ -103,7 +103,7 @@ def produce(
             kept += tried.is_one
             advance(int(tried.is_one))
             lost += again(tried.row)
-            # Fewer may be tried than are wanted where sources run out: then nothing may be lost, and nothing ends early.
+            # Where sources run out, fewer may be tried than are wanted: then none may be lost, and nothing ends early.
             if kept == wanted or lost > max(0, at_most - wanted):
                 break
     finally:

@@ -51,7 +51,7 @@ def warm(name: str) -> None:
     import pyarrow.parquet  # noqa: F401
     import simplejpeg  # noqa: F401
 
-    # Not rerun: its import starts a runtime with threads, and a fork of those hung once. Each fork imports it.
+    # Not rerun: its import starts threads, which a fork would be without. Each fork imports it.
     shelf("formats")[name]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +22,8 @@ APPLICATION = "robokata"
 EPOCH_FROM_NS = 946_684_800 * 10**9
 """1 January 2000: from then on a clock shows the date, and before it counts from a start of its own."""
 _FOOTER = b"RRF2FOOT"
-_FLUSH_S = 600.0
-"""A disk that takes no byte for ten minutes has failed."""
+_PATIENCE_S = 5.0
+"""A file that has not grown for so long has failed: a thread of the SDK that ends in the wrong moment never says so."""
 _PROBE_BYTES = 2**20
 
 Times = Mapping[str, NDArray[np.int64]]
@@ -95,12 +96,27 @@ class Recording:
             OSError: the disk is full.
         """
         with self._told():
-            self._stream.flush(timeout_sec=_FLUSH_S)
+            self._flush()
             self._stream.disconnect()
         with self.path.open("rb") as file:
             file.seek(max(0, self.path.stat().st_size - 32))
             if _FOOTER not in file.read():
                 self._tell("its end is missing.")
+
+    def _flush(self) -> None:
+        """Wait for as long as the file grows."""
+        size_bytes = -1
+        while True:
+            try:
+                self._stream.flush(timeout_sec=_PATIENCE_S)
+                return
+            except RuntimeError:
+                before_bytes, size_bytes = size_bytes, self.path.stat().st_size
+                if size_bytes == before_bytes:
+                    # Deleting the stream, and the SDK's own end at exit, would wait for its dead thread for ever.
+                    ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._stream))
+                    self.rr.unregister_shutdown()
+                    raise
 
     @contextmanager
     def _told(self) -> Iterator[None]:
