@@ -8,6 +8,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,8 +79,9 @@ def _asked_once(server: Server, body: bytes) -> dict[str, Any]:
         parts = urlsplit(server.url)
         place = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("POST", place, body, _headers())
-        answer = connection.getresponse()
-        data = _read(connection, answer, server, ends)
+        # Closed by itself: an answer that is not read to its end keeps the socket.
+        with closing(connection.getresponse()) as answer:
+            data = _read(connection, answer, server, ends)
     except TimeoutError:
         raise GeneratorFailed("stalled", f"{server.url}: no answer within {server.timeout_s:g} s.") from None
     except (http.client.HTTPException, OSError) as error:
