@@ -132,12 +132,12 @@ def test_too_few_successes_are_said_and_kept(stacks: Path, tmp_path: Path) -> No
 )
 def test_a_specification_that_cannot_be_obeyed_says_what_can(table: dict[str, object], message: str) -> None:
     with pytest.raises(RecipeRefused) as refused:
-        tellings_from(table, Telling())
+        tellings_from(table, where="telling.toml")
     assert message in str(refused.value)
 
 
 def test_a_telling_of_an_unknown_subtask_lists_those_that_exist(stacks: Path) -> None:
-    tellings = tellings_from({"subtask": {"take_rde": {}}}, Telling())
+    tellings = tellings_from({"subtask": {"take_rde": {}}}, where="telling.toml")
     with pytest.raises(UnknownName, match="Did you mean 'take_red'"):
         job_for(open_source(stacks), tellings=tellings)
 

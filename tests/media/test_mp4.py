@@ -40,7 +40,7 @@ def as_we_say(file: Path) -> list[tuple[int, int, bool, int, int]]:
 def encoded(file: Path, *, codec: str, gop: int, rate_hz: Fraction, frames: int, b_frames: int, flags: str) -> None:
     rng = np.random.default_rng(0)
     with av.open(str(file), "w", format="mp4", options={"movflags": flags} if flags else {}) as container:
-        options = {"g": str(gop), "bf": str(b_frames), "x265-params": "log-level=none"}
+        options = {"g": str(gop), "bf": str(b_frames), "x265-params": "pools=none:frame-threads=1:log-level=none"}
         stream = container.add_stream(codec, rate=rate_hz, options=options)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(frames):

@@ -13,7 +13,7 @@ from robokata.core.toml_file import read_toml
 from robokata.core.world import Width
 from robokata.expand import by_steps, demonstrations, factors, world_model
 from robokata.sim.filming import Filming
-from robokata.sim.retelling import Telling, Tellings, tellings_from
+from robokata.sim.retelling import Tellings, tellings_from
 from robokata.sim.variation import variation_from
 
 
@@ -120,13 +120,7 @@ def _width(word: str) -> Width:
 
 
 def _tellings(spec: Path | None) -> Tellings:
-    if spec is None:
-        return Tellings()
-    table = read_toml(spec)
-    try:
-        return tellings_from(table, Telling())
-    except RecipeRefused as error:
-        raise RecipeRefused(f"{spec}: {error}") from None
+    return Tellings() if spec is None else tellings_from(read_toml(spec), where=str(spec))
 
 
 WAYS: dict[str, Callable[[Source, Request, list[str], Bar], Any]] = {

@@ -142,6 +142,9 @@ class _Decoder:
         self._errors = av.error.FFmpegError
         self._container = av.open(str(path), options=OPENING)
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise Unsupported(f"{path}: FFmpeg knows no decoder for what the file calls {index.codec!r}.")
         # One thread: H.264 of robot size decodes slower with frame threads, and the engine already runs one
         # process per core.
         self._stream.codec_context.thread_count = 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -149,37 +149,40 @@ def _object_score_m(cut: Cut, prop: Prop, prop_now: Pose, yaw_weight_m_rad: floa
     return float(np.linalg.norm(prop_now[:3, 3] - cut.prop_at_start[:3, 3])) + yaw_weight_m_rad * apart_rad
 
 
-def tellings_from(table: dict[str, Any], usual: Telling) -> Tellings:
+def tellings_from(table: Mapping[str, Any], *, where: str) -> Tellings:
     """Tellings from a table: top-level keys change the usual telling, `[subtask.NAME]` one subtask's.
 
     Raises:
-        RecipeRefused: an unknown key, or a value that it cannot have.
+        RecipeRefused: an unknown key, or a value that it cannot have; it begins with `where`.
     """
     rest = dict(table)
     parts = rest.pop("subtask", {})
     one_source = bool(rest.pop("one_source", False))
-    base = replace(usual, **_typed(rest))
-    return Tellings(base, {name: replace(base, **_typed(part)) for name, part in parts.items()}, one_source)
+    base = replace(Telling(), **_typed(rest, where))
+    of_subtask = {name: replace(base, **_typed(part, f"{where}, [subtask.{name}]")) for name, part in parts.items()}
+    return Tellings(base, of_subtask, one_source)
 
 
-def _typed(table: dict[str, Any]) -> dict[str, Any]:
+def _typed(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     known = list(Telling.__dataclass_fields__)
     unknown = next((name for name in table if name not in known), None)
     if unknown is not None:
         raise RecipeRefused(
-            f"knows no {unknown!r}. It may set {', '.join(known)}, one_source, and [subtask.NAME] tables."
+            f"{where}: knows no {unknown!r}. It may set {', '.join(known)}, one_source, and [subtask.NAME] tables."
         )
     out = dict(table)
     for name, value in table.items():
         if name == "choice":
             if value not in list(SourceChoice):
-                raise RecipeRefused(f"choice is {value!r}. It is one of {', '.join(SourceChoice)}.")
+                raise RecipeRefused(f"{where}: choice is {value!r}. It is one of {', '.join(SourceChoice)}.")
             out[name] = SourceChoice(value)
         elif name == "offset_steps":
             is_pair = isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)
             if not is_pair or not 0 <= value[0] <= value[1]:
-                raise RecipeRefused(f"offset_steps is {value!r}, and two whole numbers such as [1, 5] are needed.")
+                raise RecipeRefused(
+                    f"{where}: offset_steps is {value!r}, and two whole numbers such as [1, 5] are needed."
+                )
             out[name] = tuple(value)
         elif type(value) not in (int, float) or not 0 <= value < 1e6:
-            raise RecipeRefused(f"{name} is {value!r}, and a number of at least 0 is needed.")
+            raise RecipeRefused(f"{where}: {name} is {value!r}, and a number of at least 0 is needed.")
     return out

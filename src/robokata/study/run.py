@@ -31,6 +31,7 @@ from robokata.learn.training_spec import SourceSpec, TrainingSpec
 from robokata.produce import begin_worker, workers_of
 from robokata.sim.demonstration import scene_of
 from robokata.sim.filming import Filming
+from robokata.sim.retelling import tellings_from
 from robokata.sim.variation import variation_from
 from robokata.study.design import Arm
 from robokata.study.spec import ExpandPart, Study
@@ -232,7 +233,13 @@ def _expanded(part: ExpandPart, source: Path, out: Path, study: Study, workers: 
             opened_source, out, variation, episodes=part.episodes, filming=filming, workers=workers
         )
     else:
-        options: dict[str, Any] = {"seed": part.seed, "filming": filming}
+        tellings = tellings_from(part.spec, where="expand, spec")
+        options: dict[str, Any] = {
+            "seed": part.seed,
+            "filming": filming,
+            "tellings": tellings,
+            "clean_actions": part.clean_actions,
+        }
         if part.width is not None:
             options["width"] = Width(part.width)
         job = job_for(opened_source, **options)

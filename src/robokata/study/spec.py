@@ -36,6 +36,7 @@ from typing import Any
 from robokata.core.errors import RecipeRefused
 from robokata.core.toml_file import read_toml
 from robokata.recipe import Recipe, recipe_from
+from robokata.sim.retelling import tellings_from
 
 DESIGNS = ("full", "fractional", "one_at_a_time")
 _EXPANSIONS = ("demonstrations", "factors")
@@ -56,6 +57,10 @@ class ExpandPart:
     factors: tuple[str, ...] = ()
     """For `by = "factors"`: NAME or NAME=MAGNITUDE."""
     seed: int = 0
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    """For `by = "demonstrations"`: how they are told again, as `kata expand --spec` reads it from a file."""
+    clean_actions: bool = False
+    """For `by = "demonstrations"`: store commands without the noise that moved the arm."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +208,12 @@ def _expand(data: Any, where: str) -> ExpandPart:
     if data.get("by") not in _EXPANSIONS or type(data.get("episodes")) is not int or data["episodes"] < 1:
         ways = " or ".join(_EXPANSIONS)
         raise RecipeRefused(f"{where}, expand: needs by = {ways}, and a number of episodes.")
-    return ExpandPart(**{**data, "factors": tuple(data.get("factors", ()))})
+    part = ExpandPart(**{**data, "factors": tuple(data.get("factors", ()))})
+    alone = "factors" if part.by == "demonstrations" else next((n for n in ("spec", "clean_actions") if n in data), "")
+    if alone and getattr(part, alone):
+        raise RecipeRefused(f"{where}, expand: by = {part.by} knows no {alone}.")
+    tellings_from(part.spec, where=f"{where}, expand, spec")
+    return part
 
 
 def _only(data: Any, known: Sequence[str], where: str) -> None:
