@@ -39,6 +39,27 @@ def test_colour_and_shift_are_one_gain_and_one_lift_per_picture_within_the_share
             np.testing.assert_allclose(now[channel], was[channel] * gain + lift, atol=1e-5)
 
 
+def test_the_way_of_a_gpu_gives_the_same_numbers():
+    """A device may be the CPU as well: the same code, wherever torch runs it."""
+    pictures = {"a": SCENE, "b": SCENE[::-1]}
+    there = {"a": np.array([True, True, False, True, True]), "b": np.array([True, False, True, True, True])}
+    for shift_px, colour_share in ((0, 0.0), (3, 0.0), (0, 0.2), (3, 0.2)):
+        for seed in range(5):
+            here, away = (
+                as_net_pictures(
+                    pictures,
+                    there,
+                    ["a", "b"],
+                    rng=np.random.default_rng(seed),
+                    shift_px=shift_px,
+                    colour_share=colour_share,
+                    device=device,
+                )
+                for device in (None, "cpu")
+            )
+            assert torch.equal(here, away)
+
+
 def test_the_same_generator_gives_the_same_pictures_and_another_gives_others():
     def made(seed: int) -> torch.Tensor:
         rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from robokata.core.errors import RecipeRefused, UnknownName
+from robokata.core.errors import UnknownName
 from robokata.core.source import Source
 from robokata.core.toml_file import read_toml
 from robokata.core.world import Width

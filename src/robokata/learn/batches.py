@@ -44,9 +44,18 @@ class BatchMaker:
     """Makes batch after batch. A class, because it holds the order's place."""
 
     def __init__(
-        self, feed: Feed, codec: Codec, order: Order, *, batch_size: int, seed: int, augmentation: Augmentation
+        self,
+        feed: Feed,
+        codec: Codec,
+        order: Order,
+        *,
+        batch_size: int,
+        seed: int,
+        augmentation: Augmentation,
+        device: str = "cpu",
     ) -> None:
         self.feed, self.codec, self.order = feed, codec, order
+        self._device = None if device == "cpu" else device
         self.batch_size, self.seed, self.augmentation = batch_size, seed, augmentation
         self._empty = torch.zeros(batch_size, 0, 3, 1, 1)
 
@@ -81,6 +90,7 @@ class BatchMaker:
             rng=rng,
             shift_px=augment.shift_px,
             colour_share=augment.colour_share,
+            device=self._device,
         )
         has = np.stack([batch.has_picture[name] for name in cameras], axis=1)
         return pictures, torch.from_numpy(has)

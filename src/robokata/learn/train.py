@@ -196,6 +196,7 @@ class _Run:
             batch_size=settings.batch_size,
             seed=settings.seed,
             augmentation=augmentation,
+            device=settings.device,
         )
         self._order_state = order.state_dict()
 
