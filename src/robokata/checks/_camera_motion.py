@@ -35,6 +35,8 @@ class Watched(NamedTuple):
     """(T - 1,) True where the later picture is a key frame of a video."""
     spread: NDArray[np.float32]
     """(T,) spread of brightness inside each picture: near 0 where it is blank."""
+    grids: NDArray[np.uint8]
+    """(T, H', W') brightness of each picture on a coarse grid."""
 
 
 def watch(episode: Episode, stream: Stream) -> Watched | str:
@@ -57,7 +59,7 @@ def watch(episode: Episode, stream: Stream) -> Watched | str:
     is_key = _key_steps(stream, count)
     change = _without_refresh(look.change, is_key)
     per_travel = float(change[moves].sum() / travel[moves].sum())
-    watched = Watched(change, travel, float(np.median(travel[moves])), per_travel, is_key, look.spread)
+    watched = Watched(change, travel, float(np.median(travel[moves])), per_travel, is_key, look.spread, look.grids)
     if float(change.max()) > EXACT_LEVELS and not _follows(watched):
         return f"the pictures of {stream.name} do not follow the motion of {mover.name}"
     return watched
@@ -108,3 +110,57 @@ def same_pictures(watched: Watched, below_change_share: float) -> NDArray[np.boo
         same[1:-1] |= watched.is_key[1:-1] & same[:-2] & same[2:]
     # Blank pictures are all alike: that is another defect.
     return np.asarray(same & (watched.spread[1:] > BLANK_BELOW_LEVELS))
+
+
+def held_until_jumps(watched: Watched, *, at_least_pictures_count: int, catches_up_share: float) -> NDArray[np.bool_]:
+    """(T - 1,) True where the picture goes nowhere until it jumps by what the robot's travel was worth.
+
+    An encoder without look-ahead (NVENC, Jetson, x264 without mbtree) draws a repeated picture anew around each key
+    frame: it never repeats exactly, yet keeps showing the same.
+    """
+    held = np.zeros(len(watched.change), bool)
+    usual = watched.change_per_travel * np.maximum(watched.usual_travel, watched.travel)
+    for jump in np.flatnonzero(watched.change > catches_up_share * usual).tolist():
+        first = _held_since(watched, jump, at_least_pictures_count)
+        if jump - first >= at_least_pictures_count:
+            held[first:jump] = True
+    return np.asarray(held & (watched.spread[1:] > BLANK_BELOW_LEVELS))
+
+
+def _held_since(watched: Watched, jump: int, soon_count: int) -> int:
+    """First of the pictures that show what picture `jump`, the last before a jump, shows; `jump` where none catches up.
+
+    Pictures are compared by squares: drawing anew moves many points by a few levels each, motion few points by many.
+    """
+    grids, gone = watched.grids, np.concatenate(([0.0], np.cumsum(watched.travel)))
+    # Two pictures: an encoder may blend the last repeat with what comes. And soon after: a flash goes back by then.
+    ahead = [_apart(grids, jump, min(jump + n, len(grids) - 1)) for n in (1, 2, soon_count)]
+    caught_up = min(max(ahead[:2]), ahead[2])
+    # 3 % of the jump (17 % in levels): at crf 30 drawing anew makes 2.5 %.
+    away: list[float] = []
+    while len(away) < jump and (to_this := _apart(grids, jump - len(away) - 1, jump)) <= 0.03 * caught_up:
+        away.append(to_this)
+    # Slow motion before it is as near: where it begins, pictures are further away than any of the later half.
+    usual = _apart_per_travel(grids, gone, 1) * watched.usual_travel
+    within = max(usual, 3 * max(away[: len(away) // 2 + 1], default=0.0))
+    count = next((n for n, to_this in enumerate(away) if to_this > within), len(away))
+    per_travel = _apart_per_travel(grids, gone, max(1, count))
+    # A third: stretches of one length differ by that much in what they change. A tenth: before a lamp is lit or a scene
+    # is cut, even slow motion goes further than this.
+    catches_up = caught_up >= per_travel * (gone[jump + 1] - gone[jump - count]) / 3
+    goes_nowhere = max(away[:count], default=0.0) <= 0.1 * per_travel * (gone[jump] - gone[jump - count])
+    return jump - count if catches_up and goes_nowhere else jump
+
+
+def _apart_per_travel(grids: NDArray[np.uint8], gone: NDArray[np.float64], count: int) -> float:
+    """How far apart pictures are per travel, over the episode, at `count` pictures from each other: it levels off."""
+    # Half of the episode: of longer stretches it holds too few. 64 of them give the mean to some percent.
+    count = min(count, len(grids) // 2)
+    starts = np.unique(np.linspace(0, len(grids) - 1 - count, 64).astype(int))
+    apart = sum(_apart(grids, start, start + count) for start in starts.tolist())
+    return apart / max(float((gone[starts + count] - gone[starts]).sum()), 1e-12)
+
+
+def _apart(grids: NDArray[np.uint8], one: int, other: int) -> float:
+    """Mean squared difference of two pictures, in levels squared."""
+    return float(np.mean(np.square(grids[one].astype(np.int32) - grids[other])))

@@ -34,7 +34,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.checks._camera_motion import BLANK_BELOW_LEVELS, EXACT_LEVELS, Watched, same_pictures, watch
+from robokata.checks._camera_motion import (
+    BLANK_BELOW_LEVELS,
+    EXACT_LEVELS,
+    Watched,
+    held_until_jumps,
+    same_pictures,
+    watch,
+)
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
@@ -80,6 +87,8 @@ def check(
             continue
         same = same_pictures(watched, below_change_share)
         needed = max(at_least_pictures_count, samples_in(stream.clock, at_least_s))
+        if stream.kind is Kind.VIDEO:
+            same |= held_until_jumps(watched, at_least_pictures_count=needed, catches_up_share=catches_up_share)
         freezes = [
             run
             for run in runs_of(same, at_least=needed)
