@@ -127,27 +127,30 @@ def held_until_jumps(watched: Watched, *, at_least_pictures_count: int, catches_
     return np.asarray(held & (watched.spread[1:] > BLANK_BELOW_LEVELS))
 
 
-def _held_since(watched: Watched, jump: int, soon_count: int) -> int:
+def _held_since(watched: Watched, jump: int, at_least_count: int) -> int:
     """First of the pictures that show what picture `jump`, the last before a jump, shows; `jump` where none catches up.
 
     Pictures are compared by squares: drawing anew moves many points by a few levels each, motion few points by many.
     """
     grids, gone = watched.grids, np.concatenate(([0.0], np.cumsum(watched.travel)))
     # Two pictures: an encoder may blend the last repeat with what comes. And soon after: a flash goes back by then.
-    ahead = [_apart(grids, jump, min(jump + n, len(grids) - 1)) for n in (1, 2, soon_count)]
+    ahead = [_apart(grids, jump, min(jump + n, len(grids) - 1)) for n in (1, 2, at_least_count)]
     caught_up = min(max(ahead[:2]), ahead[2])
     # 3 % of the jump (17 % in levels): at crf 30 drawing anew makes 2.5 %.
     away: list[float] = []
     while len(away) < jump and (to_this := _apart(grids, jump - len(away) - 1, jump)) <= 0.03 * caught_up:
         away.append(to_this)
+    if len(away) < at_least_count:
+        return jump
     # Slow motion before it is as near: where it begins, pictures are further away than any of the later half.
     usual = _apart_per_travel(grids, gone, 1) * watched.usual_travel
     within = max(usual, 3 * max(away[: len(away) // 2 + 1], default=0.0))
     count = next((n for n, to_this in enumerate(away) if to_this > within), len(away))
     per_travel = _apart_per_travel(grids, gone, max(1, count))
-    # A third: stretches of one length differ by that much in what they change. A tenth: before a lamp is lit or a scene
-    # is cut, even slow motion goes further than this.
-    catches_up = caught_up >= per_travel * (gone[jump + 1] - gone[jump - count]) / 3
+    # A third to three times: in real recordings the jump after a freeze was worth 0.34 to 1.2 times its travel, a lamp
+    # that is lit or a cut after slow motion 4 and more. A tenth: even slow motion goes further.
+    due = per_travel * (gone[jump + 1] - gone[jump - count])
+    catches_up = due / 3 <= caught_up <= 3 * due
     goes_nowhere = max(away[:count], default=0.0) <= 0.1 * per_travel * (gone[jump] - gone[jump - count])
     return jump - count if catches_up and goes_nowhere else jump
 

@@ -14,11 +14,13 @@ Example:
 
 Limits:
     Judged against the same camera's own change per motion. An idle robot before a still camera is sound, and so is a
-    camera that does not see the moving part: it abstains where the pictures do not follow the motion. Where the
-    picture does not catch up after the stretch, as in simulated scenes with one small thing that moves, it says
-    "warning", and in a video nothing: there a still scene repeats exactly too. A freeze of less than 3 pictures or
-    0.2 s is only seen as part of a rhythm. Without state and action it abstains. Without times every limit in
-    seconds is counted in samples, 30 to the second: strict for slower cameras.
+    camera that does not see the moving part: it abstains where the pictures do not follow the motion. Where the picture
+    does not catch up after the stretch, as in simulated scenes with one small thing that moves, it says "warning", and
+    in a video nothing: there a still scene repeats exactly too. A freeze of less than 3 pictures or 0.2 s is only seen
+    as part of a rhythm, and in video that draws a repeated picture anew around each key frame (NVENC, Jetson, x264
+    without mbtree) one that is shorter than 0.5 s may be missed and begin some pictures off. Without state and action
+    it abstains. Without times every limit in seconds is counted in samples, 30 to the second: strict for slower
+    cameras.
 
 Repair:
     Cut the stretch out or drop the episode. For a rhythm, keep only the new pictures and the lower rate. Neither
