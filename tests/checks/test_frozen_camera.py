@@ -117,7 +117,7 @@ def test_a_freeze_is_found_whatever_an_encoder_makes_of_the_repeats(
 
 def _flash(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     flashed = pictures.copy()
-    flashed[121] = np.clip(flashed[121].astype(int) + 60, 0, 255)
+    flashed[141] = np.clip(flashed[141].astype(int) + 60, 0, 255)
     return flashed
 
 
@@ -125,9 +125,9 @@ def _flash(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     "spoil",
     [
         _flash,
-        lambda p: np.concatenate((p[:121], np.clip(p[121:].astype(int) + 60, 0, 255).astype(np.uint8))),
-        lambda p: np.concatenate((p[:121], p[121:, :, ::-1])),
-        lambda p: np.concatenate((p[:15], p[:106], p[121:])),
+        lambda p: np.concatenate((p[:141], np.clip(p[141:].astype(int) + 60, 0, 255).astype(np.uint8))),
+        lambda p: np.concatenate((p[:141], p[141:, :, ::-1])),
+        lambda p: np.concatenate((p[:15], p[:126], p[141:])),
     ],
     ids=["a flash", "a lamp that is lit", "a cut", "dropped pictures"],
 )
@@ -136,7 +136,7 @@ def test_what_jumps_in_slow_motion_is_no_freeze(
     tmp_path: Path, gop: int, spoil: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 ) -> None:
     path = np.arange(COUNT, dtype=float)
-    path[80:] -= 0.6 * np.minimum(path[80:] - 80, 41)  # two fifths of the usual speed from 80 to 121
+    path[100:] -= 0.6 * np.minimum(path[100:] - 100, 41)  # two fifths of the usual speed from 100 to 141
     state = np.sin(path[:, np.newaxis] / 50 * np.array([0.8, 1.1, 1.4])).astype(np.float32)
     pictures = spoil(_view(state, noise=1.0))
     assert _in_video(tmp_path / "camera.mp4", state, pictures, codec="libx264", gop=gop, crf=23) == []
