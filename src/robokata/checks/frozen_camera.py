@@ -18,9 +18,9 @@ Limits:
     does not catch up after the stretch, as in simulated scenes with one small thing that moves, it says "warning", and
     in a video nothing: there a still scene repeats exactly too. A freeze of less than 3 pictures or 0.2 s is only seen
     as part of a rhythm, and in video that draws a repeated picture anew around each key frame (NVENC, Jetson, x264
-    without mbtree) one that is shorter than 0.5 s may be missed and begin some pictures off. Without state and action
-    it abstains. Without times every limit in seconds is counted in samples, 30 to the second: strict for slower
-    cameras.
+    without mbtree) one may be missed (of planted ones of 1 s or more a fifth, of shorter ones a third) or begin up to
+    0.2 s off. Without state and action it abstains. Without times every limit in seconds is counted in samples, 30 to
+    the second: strict for slower cameras.
 
 Repair:
     Cut the stretch out or drop the episode. For a rhythm, keep only the new pictures and the lower rate. Neither
