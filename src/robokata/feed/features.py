@@ -63,6 +63,17 @@ def plan_features(
     return tuple(blocks)
 
 
+def columns_of_things(blocks: Sequence[Block]) -> tuple[tuple[int, ...], ...]:
+    """Columns of every thing that is seen from a hand; of two hands' views of one thing, both."""
+    columns: dict[tuple[str, Group], list[int]] = {}
+    at = 0
+    for block in blocks:
+        if block.seen_from is not None:
+            columns.setdefault((block.stream, block.group), []).extend(range(at, at + len(block.kinds)))
+        at += len(block.kinds)
+    return tuple(map(tuple, columns.values()))
+
+
 def features_of(blocks: Sequence[Block], numbers: Numbers) -> NDArray[np.float64]:
     """All features, (..., F), NaN where what they are made from is absent."""
     parts = [_features(block, numbers) for block in blocks]

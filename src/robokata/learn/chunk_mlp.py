@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from robokata.core.require import require
-from robokata.feed.codec import Codec
+from robokata.feed.codec import BodyCodec, Codec
+from robokata.feed.features import columns_of_things
 from robokata.learn.language import HashedWords
-from robokata.learn.net import Net, NetInput, NetTarget, PerBody, masked_mean, packed, unpacked
+from robokata.learn.net import Net, NetInput, NetTarget, PerBody, masked_mean, unpacked
 from robokata.learn.proprioception import with_mask
+from robokata.learn.things import NamedThings
 
 if TYPE_CHECKING:
     import torch
@@ -19,21 +21,22 @@ else:
     nn = torch.nn
     Tensor = torch.Tensor
 
+_WORDS = 64
+"""Numbers that stand for an instruction."""
+
 
 class ChunkMlp(Net):
-    """Residual layers that the instruction scales and shifts; a map per robot at both ends."""
+    """Residual layers that the instruction scales and shifts; an entry and a map per robot at the ends."""
 
     def __init__(self, codec: Codec, options: Mapping[str, Any]) -> None:
         super().__init__()
         window, width = codec.spec.window, int(options["width"])
-        bodies = len(codec.bodies)
-        history = len(window.history_s)
-        self.ins, self.outs, self.chunk_steps = codec.feature_widths, codec.target_widths, window.chunk_steps
-        self.language = HashedWords(64)
-        self.first = PerBody(tuple(2 * history * w for w in self.ins), (width,) * bodies)
-        self.blocks = nn.ModuleList([_Block(width, 64) for _ in range(int(options["layers"]))])
+        self.outs, self.chunk_steps = codec.target_widths, window.chunk_steps
+        self.language = HashedWords(_WORDS)
+        self.entries = nn.ModuleList([_Entry(body, len(window.history_s), width) for body in codec.bodies])
+        self.blocks = nn.ModuleList([_Block(width) for _ in range(int(options["layers"]))])
         self.norm = nn.LayerNorm(width)
-        self.last = PerBody((width,) * bodies, tuple(self.chunk_steps * w for w in self.outs))
+        self.last = PerBody((width,) * len(codec.bodies), tuple(self.chunk_steps * w for w in self.outs))
 
     def loss(self, seen: NetInput, wanted: NetTarget) -> Tensor:
         return masked_mean((self.predict(seen).float() - wanted.targets).abs(), wanted.is_target)
@@ -42,21 +45,56 @@ class ChunkMlp(Net):
         said = self.language(seen.texts)
         share = said.is_word.to(said.tokens.dtype)[..., None]
         meant = (said.tokens * share).sum(1) / share.sum(1)
-        values = self.first(packed(with_mask(seen.features, seen.is_feature), seen.body, self.ins), seen.body)
+        values = self._entered(seen, meant)
         for block in self.blocks:
             values = block(values, meant)
         flat = self.last(self.norm(values), seen.body)
         return unpacked(flat, seen.body, self.outs, rows=self.chunk_steps)
 
+    def _entered(self, seen: NetInput, meant: Tensor) -> Tensor:
+        if len(self.entries) == 1:
+            return cast(Tensor, self.entries[0](seen.features, seen.is_feature, meant))
+        out: Tensor | None = None
+        for number, entry in enumerate(self.entries):
+            places = torch.nonzero(seen.body == number).flatten()
+            if len(places):
+                entered = entry(seen.features[places], seen.is_feature[places], meant[places])
+                out = entered.new_zeros(len(seen.body), entered.shape[1]) if out is None else out
+                out = out.index_copy(0, places, entered)
+        return cast(Tensor, out)
+
     def provenance(self) -> Mapping[str, str]:
         return {"network": "trained from random"}
 
 
+class _Entry(nn.Module):
+    """One robot's numbers: its own as they are, the things' by what is said."""
+
+    def __init__(self, body: BodyCodec, history: int, width: int) -> None:
+        super().__init__()
+        things = columns_of_things(body.blocks)
+        taken = {column for thing in things for column in thing}
+        own = [column for column in range(sum(len(block.kinds) for block in body.blocks)) if column not in taken]
+        self.own: Tensor
+        self.register_buffer("own", torch.tensor(own, dtype=torch.long), persistent=False)
+        self.first = nn.Linear(2 * history * len(own), width)
+        # Four heads: of the tasks here, none needs more than two things at once.
+        self.things = NamedThings(things, history, _WORDS, width=96, heads=4) if things else None
+        self.join = nn.Linear(4 * 96, width, bias=False) if things else None
+
+    def forward(self, features: Tensor, is_feature: Tensor, meant: Tensor) -> Tensor:
+        own = with_mask(features[..., self.own], is_feature[..., self.own])
+        values = self.first(own.flatten(1))
+        if self.things is not None and self.join is not None:
+            values = values + self.join(self.things(features, is_feature, meant))
+        return cast(Tensor, values)
+
+
 class _Block(nn.Module):
-    def __init__(self, width: int, condition: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.film = nn.Linear(condition, 2 * width)
+        self.film = nn.Linear(_WORDS, 2 * width)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
         self.inside = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
