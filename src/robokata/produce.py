@@ -6,7 +6,6 @@ killed goes on where it stopped: what is finished lies there as a file of its ow
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from robokata.core.disk import locked
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.shelf import shelf
@@ -193,15 +193,12 @@ class _Journal:
 
 
 def _locked(path: Path) -> IO[str]:
-    """The journal, open to add to, while nobody else adds to it. The system gives the lock back when a process ends."""
-    file = path.open("a", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
+    """The journal, open to add to, while nobody else adds to it."""
+    file = locked(path)
+    if file is None:
         raise WriteRefused(
             f"{path.parent}: another run is at work in this folder. Wait for it, or choose another target."
-        ) from None
+        )
     return file
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import enum
-import fcntl
 import json
 import os
 from asyncio.subprocess import Process
@@ -23,6 +22,7 @@ from typing import Any
 
 from robokata.collect import child
 from robokata.collect.journal import SUFFIX, mark_kept, read_journal
+from robokata.core.disk import locked
 from robokata.core.errors import CollectionRefused, DamagedData, WriteRefused
 
 
@@ -204,20 +204,14 @@ class Workshop:
 
 
 def _locked(out: Path, recording: Path) -> Any:
-    """Hold the folder: two servers would take each other's recordings for leftovers of a crash.
-
-    The lock is the kernel's: it ends with the process, however that ends.
-    """
+    """Hold the folder: two servers would take each other's recordings for leftovers of a crash."""
     try:
         recording.mkdir(parents=True, exist_ok=True)
-        handle = (recording / "lock").open("w")
+        handle = locked(recording / "lock")
     except OSError as error:
         raise WriteRefused(f"{out}: {error.strerror}. Choose another folder with --out.") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
+    if handle is None:
         raise CollectionRefused(
             f"{out}: another `kata collect` records into this folder. End it, or choose another with --out."
-        ) from None
+        )
     return handle
