@@ -43,7 +43,12 @@ def arguments(window: WindowSpec, given: Mapping[str, Any]) -> dict[str, Any]:
         raise TrainingRefused(
             f"n_action_steps is {answered}, and at most {horizon - seen + 1} of a chunk of {horizon} lie ahead."
         )
-    habits = {"pretrained_backbone_weights": None, "drop_n_last_frames": horizon - answered - seen + 1}
+    habits = {
+        "pretrained_backbone_weights": None,
+        # What the paper has in the place of batch norm where nothing is pretrained; lerobot 0.6 wants to be told.
+        "use_group_norm": given.get("pretrained_backbone_weights") in (None, "null"),
+        "drop_n_last_frames": horizon - answered - seen + 1,
+    }
     return {**habits, **given, "horizon": horizon, "n_obs_steps": seen, "n_action_steps": answered}
 
 
