@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,23 @@ def test_a_missing_stream_is_a_mask_and_never_a_zero() -> None:
     assert encoded.is_feature[0, -1].all()
     assert not encoded.is_feature[1, -1].all()
     assert (encoded.features[~encoded.is_feature] == 0).all()
+
+
+def test_what_is_absent_is_counted_as_the_batches_show_it() -> None:
+    whole, lacking = reaching_episode(0, px=32), reaching_episode(1)
+    assert feed_of(whole).absent_shares() == {}
+    table = np.array(lacking.streams["observation.tip_pose"].table)
+    table[3:5, :2] = np.nan
+    holed = lacking.without_stream("simulation.objects").with_stream(
+        replace(lacking.streams["observation.tip_pose"], values=ArrayValues(table))
+    )
+    feed = feed_of(whole, holed)
+    batch = feed.batch(np.arange(len(feed)))
+    (part,) = batch.parts
+    wanted = {name: np.isnan(values[:, -1]).mean() for name, values in part.numbers.items()}
+    wanted |= {CAMERA: (~batch.has_picture[CAMERA]).mean(), "action.tip_pose": np.isnan(part.actions).mean()}
+    assert feed.absent_shares() == pytest.approx({name: share for name, share in wanted.items() if share > 0})
+    assert set(feed.absent_shares()) == {"observation.tip_pose", "simulation.objects", CAMERA}
 
 
 def test_a_robots_statistics_are_of_its_own_samples_and_of_the_difference() -> None:

@@ -70,7 +70,8 @@ def test_a_thing_that_is_not_there_has_no_say_and_where_none_is_nothing_is_seen(
     two.look.bias.data = net.look.bias.data.view(2, 3)[:, :2].reshape(4)
     torch.testing.assert_close(net(seen, is_there, meant), two(seen[..., :8], is_there[..., :8], meant))
     nothing = net(seen, torch.zeros_like(is_there), meant)
-    assert not nothing.any() and bool(torch.isfinite(nothing).all())
+    assert not nothing.any()
+    assert bool(torch.isfinite(nothing).all())
 
 
 def test_things_are_seen_through_the_same_layers() -> None:

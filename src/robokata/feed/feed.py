@@ -61,6 +61,18 @@ class _Table:
         taken[wanted < 0] = np.nan
         return taken
 
+    @property
+    def latest(self) -> _Table:
+        """The same, and of each sample only its last row."""
+        return _Table(self.rows, self.wanted[:, -1:])
+
+    def absent_count(self) -> int:
+        """How many of the numbers that the samples want are absent."""
+        per_row = np.isnan(self.rows).sum(1)
+        is_there = self.wanted >= 0
+        lacking = np.sum(per_row[self.wanted[is_there]]) + np.sum(~is_there) * self.rows.shape[1]
+        return int(lacking)
+
 
 class Feed:
     """Samples of some episodes. A class, because it holds the tables that batches are cut from.
@@ -100,6 +112,21 @@ class Feed:
         """SHA-256 of all that is learnt from: the data hash of the receipt."""
         joined_digests = "\n".join([repr(self.spec), *(episode.digest for episode in self.episodes)])
         return hashlib.sha256(joined_digests.encode()).hexdigest()
+
+    def absent_shares(self) -> dict[str, float]:
+        """Stream -> share of what the samples want of it that is absent, where any is.
+
+        What a robot does not have at all is no part of its layout, and does not count; nor does the time before an
+        episode begins.
+        """
+        shares: dict[str, float] = {}
+        for name in self.spec.inputs:
+            shares[name] = _absent_share([inputs[name].latest for inputs in self._inputs if name in inputs])
+        for camera in self.spec.cameras:
+            seen = sum(int(e.frames[camera].is_there.sum()) for e in self.episodes if camera in e.frames)
+            shares[camera] = 1 - seen / len(self)
+        shares[self.spec.action] = _absent_share([table for table, _ in self._actions])
+        return {name: share for name, share in shares.items() if share > 0}
 
     def batch(self, samples: NDArray[np.int64], *, rng: np.random.Generator | None = None) -> Batch:
         """Samples by number. `rng` draws among paraphrases; without it the first is taken."""
@@ -175,6 +202,11 @@ class Feed:
             width, steps = layout.width(name), self.spec.chunk_steps
             return _Table(np.empty((0, width), np.float32), np.empty((0, steps), np.int32)), np.empty((0, steps), bool)
         return _Table(np.concatenate(rows), np.concatenate(wanted)), np.concatenate(is_there)
+
+
+def _absent_share(tables: Sequence[_Table]) -> float:
+    wanted = sum(table.wanted.size * table.rows.shape[1] for table in tables)
+    return float(sum(table.absent_count() for table in tables) / max(1, wanted))
 
 
 def _opened(file: Path) -> NDArray[Any]:

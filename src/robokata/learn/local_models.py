@@ -14,6 +14,8 @@ def opened_model(transformers: ModuleType, folder: str, *, asked: str) -> Any:
     Raises:
         TrainingRefused: it holds no model, or not all of its weights.
     """
+    # Its bar would run through ours.
+    transformers.utils.logging.disable_progress_bar()
     try:
         model, told = transformers.AutoModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True

@@ -73,8 +73,13 @@ class Trained:
     folder: Path
     policy: str
     parameters: int
+    """Weights that were trained."""
+    frozen: int
+    """Weights that were not: of pretrained parts."""
     episodes: int
     samples: int
+    absent: Mapping[str, float]
+    """Stream -> share of its numbers or pictures that the samples lack, where any is lacking."""
     left_out: tuple[LeftOut, ...]
     settings: Settings
     curve: Curve
@@ -86,8 +91,10 @@ class Trained:
             "folder": str(self.folder),
             "policy": self.policy,
             "parameters": self.parameters,
+            "frozen": self.frozen,
             "episodes": self.episodes,
             "samples": self.samples,
+            "absent": dict(self.absent),
             "left_out": [each._asdict() for each in self.left_out],
             "settings": self.settings.as_json(),
             "weights": dict(self.provenance),
@@ -271,9 +278,11 @@ class _Run:
         return Trained(
             self.out,
             self.job.policy,
-            sum(p.numel() for p in self.net.parameters()),
+            sum(p.numel() for p in self.net.parameters() if p.requires_grad),
+            sum(p.numel() for p in self.net.parameters() if not p.requires_grad),
             len(feed.episodes),
             len(feed),
+            feed.absent_shares(),
             self.job.prepared.left_out,
             self.job.settings,
             self.curve,

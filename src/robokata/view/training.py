@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from robokata.core.visible import visible
 from robokata.view.plot import Line, line_plot
+from robokata.view.training_text import absent_of, size_of
 
 if TYPE_CHECKING:
     from robokata.learn.train import Trained
@@ -36,8 +37,9 @@ def write_training_html(trained: Trained, path: Path) -> None:
     ]
     wait, rate = summary["wait_share"], summary["steps_per_s"]
     facts = {
-        "policy": f"{trained.policy}, {trained.parameters:,} parameters",
+        "policy": f"{trained.policy}, {size_of(trained)}",
         "learnt from": f"{trained.samples:,} samples of {trained.episodes:,} episodes",
+        "absent": absent_of(trained) or "nothing",
         "left out": f"{len(trained.left_out)} episodes",
         "steps": f"{summary['steps']:,} of {trained.settings.batch_size} samples",
         "loss": "unknown" if summary["loss"] is None else f"{summary['loss']:.4g} (mean of the last 5 %)",

@@ -12,14 +12,26 @@ if TYPE_CHECKING:
     from robokata.learn.train import Trained
 
 
+def size_of(trained: Trained) -> str:
+    """How large the network is, in words."""
+    frozen = f" and {trained.frozen:,} frozen" if trained.frozen else ""
+    return f"{trained.parameters:,} parameters{frozen}"
+
+
+def absent_of(trained: Trained) -> str:
+    """What the samples lack, in words."""
+    return ", ".join(f"{100 * share:.2g} % of {name}" for name, share in trained.absent.items())
+
+
 def show_trained(trained: Trained) -> None:
     """Print what came out and how fast, the wait for data included."""
     summary = trained.curve.summary()
     console = Console(highlight=False)
     wait, rate, loss = summary["wait_share"], summary["steps_per_s"], summary["loss"]
     lines = [
-        f"{trained.folder}: {trained.policy}, {trained.parameters:,} parameters",
+        f"{trained.folder}: {trained.policy}, {size_of(trained)}",
         f"  learnt from   {trained.samples:,} samples of {trained.episodes:,} episodes",
+        *([f"  absent        {absent_of(trained)}"] if trained.absent else []),
         f"  loss          {'unknown' if loss is None else f'{loss:.4g}'} after {summary['steps']:,} steps",
         f"  speed         {'unknown' if rate is None else f'{rate:.3g} steps/s'}",
         f"  wait for data {'unknown' if wait is None else f'{100 * wait:.2g} % of the time'}",
