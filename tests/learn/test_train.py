@@ -91,6 +91,26 @@ def test_a_resumed_training_has_the_losses_and_weights_of_one_that_was_never_sto
     assert same(weights_of(tmp_path / "cut"), weights_of(tmp_path / "through"))
 
 
+def test_an_interrupted_training_loses_no_step(tmp_path: Path) -> None:
+    through = train(job(), tmp_path / "through")
+
+    def press(progress: Any) -> None:
+        if progress.step == 17:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(job(), tmp_path / "cut", told=press)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(losses(tmp_path / "cut" / "training" / "curve.csv")) == 17
+    resumed = train(job(), tmp_path / "cut", resume=True)
+    assert resumed.curve.column("loss").tolist() == through.curve.column("loss").tolist()
+    assert same(weights_of(tmp_path / "cut"), weights_of(tmp_path / "through"))
+
+
 def test_resuming_with_other_data_or_another_seed_is_refused(tmp_path: Path) -> None:
     train(job(steps=2), tmp_path / "out")
     with pytest.raises(TrainingRefused, match="what is to be resumed had another seed: 0, not 1"):

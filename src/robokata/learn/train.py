@@ -22,6 +22,7 @@ from robokata.learn.batches import Augmentation, BatchMaker, Drawn
 from robokata.learn.checkpoint import read_state, write_checkpoint, write_state
 from robokata.learn.curve import Curve, Step
 from robokata.learn.data import LeftOut, Prepared, Weighted, options_for, prepared, window_for
+from robokata.learn.interrupting import between_steps
 from robokata.learn.net import Net
 from robokata.learn.receipt import card_of, identity_of
 from robokata.learn.settings import Settings, rate_at, with_steps
@@ -156,6 +157,7 @@ def train(
         WriteRefused: `out` holds something and nothing is to be resumed.
         TrainingRefused: what is to be resumed was another training.
         TrainingFailed: the loss is no number any more.
+        KeyboardInterrupt: Ctrl-C was pressed; what was learnt is kept.
     """
     if not resume:
         refuse_occupied(out)
@@ -166,7 +168,11 @@ def train(
     if resume:
         run.resume()
     run.keep()
-    with prefetched(run.maker) as batches, _Events(out, first_step=len(run.curve)) as events:
+    with (
+        prefetched(run.maker) as batches,
+        _Events(out, first_step=len(run.curve)) as events,
+        between_steps() as is_interrupted,
+    ):
         kept_at, first = time.monotonic(), len(run.curve) + 1
         while len(run.curve) < run.job.settings.steps:
             run.step(batches)
@@ -176,6 +182,9 @@ def train(
             if time.monotonic() - kept_at >= keep_every_s:
                 run.keep()
                 kept_at = time.monotonic()
+            if is_interrupted():
+                run.keep()
+                raise KeyboardInterrupt
     run.keep()
     return run.result()
 
