@@ -123,8 +123,19 @@ def held_until_jumps(watched: Watched, *, at_least_pictures_count: int, catches_
     for jump in np.flatnonzero(watched.change > catches_up_share * usual).tolist():
         first = _held_since(watched, jump, at_least_pictures_count)
         if jump - first >= at_least_pictures_count:
-            held[first:jump] = True
+            held[_quiet_from(watched, first, jump) : jump] = True
     return np.asarray(held & (watched.spread[1:] > BLANK_BELOW_LEVELS))
+
+
+def _quiet_from(watched: Watched, first: int, jump: int) -> int:
+    """Where from `first` on the camera's own noise goes quiet: a rest before a freeze is as near, but no repeat."""
+    usual = float(np.median(watched.change[watched.travel > 0.33 * watched.usual_travel]))
+    # 0.3 and 0.7: an encoder that draws repeats anew changes up to half of what noise does, in a quarter of them.
+    if np.quantile(watched.change[(first + jump) // 2 : jump], 0.9) >= 0.3 * usual:
+        return first
+    quiet = next((at for at in range(first, jump) if watched.change[at : at + 6].max() < 0.3 * usual), first)
+    is_rest = quiet > first and float(watched.change[first:quiet].mean()) > 0.7 * usual
+    return quiet if is_rest else first
 
 
 def _held_since(watched: Watched, jump: int, at_least_count: int) -> int:
