@@ -1,7 +1,7 @@
 """What the instruction is about: the things that it names reach the network, and no others.
 
 A network that is told where every thing lies knows each demonstration by that, and learns the demonstrations by heart
-(causal confusion: de Haan et al. 2019, arXiv 1905.11979). `docs/headline.md` has the numbers for `pick_place`.
+(causal confusion: de Haan et al. 2019, arXiv 1905.11979). `design/policies.md` has the numbers.
 """
 
 from __future__ import annotations
