@@ -1,8 +1,9 @@
 """Behaviour cloning on numbers: joints, hand and objects in, a chunk of motion out. Seconds to train: the cheap rung.
 
-Objects are seen from the hand, and only those that the instruction is about, and the chunk is a change seen from the hand, so that a place on the table and a turn
-about the vertical need not be learnt again. Noise on what is seen moves the target along with it: the policy learns to
-come back to the demonstrated path from beside it (Laskey et al. 2017, DART, without a second demonstration).
+Objects are seen from the hand, and only those that the instruction is about; the chunk is a change seen from the hand.
+So a place on the table and a turn about the vertical need not be learnt again. Noise on what is seen moves the target
+along with it: the policy learns to come back to the demonstrated path from beside it (Laskey et al. 2017, DART, without
+a second demonstration).
 """
 
 from __future__ import annotations
