@@ -35,6 +35,10 @@ def two(name: str, **level: Any) -> dict[str, Any]:
     return {"name": name, "level": [{"name": "no"}, {"name": "yes", **level}]}
 
 
+def told_again(**more: Any) -> dict[str, Any]:
+    return two("a", expand={"by": "demonstrations", "episodes": 3, **more})
+
+
 def ran(
     study: Study, rate: Callable[[Arm], float], *, seeds: int = 3, trials: int = 200, seed: int = 0
 ) -> list[Answer]:
@@ -146,6 +150,13 @@ def test_the_control_is_a_random_subset_of_the_baseline() -> None:
         ({"factor": [two("a", expnad={})]}, "knows no 'expnad'"),
         ({"factor": [{"name": "a", "level": [{"name": "x"}]}]}, "at least two"),
         ({"colour": 1}, "knows no 'colour'"),
+        ({"factor": [two("a", expand={"by": "magic", "episodes": 3})]}, "needs by = demonstrations or factors"),
+        ({"factor": [told_again(factors=["light"])]}, "by = demonstrations knows no factors"),
+        ({"factor": [told_again(by="factors", clean_actions=True)]}, "by = factors knows no clean_actions"),
+        ({"factor": [told_again(clean_actions="yes")]}, "clean_actions is 'yes', and true or false is needed."),
+        ({"factor": [told_again(spec={"noise_mm": 5})]}, "expand, spec: knows no 'noise_mm'. It may set"),
+        ({"factor": [told_again(spec=5)]}, "expand, spec: is 5, and a table is needed."),
+        ({"factor": [told_again(spec={"subtask": {"take": 1}})]}, "spec, [subtask.take]: is 1, and a table"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused_with_its_place(change: dict[str, Any], message: str) -> None:

@@ -155,17 +155,23 @@ def tellings_from(table: Mapping[str, Any], *, where: str) -> Tellings:
     Raises:
         RecipeRefused: an unknown key, or a value that it cannot have; it begins with `where`.
     """
-    rest = dict(table)
-    parts = rest.pop("subtask", {})
+    rest = dict(_table(table, where))
+    parts = _table(rest.pop("subtask", {}), f"{where}, [subtask]")
     one_source = bool(rest.pop("one_source", False))
     base = replace(Telling(), **_typed(rest, where))
     of_subtask = {name: replace(base, **_typed(part, f"{where}, [subtask.{name}]")) for name, part in parts.items()}
     return Tellings(base, of_subtask, one_source)
 
 
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise RecipeRefused(f"{where}: is {value!r}, and a table is needed.")
+    return value
+
+
 def _typed(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     known = list(Telling.__dataclass_fields__)
-    unknown = next((name for name in table if name not in known), None)
+    unknown = next((name for name in _table(table, where) if name not in known), None)
     if unknown is not None:
         raise RecipeRefused(
             f"{where}: knows no {unknown!r}. It may set {', '.join(known)}, one_source, and [subtask.NAME] tables."

@@ -209,6 +209,8 @@ def _expand(data: Any, where: str) -> ExpandPart:
         ways = " or ".join(_EXPANSIONS)
         raise RecipeRefused(f"{where}, expand: needs by = {ways}, and a number of episodes.")
     part = ExpandPart(**{**data, "factors": tuple(data.get("factors", ()))})
+    if type(part.clean_actions) is not bool:
+        raise RecipeRefused(f"{where}, expand: clean_actions is {part.clean_actions!r}, and true or false is needed.")
     alone = "factors" if part.by == "demonstrations" else next((n for n in ("spec", "clean_actions") if n in data), "")
     if alone and getattr(part, alone):
         raise RecipeRefused(f"{where}, expand: by = {part.by} knows no {alone}.")
