@@ -40,11 +40,12 @@ def as_we_say(file: Path) -> list[tuple[int, int, bool, int, int]]:
 def encoded(file: Path, *, codec: str, gop: int, rate_hz: Fraction, frames: int, b_frames: int, flags: str) -> None:
     rng = np.random.default_rng(0)
     with av.open(str(file), "w", format="mp4", options={"movflags": flags} if flags else {}) as container:
-        options = {"g": str(gop), "bf": str(b_frames), "x265-params": "pools=none:frame-threads=1:log-level=none"}
+        options = {"g": str(gop), "bf": str(b_frames)}
+        options |= {"x265-params": "pools=none:frame-threads=1:log-level=none:ctu=32"}
         stream = container.add_stream(codec, rate=rate_hz, options=options)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for number in range(frames):
-            picture = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+            picture = rng.integers(0, 255, (64, 96, 3), dtype=np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = number, 1 / rate_hz
             container.mux(stream.encode(frame))
@@ -72,7 +73,7 @@ def test_the_tables_of_a_plain_file_say_what_ffmpeg_says(
         index, shape = packet_index(file), places_of(file).shape
         assert (index.time_base, index.average_rate_hz) == (stream.time_base, stream.average_rate)
         assert (index.frames_declared, index.codec) == (stream.frames, stream.codec_context.codec.canonical_name)
-        assert (shape.width, shape.height, shape.pixel_format) == (64, 48, stream.codec_context.pix_fmt)
+        assert (shape.width, shape.height, shape.pixel_format) == (96, 64, stream.codec_context.pix_fmt)
         assert shape.parameters == bytes(stream.codec_context.extradata or b"")
 
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from robokata.core.errors import Unsupported
 from robokata.core.require import require
 
+_LEAST_X265 = 64
+"""Pixels: x265 breaks the heap with many smaller sizes (40x40 and 48x200 among them), whatever its settings."""
+
 
 class VideoWriter:
     """An open video file that takes pictures one by one. A class, because an encoder has a state.
@@ -144,8 +147,15 @@ def _open_stream(av: Any, container: Any, picture: NDArray[Any], wanted: VideoWr
         # up to a tenth of the size.
         options |= {"sc_threshold": "0", "preset": "veryfast", "mbtree": "0"}
     if wanted.codec == "libx265":
-        # Its threads race on small pictures: 1 file in 50 had frames with blocks of their neighbours.
-        options |= {"x265-params": "pools=none:frame-threads=1:log-level=none"}
+        if min(height, width) < _LEAST_X265:
+            raise Unsupported(
+                f"libx265 writes past its own memory for pictures of {width}x{height}: it needs {_LEAST_X265} pixels each "
+                "way. Choose libsvtav1 or libx264."
+            )
+        # Its threads race on small pictures: 1 file in 50 had frames with blocks of their neighbours. In pictures of
+        # one coding tree unit (64 pixels) it reads memory that nobody wrote, and 1 file in 30 could not be made out.
+        tree = ":ctu=32" if min(height, width) == _LEAST_X265 else ""
+        options |= {"x265-params": f"pools=none:frame-threads=1:log-level=none{tree}"}
     if wanted.codec == "libsvtav1":
         options |= {"preset": "10"}
     try:
