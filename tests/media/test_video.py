@@ -84,7 +84,7 @@ def test_forward_backward_and_repeated_access_agree(coded: Path) -> None:
 @pytest.mark.parametrize("size", [64, 96])
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
 def test_the_same_pictures_give_the_same_file(tmp_path: Path, codec: str, size: int) -> None:
-    """x264 and x265 with their defaults fail here, with what the memory holds by chance: so it is filled with chance."""
+    """x264 and x265 with their defaults write what the memory happens to hold: it is filled with chance."""
     held, rng = [], np.random.default_rng(0)
     for number in range(20):
         rubbish = [rng.integers(0, 256, length, np.uint8) for length in rng.integers(100, 200_000, 50)]

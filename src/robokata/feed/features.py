@@ -63,15 +63,23 @@ def plan_features(
     return tuple(blocks)
 
 
-def columns_of_things(blocks: Sequence[Block]) -> tuple[tuple[int, ...], ...]:
-    """Columns of every thing that is seen from a hand; of two hands' views of one thing, both."""
+class Thing(NamedTuple):
+    """One thing that is seen from a hand."""
+
+    name: str
+    columns: tuple[int, ...]
+    """Where its features stand; of two hands' views, both."""
+
+
+def things_of(blocks: Sequence[Block]) -> tuple[Thing, ...]:
+    """Every thing that is seen from a hand, in order of first appearance."""
     columns: dict[tuple[str, Group], list[int]] = {}
     at = 0
     for block in blocks:
         if block.seen_from is not None:
             columns.setdefault((block.stream, block.group), []).extend(range(at, at + len(block.kinds)))
         at += len(block.kinds)
-    return tuple(map(tuple, columns.values()))
+    return tuple(Thing(group.name, tuple(own)) for (_, group), own in columns.items())
 
 
 def features_of(blocks: Sequence[Block], numbers: Numbers) -> NDArray[np.float64]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from robokata.core.require import require
 from robokata.feed.codec import BodyCodec, Codec
-from robokata.feed.features import columns_of_things
+from robokata.feed.features import things_of
 from robokata.learn.language import HashedWords
 from robokata.learn.net import Net, NetInput, NetTarget, PerBody, masked_mean, unpacked
 from robokata.learn.proprioception import with_mask
@@ -53,12 +53,13 @@ class ChunkMlp(Net):
 
     def _entered(self, seen: NetInput, meant: Tensor) -> Tensor:
         if len(self.entries) == 1:
-            return cast(Tensor, self.entries[0](seen.features, seen.is_feature, meant))
+            return cast(Tensor, self.entries[0](seen.features, seen.is_feature, meant, seen.texts))
         out: Tensor | None = None
         for number, entry in enumerate(self.entries):
             places = torch.nonzero(seen.body == number).flatten()
             if len(places):
-                entered = entry(seen.features[places], seen.is_feature[places], meant[places])
+                texts = [seen.texts[place] for place in places.tolist()]
+                entered = entry(seen.features[places], seen.is_feature[places], meant[places], texts)
                 out = entered.new_zeros(len(seen.body), entered.shape[1]) if out is None else out
                 out = out.index_copy(0, places, entered)
         return cast(Tensor, out)
@@ -68,26 +69,23 @@ class ChunkMlp(Net):
 
 
 class _Entry(nn.Module):
-    """One robot's numbers: its own as they are, the things' by what is said."""
+    """One robot's numbers: its own as they are, and the things that the instruction names."""
 
     def __init__(self, body: BodyCodec, history: int, width: int) -> None:
         super().__init__()
-        things = columns_of_things(body.blocks)
-        taken = {column for thing in things for column in thing}
+        things = things_of(body.blocks)
+        taken = {column for thing in things for column in thing.columns}
         own = [column for column in range(sum(len(block.kinds) for block in body.blocks)) if column not in taken]
         self.own: Tensor
         self.register_buffer("own", torch.tensor(own, dtype=torch.long), persistent=False)
-        self.first = nn.Linear(2 * history * len(own), width)
-        # Four heads: of the tasks here, none needs more than two things at once.
-        self.things = NamedThings(things, history, _WORDS, width=96, heads=4) if things else None
-        self.join = nn.Linear(4 * 96, width, bias=False) if things else None
+        self.things = NamedThings(things, history, _WORDS) if things else None
+        self.first = nn.Linear(2 * history * len(own) + (self.things.width if self.things else 0), width)
 
-    def forward(self, features: Tensor, is_feature: Tensor, meant: Tensor) -> Tensor:
-        own = with_mask(features[..., self.own], is_feature[..., self.own])
-        values = self.first(own.flatten(1))
-        if self.things is not None and self.join is not None:
-            values = values + self.join(self.things(features, is_feature, meant))
-        return cast(Tensor, values)
+    def forward(self, features: Tensor, is_feature: Tensor, meant: Tensor, texts: Sequence[str]) -> Tensor:
+        own = with_mask(features[..., self.own], is_feature[..., self.own]).flatten(1)
+        if self.things is not None:
+            own = torch.cat([own, self.things(features, is_feature, meant, texts)], dim=1)
+        return cast(Tensor, self.first(own))
 
 
 class _Block(nn.Module):

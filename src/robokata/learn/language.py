@@ -25,6 +25,11 @@ MOST_WORDS = 16
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 
 
+def words_of(text: str) -> list[str]:
+    """The words of an instruction or a name, in order, in lower case."""
+    return _WORD.findall(text.lower())
+
+
 class Said(NamedTuple):
     """Instructions as tokens."""
 
@@ -56,7 +61,7 @@ class HashedWords(nn.Module):
 
     def _rows_of(self, text: str) -> list[int]:
         if text not in self._known:
-            words = _WORD.findall(text.lower())[:MOST_WORDS]
+            words = words_of(text)[:MOST_WORDS]
             # The last row begins every instruction. blake2b, because Python's own hash differs from run to run.
             hashed = [int.from_bytes(hashlib.blake2b(w.encode(), digest_size=8).digest(), "big") for w in words]
             if len(self._known) > 10_000:

@@ -149,8 +149,8 @@ def _open_stream(av: Any, container: Any, picture: NDArray[Any], wanted: VideoWr
     if wanted.codec == "libx265":
         if min(height, width) < _LEAST_X265:
             raise Unsupported(
-                f"libx265 writes past its own memory for pictures of {width}x{height}: it needs {_LEAST_X265} pixels each "
-                "way. Choose libsvtav1 or libx264."
+                f"libx265 writes past its own memory for pictures of {width}x{height}: it needs {_LEAST_X265} pixels "
+                "each way. Choose libsvtav1 or libx264."
             )
         # Its threads race on small pictures: 1 file in 50 had frames with blocks of their neighbours. In pictures of
         # one coding tree unit (64 pixels) it reads memory that nobody wrote, and 1 file in 30 could not be made out.
