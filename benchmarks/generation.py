@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.timing import Row
+from robokata.core.pool import one_thread
 from robokata.core.shelf import shelf
 from robokata.core.source import open_source
 from robokata.core.world import Width
 from robokata.expand.demonstrations import TellingJob, job_for
-from robokata.produce import begin_worker, produce
+from robokata.produce import produce
 from robokata.sim.collect import ExpertJob, collect_expert
 from robokata.sim.cuts import Demonstration, demonstration_of
 from robokata.sim.demonstration import Scene, scene_of
@@ -121,7 +122,7 @@ def rates(folder: Path, *, runs: int = RUNS) -> list[Rate]:
 
 def main() -> None:
     """One line of JSON per run: the folder and the number of runs are on the command line."""
-    begin_worker()
+    one_thread()
     folder, runs = Path(sys.argv[1]), int(sys.argv[2])
     demonstrations_of(folder / "sources", scene_of("stack"))
     source = open_source(folder / "sources")

@@ -17,8 +17,9 @@ import pytest
 
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName
+from robokata.core.pool import answer_of
 from robokata.core.source import Source, open_source
-from robokata.engine import Mapped, WorkerDied, _answer_of, map_episodes, worker_count
+from robokata.engine import Mapped, WorkerDied, map_episodes, worker_count
 from robokata.testing import tiny_source
 from robokata.testing.sample import write_sample
 
@@ -139,7 +140,7 @@ def test_ctrl_c_that_another_thread_takes_ends_the_waiting_too() -> None:
     started = time.monotonic()
     other.start()
     with pytest.raises(KeyboardInterrupt):
-        _answer_of(waiting)
+        answer_of(waiting)
     end.cancel()
     assert time.monotonic() - started < 8
 
@@ -179,10 +180,15 @@ def test_ctrl_c_ends_the_run_at_once_and_leaves_no_process(sample: Path) -> None
     assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_workers_of_a_killed_run_end_too(sample: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "robokata.cli.main", "convert", str(sample), str(tmp_path / "out")]
+@pytest.mark.parametrize(
+    "words",
+    [("convert", "{sample}", "{out}", "--to", "rlds"), ("collect", "sim", "lift", "--expert", "--out", "{out}")],
+)
+def test_workers_of_a_killed_run_end_too(words: tuple[str, ...], sample: Path, tmp_path: Path) -> None:
+    said = [word.format(sample=sample, out=tmp_path / "out") for word in words]
+    command = [sys.executable, "-m", "robokata.cli.main", *said, "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
-    kata = subprocess.Popen([*command, "--to", "rlds", "--workers", "2"], env=environment, stdout=subprocess.DEVNULL)
+    kata = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 20
     while len(children_of(kata.pid)) < 3 and kata.poll() is None and time.monotonic() < until:
         time.sleep(0.02)

@@ -102,6 +102,14 @@ def test_killed_at_any_moment_it_loses_and_repeats_nothing(tmp_path: Path, worke
     assert contents(killed) == contents(whole)
 
 
+def test_what_a_killed_writer_left_is_cleared_away_files_and_folders(tmp_path: Path) -> None:
+    produce(Tiny(), tmp_path / "out", wanted=2, at_most=4, same_as={}, workers=1)
+    (tmp_path / "out" / ".pending" / ".a.mcap.unfinished-1-00").mkdir(parents=True)
+    (tmp_path / "out" / ".pending" / "b.mcap").write_text("half")
+    produce(Tiny(), tmp_path / "out", wanted=3, at_most=6, same_as={}, workers=1)
+    assert not (tmp_path / "out" / ".pending").exists()
+
+
 def test_two_runs_in_one_folder_at_once_are_refused(tmp_path: Path) -> None:
     class Meddling(Tiny):
         def __call__(self, number: int) -> Made:

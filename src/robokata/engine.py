@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
 from robokata.core.episode import Episode
 from robokata.core.errors import MissingPart, RobokataError
+from robokata.core.pool import WorkerPool, answer_of
 from robokata.core.require import require
 from robokata.core.source import EpisodeList, Source, reopen
 
 Result = TypeVar("Result")
-Answer = TypeVar("Answer")
 
 POOL_PAYS_ABOVE_BYTES = 20 * 2**20
 POOL_PAYS_ABOVE_EPISODES = 200
 """A pool costs about a second to start, and one core checks some 20 MB of video or 200 short episodes in that time."""
-
-
-_LOOKS_UP_EVERY_S = 0.2
-"""Longest time that Ctrl-C waits unnoticed: short for a person, and five wake-ups a second cost nothing."""
 
 
 class Mapped(NamedTuple, Generic[Result]):
@@ -102,9 +95,9 @@ def _map_in_pool(
         while chunks or running:
             try:
                 while chunks and len(running) < 3 * crew.size:
-                    running.append((chunks[0], crew.pool.submit(source, function, chunks[0])))
+                    running.append((chunks[0], _submitted(crew.pool, source, function, chunks[0])))
                     chunks.popleft()
-                results = _answer_of(running[0][1])
+                results = answer_of(running[0][1])
             except BrokenProcessPool:
                 # One of the chunks in flight killed its worker: those without an answer are done episode by episode.
                 crew.dismiss()
@@ -117,19 +110,6 @@ def _map_in_pool(
     finally:
         if running:  # nobody waits for their answers any more
             crew.dismiss()
-
-
-def _answer_of(future: Future[Answer]) -> Answer:
-    """What a worker answers. Ctrl-C ends the waiting also where the kernel gave the signal to a library's thread.
-
-    Python runs its handlers in the main thread, and a signal that another thread took does not wake it from a lock.
-    """
-    while True:
-        try:
-            return future.result(timeout=_LOOKS_UP_EVERY_S)
-        except TimeoutError:
-            if future.done():  # the answer came just now, or is a TimeoutError itself
-                return future.result()
 
 
 def _again(
@@ -150,14 +130,14 @@ def _again(
 
 def _one_by_one(source: Source, function: Callable[[Episode], Result], keys: list[str]) -> Iterator[Mapped[Result]]:
     # One worker with one episode: whoever kills it is known. It is started anew only after a death.
-    pool = _Pool(1)
+    pool = WorkerPool(1, begin=_one_thread_for_arrow)
     try:
         for key in keys:
             try:
-                yield from _answer_of(pool.submit(source, function, [key]))
+                yield from answer_of(_submitted(pool, source, function, [key]))
             except BrokenProcessPool:
                 pool.kill()
-                pool = _Pool(1)
+                pool = WorkerPool(1, begin=_one_thread_for_arrow)
                 yield Mapped(
                     key,
                     None,
@@ -178,7 +158,7 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._pool: _Pool | None = None
+        self._pool: WorkerPool | None = None
 
     def __enter__(self) -> Crew:
         return self
@@ -187,10 +167,10 @@ class Crew:
         self.dismiss()
 
     @property
-    def pool(self) -> _Pool:
+    def pool(self) -> WorkerPool:
         """The processes, started where there are none."""
         if self._pool is None:
-            self._pool = _Pool(self.size)
+            self._pool = WorkerPool(self.size, begin=_one_thread_for_arrow)
         return self._pool
 
     def dismiss(self) -> None:
@@ -200,68 +180,22 @@ class Crew:
         self._pool = None
 
 
-class _Pool:
-    """Worker processes. A class, because they must be ended when nobody waits for their answers any more."""
-
-    def __init__(self, workers: int) -> None:
-        # Spawned, not forked: the parent has used Arrow's threads, and a fork of their locks deadlocks.
-        context = multiprocessing.get_context("spawn")
-        self._executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-
-    def submit(
-        self, source: Source, function: Callable[[Episode], Result], keys: list[str]
-    ) -> Future[list[Mapped[Result]]]:
-        with _uninterrupted():
-            return self._executor.submit(_work, _way_to(source), function, keys)
-
-    def kill(self) -> None:
-        """End the workers now: an interrupted run must not wait until they have finished what they read."""
-        # The executor has no public way to this before Python 3.14 (kill_workers).
-        processes = list((getattr(self._executor, "_processes", None) or {}).values())
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until a worker has started: one that is half started complains on the terminal that we are gone."""
-    # A worker inherits the mask: Ctrl-C reaches only the parent, even before the worker's first line runs.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    is_main = threading.current_thread() is threading.main_thread()
-    # The mask is this thread's: a library's thread takes the signal, and Python hands it to us all the same.
-    missed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: missed.append(number)) if is_main else None
-    try:
-        yield
-    finally:
-        if is_main:
-            signal.signal(signal.SIGINT, before)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if missed:
-        signal.raise_signal(signal.SIGINT)
-
-
-def _start_worker() -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # One process per core: libraries must not start a thread pool of their own in each.
+def _one_thread_for_arrow() -> None:
     with suppress(MissingPart):
         pyarrow = require("pyarrow", extra="tables")
         pyarrow.set_cpu_count(1)
         pyarrow.set_io_thread_count(1)
 
 
+def _submitted(
+    pool: WorkerPool, source: Source, function: Callable[[Episode], Result], keys: list[str]
+) -> Future[list[Mapped[Result]]]:
+    return pool.submit(_work, _way_to(source), function, keys)
+
+
 def _way_to(source: Source) -> Source | tuple[str, str]:
     """How a worker gets at a source: files are opened again there; one that says `travels` pickles by itself."""
     return source if getattr(source, "travels", False) else (str(source.path), source.format)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever: the queue that it reads is its own too."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import platform
-import signal
+import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import IO, Any, Protocol
 from robokata.core.disk import locked
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
+from robokata.core.pool import WorkerPool, answer_of
 from robokata.core.shelf import shelf
 
 JOURNAL = "attempts.jsonl"
@@ -147,9 +147,9 @@ class _Journal:
                     self._resume(path, head)
                 else:
                     path.write_text(head + "\n", encoding="utf-8")
+                # A writer that was killed leaves files there, and folders too.
+                shutil.rmtree(self.pending, ignore_errors=True)
                 self.pending.mkdir(exist_ok=True)
-                for leftover in self.pending.iterdir():
-                    leftover.unlink()
                 on_refusal.pop_all()
         except OSError as error:
             raise WriteRefused(f"{out}: {error.strerror}. Choose another target.") from None
@@ -166,9 +166,7 @@ class _Journal:
     def close(self) -> None:
         """End the journal; what nobody asked for any more goes."""
         self._file.close()
-        for leftover in self.pending.iterdir():
-            leftover.unlink()
-        self.pending.rmdir()
+        shutil.rmtree(self.pending, ignore_errors=True)
 
     def _resume(self, path: Path, head: str) -> None:
         first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
@@ -238,48 +236,26 @@ def _inline(job: Job, numbers: Sequence[int], pending: Path) -> Generator[Tried,
 
 
 def _pooled(job: Job, numbers: Sequence[int], pending: Path, workers: int) -> Generator[Tried, None, None]:
-    # Spawned, not forked: OpenGL and Arrow hold threads and locks that a fork would copy.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker)
+    pool = WorkerPool(workers)
     running: deque[tuple[int, Future[Tried]]] = deque()
     left = iter(numbers)
     try:
         while True:
             while len(running) < _AHEAD * workers and (number := next(left, None)) is not None:
-                running.append((number, _submit(pool, job, number, pending)))
+                running.append((number, pool.submit(_do, job, number, str(pending))))
             if not running:
                 return
             number, future = running.popleft()
             try:
-                yield future.result()
+                yield answer_of(future)
             except BrokenProcessPool:
                 raise WriteRefused(
                     f"job {number}: a worker process was killed (out of memory?). What is finished is kept; run the "
                     f"same command again to go on, with fewer --workers."
                 ) from None
     finally:
-        processes = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()
-        for process in processes:
-            # What it is writing must not appear after the folder was tidied.
-            process.join()
-
-
-def _submit(pool: ProcessPoolExecutor, job: Job, number: int, pending: Path) -> Future[Tried]:
-    # Ctrl-C reaches only the parent, which ends the workers.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return pool.submit(_do, job, number, str(pending))
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def begin_worker() -> None:
-    """What every worker process does first."""
-    # One process per core: software OpenGL and BLAS must not start threads of their own in each.
-    os.environ.update(LP_NUM_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        # What a worker is writing must not appear after the folder was tidied.
+        pool.kill()
 
 
 @dataclass(frozen=True)

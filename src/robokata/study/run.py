@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robokata.core.pool import WorkerPool, answers_of
 from robokata.core.shelf import shelf
 from robokata.core.source import open_source
 from robokata.core.world import Width
@@ -28,7 +27,7 @@ from robokata.learn.data import opened
 from robokata.learn.settings import settings_for
 from robokata.learn.train import plan, train
 from robokata.learn.training_spec import SourceSpec, TrainingSpec
-from robokata.produce import begin_worker, workers_of
+from robokata.produce import workers_of
 from robokata.sim.demonstration import scene_of
 from robokata.sim.filming import Filming
 from robokata.sim.retelling import tellings_from
@@ -212,16 +211,11 @@ def run_all(jobs: Sequence[RunJob], *, workers: int | None) -> Iterator[Run]:
         for job in jobs:
             yield job()
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin_worker)
+    pool = WorkerPool(count)
     try:
-        for future in as_completed([pool.submit(job) for job in jobs]):
-            yield future.result()
+        yield from answers_of([pool.submit(job) for job in jobs])
     finally:
-        processes = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()
+        pool.kill()
 
 
 def _expanded(part: ExpandPart, source: Path, out: Path, study: Study, workers: int | None) -> int:
