@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -224,14 +224,30 @@ def metric_names() -> tuple[str, ...]:
     return shelf("metrics").names()
 
 
-@functools.lru_cache(maxsize=2)
-def _opened(where: str, device: str, options: tuple[tuple[str, str], ...]) -> Policy:
-    return open_policy(where, device=device, options=dict(options))
+_KEPT = 2
+"""Policies that stay open in a process: the two of a comparison."""
+_open: OrderedDict[tuple[str, str, tuple[tuple[str, str], ...]], Policy] = OrderedDict()
 
 
 def opened(policy: PolicyRef) -> Policy:
-    """The policy, opened once per process."""
-    return _opened(policy.where, policy.device, tuple(sorted(policy.options.items())))
+    """The policy, opened once per process; the one that was not asked for the longest is closed for it."""
+    key = _key(policy)
+    found = _open.pop(key, None) or open_policy(policy.where, device=policy.device, options=policy.options)
+    _open[key] = found
+    while len(_open) > _KEPT:
+        _open.popitem(last=False)[1].close()
+    return found
+
+
+def dismiss(policy: PolicyRef) -> None:
+    """Close a policy that this process opened and needs no more: behind one may be a process, or a connection."""
+    found = _open.pop(_key(policy), None)
+    if found is not None:
+        found.close()
+
+
+def _key(policy: PolicyRef) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    return policy.where, policy.device, tuple(sorted(policy.options.items()))
 
 
 def _said_of_itself(job: TrialJob, workers: int | None) -> PolicySpec:

@@ -81,7 +81,13 @@ class ForeignLeaf(Protocol):
     """A leaf that is trained by somebody else's code, in its own environment."""
 
     def train(self, job: ForeignJob) -> Mapping[str, Any]:
-        """Train, and leave a checkpoint that `load` opens; what made it comes back, as plain values."""
+        """Train, and leave a checkpoint that `load` opens; what made it comes back, as plain values.
+
+        `last_loss` is among them, None where none was told.
+
+        Raises:
+            NotADataset: nothing was begun that could be resumed.
+        """
         ...
 
     def load(self, order: PolicyOrder) -> Policy: ...

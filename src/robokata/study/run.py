@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robokata.core.errors import NotADataset
 from robokata.core.pool import WorkerPool, answers_of
 from robokata.core.shelf import shelf
 from robokata.core.source import open_source
@@ -19,13 +21,14 @@ from robokata.core.world import Width
 from robokata.curated_dataset import states_of, training_sources, write_curated
 from robokata.curation import curated
 from robokata.evaluate.trial import Conditions
-from robokata.evaluate.trials import PolicyRef, TrialJob, evaluate_policy
+from robokata.evaluate.trials import PolicyRef, TrialJob, dismiss, evaluate_policy
 from robokata.expand.demonstrations import expand_by_demonstrations, job_for
 from robokata.expand.factors import expand_by_factors
 from robokata.learn.checkpoint import STATE
 from robokata.learn.data import opened
 from robokata.learn.settings import settings_for
 from robokata.learn.train import plan, train
+from robokata.learn.trainable import ForeignJob, ForeignLeaf, TrainableLeaf
 from robokata.learn.training_spec import SourceSpec, TrainingSpec
 from robokata.produce import workers_of
 from robokata.sim.demonstration import scene_of
@@ -140,7 +143,9 @@ class RunJob:
         folder.mkdir(parents=True, exist_ok=True)
         train_s, loss = self._train(folder / "policy")
         began = time.monotonic()
-        trials = evaluate_policy(self._job(folder / "policy"), folder / "trials", trials=self.study.trials, workers=1)
+        job = trial_job(self.study, folder / "policy")
+        trials = evaluate_policy(job, folder / "trials", trials=self.study.trials, workers=1)
+        dismiss(job.policy)
         observed: dict[str, dict[str, float]] = {}
         for line in trials.lines:
             for name, row in line.row["observed"].items():
@@ -181,23 +186,50 @@ class RunJob:
         told = out.with_name("trained.json")
         if not told.exists():
             began = time.monotonic()
-            habits = shelf("policies")[self.study.policy].HABITS
-            seed = self.study.seed * 1000 + self.seed
-            settings = settings_for(habits, steps=self.steps, seed=seed, device=self.study.device, threads=1)
-            job = plan(self.study.policy, self.data.spec, [opened(s) for s in self.data.spec.sources], settings)
-            begun = (out / STATE).exists()
-            if not begun:
-                shutil.rmtree(out, ignore_errors=True)
-            trained = train(job, out, resume=begun)
-            _write(told, {"train_s": time.monotonic() - began, "loss": trained.curve.last_loss})
+            leaf = shelf("policies")[self.study.policy]
+            loss = self._by_others(leaf, out) if hasattr(leaf, "train") else self._by_us(leaf, out)
+            _write(told, {"train_s": time.monotonic() - began, "loss": loss})
         said = json.loads(told.read_text(encoding="utf-8"))
         return float(said["train_s"]), float(said["loss"])
 
-    def _job(self, policy: Path) -> TrialJob:
+    def _by_us(self, leaf: TrainableLeaf, out: Path) -> float:
         study = self.study
-        px = study.picture_px
-        conditions = Conditions(scene_of(study.task, study.robot), Width(study.width), size_px=(px, px))
-        return TrialJob(PolicyRef(str(policy)), conditions, _TRIAL_SEED + study.seed, filming=Filming(px, px))
+        settings = settings_for(leaf.HABITS, steps=self.steps, seed=self._seed, device=study.device, threads=1)
+        job = plan(study.policy, self.data.spec, [opened(s) for s in self.data.spec.sources], settings)
+        begun = (out / STATE).exists()
+        if not begun:
+            shutil.rmtree(out, ignore_errors=True)
+        return train(job, out, resume=begun).curve.last_loss
+
+    def _by_others(self, leaf: ForeignLeaf, out: Path) -> float:
+        job = ForeignJob(
+            self.data.spec, out, self._seed, self.steps, self.study.device, _unheard, threads=1, resume=True
+        )
+        try:
+            loss = leaf.train(job)["last_loss"]
+        except NotADataset:
+            shutil.rmtree(out, ignore_errors=True)
+            loss = leaf.train(replace(job, resume=False))["last_loss"]
+        return math.nan if loss is None else float(loss)
+
+    @property
+    def _seed(self) -> int:
+        return self.study.seed * 1000 + self.seed
+
+
+def trial_job(study: Study, policy: Path) -> TrialJob:
+    """The trials of a trained policy."""
+    px = study.picture_px
+    conditions = Conditions(scene_of(study.task, study.robot), Width(study.width), size_px=(px, px))
+    # Somebody else's policy acts in the environment that trained it; every other option is in the checkpoint.
+    options = {"python": str(study.options["python"])} if "python" in study.options else {}
+    return TrialJob(
+        PolicyRef(str(policy), options=options), conditions, _TRIAL_SEED + study.seed, filming=Filming(px, px)
+    )
+
+
+def _unheard(line: str) -> None:
+    """Of many trainings at once, what each prints is in its own log."""
 
 
 def run_all(jobs: Sequence[RunJob], *, workers: int | None) -> Iterator[Run]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from robokata.core.shelf import shelf
-from robokata.core.world import Width
+from robokata.curated_dataset import training_sources, write_curated
 from robokata.curation import curated
-from robokata.evaluate.trial import Conditions, run_trial
-from robokata.evaluate.trials import PolicyRef, opened
+from robokata.evaluate.trial import run_trial
 from robokata.learn.data import Weighted
+from robokata.learn.opening import open_policy
 from robokata.learn.settings import settings_for
 from robokata.learn.train import plan, train
+from robokata.learn.trainable import ForeignJob, ForeignLeaf
 from robokata.learn.training_spec import SourceSpec, TrainingSpec
-from robokata.sim.demonstration import scene_of
 from robokata.study.design import Arm
+from robokata.study.run import trial_job
 from robokata.study.spec import Study
 
 _STEPS, _TRIALS = 30, 2
@@ -30,24 +32,55 @@ def hours_of(study: Study, baseline: Arm, runs: int) -> float:
         RecipeRefused: the data cannot be made.
         TrainingRefused: the policy cannot be trained on it.
     """
+    with tempfile.TemporaryDirectory() as scratch:
+        policy = Path(scratch) / "policy"
+        leaf = shelf("policies")[study.policy]
+        timed = _by_others(study, baseline, leaf, policy) if hasattr(leaf, "train") else _by_us(study, baseline, policy)
+        return runs * (timed.once_s + study.steps * timed.step_s + study.trials * _trial_s(study, policy)) / 3600
+
+
+class _Timed(NamedTuple):
+    once_s: float
+    """What a training takes before its first step."""
+    step_s: float
+
+
+def _by_us(study: Study, baseline: Arm, out: Path) -> _Timed:
     source = curated(baseline.recipe, workers=1).source
-    habits = shelf("policies")[study.policy].HABITS
     spec = TrainingSpec((SourceSpec(str(source.path)),), options=dict(study.options))
-    settings = settings_for(habits, steps=_STEPS, device=study.device, threads=1)
+    settings = settings_for(shelf("policies")[study.policy].HABITS, steps=_STEPS, device=study.device, threads=1)
     began = time.perf_counter()
     job = plan(study.policy, spec, [Weighted(source, tuple(source.keys()), None)], settings)
     read_s = time.perf_counter() - began
     moments: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        train(job, Path(folder) / "policy", told=lambda progress: moments.append(time.perf_counter()))
-        step_s = (moments[-1] - moments[0]) / (len(moments) - 1)
-        policy = opened(PolicyRef(str(Path(folder) / "policy")))
-        px = study.picture_px
-        conditions = Conditions(scene_of(study.task, study.robot), Width(study.width), size_px=(px, px))
-        run_trial(policy, conditions, seed=0, number=0)
+    train(job, out, told=lambda progress: moments.append(time.perf_counter()))
+    return _Timed(read_s, (moments[-1] - moments[0]) / (len(moments) - 1))
+
+
+def _by_others(study: Study, baseline: Arm, leaf: ForeignLeaf, out: Path) -> _Timed:
+    planned = curated(baseline.recipe, workers=1)
+    data = out.with_name("data")
+    write_curated(planned, data, workers=1)
+    spec = TrainingSpec(training_sources(planned, data), options=dict(study.options))
+    took_s = []
+    # Their code tells no moments: what a step takes is what more steps take more.
+    for number, steps in enumerate((1, 1 + _STEPS)):
+        began = time.perf_counter()
+        folder = out if steps > 1 else out.with_name("short")
+        leaf.train(ForeignJob(spec, folder, number, steps, study.device, lambda line: None, threads=1))
+        took_s.append(time.perf_counter() - began)
+    return _Timed(took_s[0], max(0.0, took_s[1] - took_s[0]) / _STEPS)
+
+
+def _trial_s(study: Study, checkpoint: Path) -> float:
+    job = trial_job(study, checkpoint)
+    policy = open_policy(job.policy.where, options=job.policy.options)
+    try:
+        run_trial(policy, job.conditions, seed=0, number=0)
         began = time.perf_counter()
         for number in range(1, 1 + _TRIALS):
             # An untrained policy fails, and a failure lasts until the horizon: the longest that a trial can be.
-            run_trial(policy, conditions, seed=0, number=number)
-        trial_s = (time.perf_counter() - began) / _TRIALS
-    return runs * (read_s + study.steps * step_s + study.trials * trial_s) / 3600
+            run_trial(policy, job.conditions, seed=0, number=number)
+        return (time.perf_counter() - began) / _TRIALS
+    finally:
+        policy.close()
