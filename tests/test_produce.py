@@ -10,10 +10,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from robokata.core.errors import WriteRefused
+from robokata.core.errors import DamagedData, WriteRefused
 from robokata.core.source import open_source
 from robokata.produce import JOURNAL, Made, produce
 from robokata.testing.tiny import tiny_episode
@@ -67,6 +68,25 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WriteRefused, match="exists and is not empty"):
         produce(Tiny(), tmp_path / "mine", wanted=1, at_most=2, same_as={}, workers=1)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda lines: [b"garbage", *lines[1:]], "its first line does not say how the run was begun"),
+        (lambda lines: [lines[0], b"\xff\xfe", *lines[1:]], "it is no text"),
+        (lambda lines: [lines[0], b"garbage", *lines[1:]], r"line 2 cannot be read \('garbage'\)"),
+        (lambda lines: [lines[0], b"[]", *lines[1:]], r"line 2 cannot be read"),
+    ],
+)
+def test_a_damaged_journal_is_named_and_nothing_is_lost(harm: Any, said: str, tmp_path: Path) -> None:
+    produce(Tiny(), tmp_path / "out", wanted=2, at_most=4, same_as={}, workers=1)
+    journal = tmp_path / "out" / JOURNAL
+    journal.write_bytes(b"\n".join(harm(journal.read_bytes().splitlines())) + b"\n")
+    before = contents(tmp_path / "out")
+    with pytest.raises(DamagedData, match=f"attempts.jsonl: the journal of this folder is damaged: {said}.*Restore it"):
+        produce(Tiny(), tmp_path / "out", wanted=3, at_most=4, same_as={}, workers=1)
+    assert contents(tmp_path / "out") == before
 
 
 _SCRIPT = """

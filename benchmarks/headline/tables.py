@@ -1,4 +1,4 @@
-"""`python benchmarks/headline/tables.py STUDIES`: the tables of docs/headline.md, from the studies' own answers."""
+"""`python benchmarks/headline/tables.py [STUDIES]`: the tables of docs/headline.md, from the studies' own answers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ Study = Mapping[str, Any]
 
 
 def main() -> None:
-    """Print a table for each question, with the studies that are done; their folder is on the command line."""
-    folder = Path(sys.argv[1])
+    """Print a table for each question, with the studies that are done.
+
+    Their folder may be named on the command line.
+    """
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "made" / "studies"
     for questions in (
         ("growth_stack", "growth_pick_place"),
         ("defects_stack", "defects_pick_place"),
@@ -54,7 +57,7 @@ def answers_of(study: Study) -> list[tuple[str, str]]:
     for answer in study["answers"]:
         told = answer["effects"]["success_at_end"]["estimate"]
         effect = f"{100 * told['value']:+.1f} [{100 * told['low']:+.1f}, {100 * told['high']:+.1f}]"
-        p = f"p = {answer['p_adjusted']:.2g}"
+        p = f"p = {answer['p_adjusted']:.2g}" if answer["p_adjusted"] >= 0.001 else "p < 0.001"
         shown = f"**{effect}**, {p}" if answer["is_resolved"] else f"{effect}: not resolvable"
         out.append((f"{answer['level']} against {answer['baseline']}", shown))
     return out

@@ -22,7 +22,7 @@ from typing import IO, Any, Protocol
 
 from robokata.core.disk import locked
 from robokata.core.episode import Episode
-from robokata.core.errors import WriteRefused
+from robokata.core.errors import DamagedData, WriteRefused
 from robokata.core.pool import WorkerPool, answer_of
 from robokata.core.shelf import shelf
 
@@ -86,6 +86,7 @@ def produce(
 
     Raises:
         WriteRefused: the folder holds something else, cannot be written, or the disk is full.
+        DamagedData: the folder's journal cannot be read.
     """
     journal = _Journal(out, same_as, again)
     kept = sum(tried.is_one for tried in journal.lines)
@@ -169,23 +170,29 @@ class _Journal:
         shutil.rmtree(self.pending, ignore_errors=True)
 
     def _resume(self, path: Path, head: str) -> None:
-        first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
+        try:
+            first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
+        except UnicodeDecodeError as error:
+            raise _damaged(path, f"it is no text ({error}).") from None
         if first != head:
+            if not _is_head(first):
+                raise _damaged(path, "its first line does not say how the run was begun.")
             raise WriteRefused(
                 f"{self.out} was begun with other settings: {_unlike(first, head)}. Choose another target, or repeat "
                 f"them to go on."
             )
         whole = [first]
-        for text in rest:
-            try:
-                line = json.loads(text)
-            except ValueError:
-                break  # the line that was being written when the run was killed
-            if self._again(line["row"]):
-                if line["file"] is not None:
-                    (self.out / line["file"]).unlink(missing_ok=True)
+        for at, text in enumerate(rest, start=2):
+            tried = _tried(text)
+            if tried is None:
+                if at == len(rest) + 1:
+                    break  # the line that was being written when the run was killed
+                raise _damaged(path, f"line {at} cannot be read ({text[:60]!r}).")
+            if self._again(tried.row):
+                if tried.file is not None:
+                    (self.out / tried.file).unlink(missing_ok=True)
                 continue
-            self.lines.append(Tried(line["number"], line["row"], line["file"], line["counts"]))
+            self.lines.append(tried)
             whole.append(text)
         path.write_text("\n".join(whole) + "\n", encoding="utf-8")
 
@@ -200,12 +207,36 @@ def _locked(path: Path) -> IO[str]:
     return file
 
 
+def _damaged(path: Path, reason: str) -> DamagedData:
+    return DamagedData(
+        path,
+        f"the journal of this folder is damaged: {reason}",
+        next_move="Restore it from a copy, or choose another target: without it nothing here can be gone on with.",
+    )
+
+
+def _is_head(text: str) -> bool:
+    try:
+        head = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(head, dict) and head.get("robokata") == "attempts"
+
+
+def _tried(text: str) -> Tried | None:
+    """A line of the journal, None where it is none."""
+    try:
+        line = json.loads(text)
+        tried = Tried(line["number"], line["row"], line["file"], line["counts"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    is_one = isinstance(tried.number, int) and isinstance(tried.row, dict) and isinstance(tried.file, (str, type(None)))
+    return tried if is_one else None
+
+
 def _unlike(begun: str, asked: str) -> str:
     """Where two heads differ, as `seed: 1, now 2`."""
-    try:
-        one, two = (dict(_leaves(json.loads(text))) for text in (begun, asked))
-    except ValueError:
-        return "they cannot be read"
+    one, two = (dict(_leaves(json.loads(text))) for text in (begun, asked))
     names = [name for name in dict.fromkeys((*one, *two)) if one.get(name) != two.get(name)]
     shown = [f"{name}: {one.get(name, 'none')}, now {two.get(name, 'none')}" for name in names]
     return "; ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")

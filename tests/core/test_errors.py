@@ -23,6 +23,10 @@ def test_an_unknown_name_lists_the_known_ones_and_the_nearest(name: str, known: 
     assert str(UnknownName("format", name, known)) == said
 
 
+def test_an_unknown_name_may_be_whatever_a_file_says() -> None:
+    assert str(UnknownName("format", 3, ["mcap"])) == "No format is called '3'. Known: mcap."  # type: ignore[arg-type]
+
+
 def test_an_unknown_name_among_thousands_lists_twenty() -> None:
     said = str(UnknownName("episode", "x", map(str, range(5000))))
     assert said == f"No episode is called 'x'. Known: {', '.join(map(str, range(20)))} and 4980 more."

@@ -23,6 +23,7 @@ from robokata.geometry.poses import pose_from_seven, seven_of
 from robokata.sim.demonstration import scene_of
 from robokata.sim.filming import Filming
 from robokata.tasks._moves import above, grasp_yaw, hand_down
+from robokata.view.evaluation import show_evaluation
 from robokata.view.evaluation_html import write_evaluation
 
 TIP = tuple(f"tip.{axis}" for axis in ("x", "y", "z", "qx", "qy", "qz", "qw"))
@@ -199,7 +200,9 @@ def test_a_probe_that_does_not_reach_the_policy_fails_its_check(policy: Any, tmp
     assert found.probes[0].manipulation.sentence() == "of 2 trials: instruction did not change in 2"
 
 
-def test_policies_are_compared_on_shared_trials_and_unlike_protocols_are_refused(policy: Any, tmp_path: Path) -> None:
+def test_policies_are_compared_on_shared_trials_and_unlike_protocols_are_refused(
+    policy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     policy(Lifter(fault="idle"))
     evaluate(job(), tmp_path / "idle", trials=12, workers=1, bar=Quiet())
     policy(Lifter())
@@ -211,9 +214,30 @@ def test_policies_are_compared_on_shared_trials_and_unlike_protocols_are_refused
     assert found.against.sequential is not None
     assert found.against.sequential.winner is not None
     assert found.against.sequential.pairs < 12, "ten clear pairs decide"
+    told, report = found.as_json()["against"]["comparison"], tmp_path / "report.html"
+    assert (told["p_value"], told["difference"]["low"], told["second_is_better_share"]) == (None, None, None)
+    write_evaluation(found, report)
+    show_evaluation(found)
+    shown = " ".join(capsys.readouterr().out.split())
+    for page in (report.read_text(), shown):
+        assert "pairs: this policy is better, e-value" in page
+        assert "No interval and no McNemar p are given: they hold for a number of trials fixed before" in page
+        assert "not of the methods that trained them (one training seed each): a claim about a method needs" in page
+        assert "McNemar exact" not in page
     wide = replace(job(), conditions=replace(job().conditions, width=Width.D1))
     with pytest.raises(ComparisonRefused, match="width: 'D0' and 'D1'"):
         evaluate(wide, tmp_path / "wide", trials=2, against=tmp_path / "idle", workers=1, bar=Quiet())
+    assert not (tmp_path / "wide").exists(), "refused before the first trial"
+
+
+def test_a_comparison_of_all_trials_has_its_p_and_says_of_what_it_speaks(policy: Any, tmp_path: Path) -> None:
+    policy(Lifter(fault="idle"))
+    evaluate(job(), tmp_path / "one", trials=2, workers=1, bar=Quiet())
+    found = evaluate(job(), tmp_path / "other", trials=2, against=tmp_path / "one", workers=1, bar=Quiet())
+    assert found.against is not None
+    first, scope = found.against.sentences()
+    assert first.endswith("n = 2, p = 1 (McNemar exact)")
+    assert scope.startswith("This speaks of these two checkpoints, not of the methods that trained them")
 
 
 def test_trials_until_it_is_decided_need_something_to_decide(policy: Any, tmp_path: Path) -> None:
@@ -225,6 +249,13 @@ def test_trials_until_it_is_decided_need_something_to_decide(policy: Any, tmp_pa
 def test_an_unknown_probe_lists_those_that_exist() -> None:
     with pytest.raises(UnknownName, match=r"No probe is called 'lihgt'\. Did you mean 'light'"):
         probes_for(["lihgt"], width=Width.D0)
+    with pytest.raises(UnknownName, match=r"No probe is called 'lihgt'"):
+        probes_for(["all", "lihgt"], width=Width.D0)
+
+
+def test_all_probes_may_be_asked_for_together_with_one_of_them() -> None:
+    every = probes_for(None, width=Width.D0)
+    assert probes_for(["all"], width=Width.D0) == probes_for(["all", "light"], width=Width.D0) == every
 
 
 def test_a_policy_for_another_robot_is_refused_as_infrastructure(policy: Any, tmp_path: Path) -> None:

@@ -207,6 +207,7 @@ def test_a_checkpoint_says_what_it_is_made_of(tmp_path: Path) -> None:
         (lambda folder: (folder / "card.json").write_text("[]"), "does not name the policy"),
         (lambda folder: rewrite(folder, version=99), "has version 99"),
         (lambda folder: rewrite(folder, codec={"spec": {}}), "spec is damaged"),
+        (lambda folder: rewrite(folder, weights={}), r"card\.json: names no file of weights: \{\}\."),
         (lambda folder: rewrite(folder, codec=3), "field 'codec' is int, not dict"),
         (lambda folder: rewrite(folder, options={"width": 48, "layers": 1}), "the weights do not fit"),
     ],
@@ -301,6 +302,18 @@ def test_a_learning_rate_that_is_none_is_refused(rate: float) -> None:
         settings_for(shelf("policies")["bc_mlp"].HABITS, learning_rate=rate)
 
 
+def test_a_device_that_is_none_is_refused_for_training_and_acting_alike(tmp_path: Path) -> None:
+    said = r"device is 'tpu'\. It is auto, cpu, cuda or cuda:N\."
+    with pytest.raises(TrainingRefused, match=said):
+        settings_for(shelf("policies")["bc_mlp"].HABITS, device="tpu")
+    train(job(steps=1), tmp_path / "out")
+    with pytest.raises(PolicyFailed, match=said):
+        open_policy(tmp_path / "out", device="tpu")
+    with pytest.raises(PolicyFailed, match="device 'cuda:99' is not here: this torch sees"):
+        open_policy(tmp_path / "out", device="cuda:99")
+    open_policy(tmp_path / "out", device="auto").close()
+
+
 def test_an_option_below_one_is_refused() -> None:
     with pytest.raises(TrainingRefused, match="option width is '-3', and a number of at least 1 is needed"):
         options_for(shelf("policies")["bc_mlp"].HABITS, {"width": "-3"})
@@ -351,24 +364,6 @@ def test_a_toml_says_the_same_as_the_spec(tmp_path: Path) -> None:
         history_s=(-0.1, 0),
         options={"width": 64},
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("x = 1", "knows no 'x'. It may hold: source, window, policy."),
-        ("[window]", "names no data"),
-        ('[[source]]\npath = "a"\n[window]\nchunk_steps = 0', "chunk_steps is 0, and a whole number"),
-        ('[[source]]\npath = "a"\n[window]\nhistory_s = [0, -1]', "seconds that rise to 0 is needed"),
-        ('[[source]]\npath = "a"\nweight = -1', "weight is -1, and a number of at least 0"),
-        ("[[source]]\npath = 3", "path is 3, and a text is needed"),
-        ("[[", "is no TOML"),
-    ],
-)
-def test_a_toml_that_cannot_be_obeyed_is_refused(text: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / "bad.toml").write_text(text)
-    with pytest.raises(TrainingRefused, match=said):
-        spec_at(tmp_path / "bad.toml")
 
 
 def test_a_mixture_draws_its_sources_by_their_weights() -> None:

@@ -181,9 +181,12 @@ def actions_of(value: Any) -> bytes:
         (answers(actions_of([[np.inf, 1, 1]])), "not_finite", "not finite"),
         (answers(actions_of([1, 2, 3])), "wrong_shape", r"answers actions of \(3,\)"),
         (answers(actions_of([[1, 2]])), "wrong_shape", r"shape \(1, 2\); expected \(1, 3\)"),
-        (answers(actions_of(np.zeros((0, 3)))), "wrong_shape", r"shape \(0, 3\)"),
+        (answers(actions_of(np.zeros((0, 3)))), "wrong_shape", r"of 0 rows \(0, 3\); at least 1 and at most 1000 rows"),
+        (answers(actions_of(np.zeros((1600, 3)))), "wrong_shape", "of 1600 rows .*at most 1000 rows are read"),
+        (answers(packed({"actions": np.ones((1, 3), bool)})), "wrong_shape", "of type bool; expected numbers"),
         (answers(packed({"action": 1})), "wrong_shape", "answers actions of NoneType"),
-        (answers(b"\xc1"), "bad_message", "is no msgpack"),
+        (answers(b"\xc1"), "bad_message", r"is no msgpack \(FormatError\)\.$"),
+        (answers(b"\x90"), "bad_message", r"the message is list, not a map\.$"),
         (answers("Traceback\n  line 1\nValueError: too hot\n"), "server_error", "failed: ValueError: too hot"),
     ],
 )
@@ -213,6 +216,50 @@ def test_metadata_that_makes_no_sense_is_refused() -> None:
         policy = RemotePolicy(url, {})
         with pytest.raises(PolicyFailed, match="says something of itself that makes no sense"):
             policy.hello()
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"rate_hz": 0}, "its rate_hz is 0; a number from 0.01 to 1000 is needed"),
+        ({"rate_hz": float("nan")}, "its rate_hz is nan; a number from 0.01"),
+        ({"rate_hz": "fast"}, "its rate_hz is 'fast'"),
+        ({"chunk_steps": 10**9}, "its chunk_steps is 1000000000; a number from 0 to 1000 is needed"),
+        ({"chunk_steps": float("nan")}, "its chunk_steps is nan"),
+        ({"chunk_steps": 2.5}, "its chunk_steps is 2.5; a whole number"),
+        ({"execute_steps": -1}, "its execute_steps is -1"),
+        (
+            {"needs": [{"name": "a", "shape": [7], "at_s": [-1e9]}]},
+            r"its at_s of a is -1000000000.0; a number from -60",
+        ),
+        ({"needs": [{"name": "a", "shape": [7], "at_s": []}]}, "asks for a at no time"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_refused_with_server_field_and_value(told: dict[str, Any], said: str) -> None:
+    with other_server(lambda connection: connection.send(packed({"robokata": told}))) as url:
+        policy = RemotePolicy(url, {})
+        with pytest.raises(PolicyFailed, match=said) as caught:
+            policy.hello()
+        assert str(caught.value).startswith(f"{url}: the policy server ")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"timeout_s": "abc"}, r"option timeout_s is 'abc', and a number from 0\.001 to 86400 is needed"),
+        ({"timeout_s": "-1"}, "option timeout_s is '-1'"),
+        ({"timeout_s": "nan"}, "option timeout_s is 'nan'"),
+        ({"rate_hz": "0"}, r"option rate_hz is '0', and a number from 0\.01 to 1000 is needed"),
+        ({"protocol": "foo"}, r"option protocol is 'foo'\. It is openpi or roboarena\."),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused_before_anybody_is_called(option: dict[str, str], said: str) -> None:
+    called: list[Any] = []
+    with other_server(called.append) as url:
+        with pytest.raises(PolicyFailed, match=said) as caught:
+            RemotePolicy(url, option)
+        assert caught.value.kind == "refused"
+    assert called == []
 
 
 def test_names_and_prompt_are_the_servers_own_where_the_user_says_so() -> None:

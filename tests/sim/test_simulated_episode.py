@@ -7,17 +7,21 @@ import pytest
 
 from robokata.checkup import check_dataset
 from robokata.core.episode import Episode
-from robokata.core.errors import RecipeRefused, UnknownName
+from robokata.core.errors import PolicyFailed, RecipeRefused, UnknownName
 from robokata.core.source import EpisodeList
+from robokata.core.stream import Meaning, Role
 from robokata.core.world import Width
 from robokata.geometry.poses import pose_from_seven
+from robokata.sim.attempt import Recorder
 from robokata.sim.collect import ExpertJob
-from robokata.sim.demonstration import scene_of, world_of
+from robokata.sim.demonstration import scene_of, start, world_of
+from robokata.sim.episode import _clock, _table
 from robokata.sim.filming import Filming
 from robokata.sim.gl import backend
 from robokata.sim.inverse_kinematics import ArmKinematics
 from robokata.sim.render import Renderer
 from robokata.sim.sensors import REALISTIC, Sensors, sensors_from
+from robokata.sim.variation import NO_VARIATION
 
 
 def recorded(number: int = 0, *, task: str = "lift", **options: object) -> Episode:
@@ -39,6 +43,28 @@ def test_the_same_number_gives_the_same_episode_to_the_bit() -> None:
         else:
             np.testing.assert_array_equal(stream.table, other.streams[name].table)
     assert not np.array_equal(one.stream("action").table[:10], third.stream("action").table[:10])
+
+
+def test_a_command_that_fails_leaves_no_half_of_a_step() -> None:
+    scene = scene_of("lift")
+    world = world_of(scene)
+    begun = start(world, scene, width=Width.D0, rng=np.random.default_rng(0), variation=NO_VARIATION, number=0)
+    recorder = Recorder(world, begun.setup, task=scene.leaf)
+
+    def failing() -> None:
+        raise PolicyFailed("not_finite", "no pose.")
+
+    recorder.step(lambda: None)
+    with pytest.raises(PolicyFailed):
+        recorder.step(failing)
+    attempt = recorder.attempt
+    rows = (attempt.steps, attempt.state, attempt.tips, attempt.objects, attempt.physics, attempt.touching)
+    assert {len(each) for each in (*rows, attempt.action, attempt.commands)} == {1}
+
+
+def test_a_stream_may_have_no_rows() -> None:
+    made = _table("action", Role.ACTION, _clock([], 20), [], ["a", "b"], Meaning())
+    assert made.table.shape == (0, 2)
 
 
 def test_the_tip_is_where_the_joints_say() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from robokata.core.errors import RecipeRefused
 from robokata.learn.training_spec import TrainingSpec
-from robokata.study.design import Arm, arms_of, subset_control
+from robokata.study.design import Arm, arms_of
 from robokata.study.effects import PRIMARY, Answer, answers_of, points_of, results_of, scaling_of
 from robokata.study.run import Data, Run
 from robokata.study.spec import Study, read_study, study_from
@@ -128,16 +128,6 @@ def test_a_size_gives_a_scaling_curve() -> None:
     points = scaling_of(study.factors[0], results_of(arms, data, runs))
     assert [point.size for point in points] == [10, 30, 100]
     assert [point.success.value for point in points] == pytest.approx([0.2, 0.5, 0.8])
-
-
-def test_the_control_is_a_random_subset_of_the_baseline() -> None:
-    study = asked([two("cleaned", checks={"level": "error"})])
-    baseline, cleaned = arms_of(study)
-    control = subset_control(cleaned, baseline, episodes=17)
-    assert control.recipe.checks is None
-    assert control.recipe.steps[-1].name == "take_subset"
-    assert control.recipe.steps[-1].options["episodes"] == 17
-    assert control.control_of == cleaned.name
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def evaluate(
     sequential: Annotated[bool, typer.Option("--sequential", help="Stop when --against is decided.")] = False,
     execute: Annotated[int | None, typer.Option(min=1, help="Actions of a chunk to execute before asking.")] = None,
     size: Annotated[str, typer.Option(help="Height x width of the pictures kept; 0 for none.")] = "128x128",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "cpu",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; where not given one per core, one for a server.")
     ] = None,
@@ -53,7 +53,7 @@ def evaluate(
     folder = out or Path(f"{Path(policy).name.replace(':', '_')}-{task}")
     filming = Filming(*pixels) if pixels else None
     job = TrialJob(PolicyRef(policy, device, named_values(option)), conditions, seed, filming=filming)
-    probes = probes_for(None if probe == ["all"] else probe, width=chosen) if probe else []
+    probes = probes_for(probe, width=chosen) if probe else []
     with progress_bar(f"evaluating at {task}", of="trials") as bar:
         found = run(
             job, folder, trials=trials, probes=probes, against=against, sequential=sequential, workers=workers, bar=bar

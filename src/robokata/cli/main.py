@@ -21,6 +21,7 @@ from robokata.cli import (
     expand,
     explain,
     look,
+    measure,
     serve,
     snapshot,
     snapshots,
@@ -45,6 +46,7 @@ app.command(name="snapshot", short_help="Keep a version of a dataset for ever.")
 app.command(name="snapshots", short_help="Say which versions there are, and what made them.")(snapshots.snapshots)
 app.command(name="diff", short_help="Say what changed between two versions.")(diff.diff)
 app.command(name="verify", short_help="Say whether kept versions are still what they were.")(verify.verify)
+app.command(name="measure", short_help="Measure demonstrations as trials are measured.")(measure.measure)
 app.command(name="evaluate", short_help="Run a policy at a task, with intervals.")(evaluate.evaluate)
 app.command(name="curate", short_help="Choose and change episodes, by a recipe.")(curate.curate)
 app.command(name="expand", short_help="Make more data out of data.")(expand.expand)

@@ -13,7 +13,7 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0 opens it to the network: then set an --api-key.")] = "127.0.0.1",
     protocol: Annotated[str, typer.Option(help="openpi, or roboarena.")] = "openpi",
     api_key: Annotated[str | None, typer.Option(envvar="KATA_API_KEY", help="Wanted of every client.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads of the network.")] = 1,
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the policy.")] = None,
 ) -> None:

@@ -52,8 +52,9 @@ class UnknownName(RobokataError):
     """A name that does not exist; the message lists the names that do."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        self.what, self.name, self.known = what, name, tuple(known)
-        super().__init__(what, name, self.known)
+        # A file may name anything: 3, true.
+        self.what, self.name, self.known = what, str(name), tuple(map(str, known))
+        super().__init__(what, self.name, self.known)
 
     def __str__(self) -> str:
         near = difflib.get_close_matches(self.name, self.known, n=1)

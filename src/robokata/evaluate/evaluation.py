@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from robokata.core.errors import ComparisonRefused, DamagedData, NotADataset
 from robokata.core.protocol import TrialProtocol, refuse_unlike
 from robokata.evaluate.probes import Probe, ProbeResult, run_probes
-from robokata.evaluate.trials import Bar, TrialJob, Trials, evaluate_policy
-from robokata.statistics.comparison import Comparison, compare_pairs
+from robokata.evaluate.trials import Bar, TrialJob, Trials, evaluate_policy, protocol_of
+from robokata.statistics.comparison import Alternative, Comparison, compare_pairs
 from robokata.statistics.sequential import SequentialTest, Verdict
 
 CONTROL = "control"
@@ -21,6 +21,14 @@ FILE = "evaluation.json"
 _BLOCK = 10
 """Trials between two looks of a sequential comparison: the test may be looked at after every pair, a pool of workers
 is started per block."""
+SPEAKS_OF = (
+    "This speaks of these two checkpoints, not of the methods that trained them (one training seed each): "
+    "a claim about a method needs kata study."
+)
+_NO_FIXED_N = (
+    "No interval and no McNemar p are given: they hold for a number of trials fixed before, and these trials were "
+    "looked at as they came, to stop when it was decided."
+)
 
 
 @dataclass(frozen=True)
@@ -40,9 +48,15 @@ class Against:
 
     earlier: Earlier
     comparison: Comparison
-    """This minus the earlier one."""
+    """This minus the earlier one; without interval and p-value where trials were run until it was decided."""
     sequential: Verdict | None = None
     """Where trials were run until it was decided."""
+
+    def sentences(self) -> tuple[str, ...]:
+        """What the comparison found, and of what it speaks, in words."""
+        if self.sequential is None:
+            return (str(self.comparison), SPEAKS_OF)
+        return (f"{self.comparison.difference} where it stopped", _told(self.sequential), _NO_FIXED_N, SPEAKS_OF)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -51,6 +65,7 @@ class Against:
             "policy": self.earlier.policy,
             "comparison": self.comparison.as_json(),
             "sequential": None if self.sequential is None else self.sequential._asdict(),
+            "in_words": list(self.sentences()),
         }
 
 
@@ -97,9 +112,12 @@ def evaluate(
     if sequential and against is None:
         raise ComparisonRefused("sequential trials end when a comparison is decided. Say with what: against=EARLIER.")
     earlier = None if against is None else earlier_at(against)
+    if earlier is not None:
+        # Before the first trial: hours of them would be for nothing.
+        refuse_unlike(earlier.protocol, protocol_of(job, workers=workers))
     bar.started(trials * (1 + len(probes)))
     control, verdict = _control(job, out / CONTROL, trials, earlier if sequential else None, workers, bar)
-    compared = None if earlier is None else Against(earlier, _compared(earlier, control), verdict)
+    compared = None if earlier is None else Against(earlier, _compared(earlier, control, verdict), verdict)
     found = run_probes(job, out, control, probes, trials=trials, workers=workers, bar=bar) if probes else []
     evaluation = Evaluation(str(out), job.policy.where, control, tuple(found), compared)
     _keep(evaluation, out / FILE)
@@ -139,7 +157,6 @@ def _control(
     while True:
         done = min(done + _BLOCK, trials)
         made = evaluate_policy(job, out, trials=done, workers=workers)
-        refuse_unlike(earlier.protocol, made.protocol)
         test = SequentialTest()
         for number in sorted(set(earlier.successes) & set(made.successes)):
             if test.observe(earlier.successes[number], made.successes[number]).winner is not None:
@@ -149,12 +166,28 @@ def _control(
             return made, test.verdict()
 
 
-def _compared(earlier: Earlier, control: Trials) -> Comparison:
+def _compared(earlier: Earlier, control: Trials, verdict: Verdict | None) -> Comparison:
     refuse_unlike(earlier.protocol, control.protocol)
     shared = sorted(set(earlier.successes) & set(control.successes))
     if not shared:
         raise ComparisonRefused(f"{earlier.place} and this evaluation share no trial. Run more trials of either.")
-    return compare_pairs([earlier.successes[n] for n in shared], [control.successes[n] for n in shared])
+    found = compare_pairs([earlier.successes[n] for n in shared], [control.successes[n] for n in shared])
+    if verdict is None:
+        return found
+    difference = replace(found.difference, low=None, high=None, method="paired difference", note=_NO_FIXED_N)
+    return replace(found, difference=difference, p_value=None, second_is_better_share=None, test="sequential")
+
+
+def _told(verdict: Verdict) -> str:
+    """The sequential test in words."""
+    p = f"anytime-valid p = {verdict.p_value:.3g}"
+    if verdict.winner is None:
+        return f"sequential test not decided after {verdict.pairs} pairs, {p}"
+    is_this = verdict.winner is Alternative.GREATER
+    better, evidence = (
+        ("this policy", verdict.evidence_greater) if is_this else ("the earlier policy", verdict.evidence_less)
+    )
+    return f"sequential test decided after {verdict.pairs} pairs: {better} is better, e-value {evidence:.3g}, {p}"
 
 
 def _keep(evaluation: Evaluation, path: Path) -> None:

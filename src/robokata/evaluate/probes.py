@@ -23,6 +23,8 @@ from robokata.sim.variation import FACTORS, Variation
 from robokata.statistics.comparison import Comparison, compare_pairs
 from robokata.statistics.multiple import holm
 
+ALL = "all"
+"""In the place of a probe's name: every one."""
 PICTURES, NUMBERS, INSTRUCTION, PHYSICS = "pictures", "numbers", "instruction", "physics"
 SIGHT = "pictures and numbers"
 """Both together: a policy of pictures sees things move in them, and of itself the same joints."""
@@ -145,17 +147,17 @@ class ProbeResult:
 
 
 def probes_for(names: Sequence[str] | None, *, width: Width) -> list[Probe]:
-    """The probes of these names, or all; a wider reset than the control's is one of them.
+    """The probes of these names, or all (None, or `all` among them); a wider reset than the control's is one of them.
 
     Raises:
         UnknownName: there is no such probe.
     """
     known = {probe.name: probe for probe in _all(width)}
-    if names is None:
-        return list(known.values())
-    unknown = next((name for name in names if name not in known), None)
+    unknown = next((name for name in names or () if name not in (ALL, *known)), None)
     if unknown is not None:
-        raise UnknownName("probe", unknown, known)
+        raise UnknownName("probe", unknown, (ALL, *known))
+    if names is None or ALL in names:
+        return list(known.values())
     return [known[name] for name in names]
 
 

@@ -24,6 +24,9 @@ from robokata.sim.world import SimWorld, Target
 HOLD_S = 0.5
 """A success that has lasted so long ends the trial: longer than a cube takes to fall 1 m."""
 
+_SHORTEST_QUATERNION = 0.1
+"""A network's quaternion is rarely of length 1; one so short points nowhere."""
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -109,7 +112,7 @@ def _act(
         trial.seen = trial.seen or senses.seen()
         if chunk is None or age >= execute:
             began = time.perf_counter()
-            chunk, age = _vetted(policy.act(senses.observation()), spec), 0
+            chunk, age = _vetted(policy.act(senses.observation()), spec, world), 0
             trial.act_s.append(time.perf_counter() - began)
             trial.chunk_starts.append(len(attempt.steps))
         row = chunk.actions[min(int(age * chunk.rate_hz / world.control_hz + 1e-9), len(chunk.actions) - 1)]
@@ -117,7 +120,7 @@ def _act(
         age += 1
 
 
-def _vetted(chunk: Chunk, spec: PolicySpec) -> Chunk:
+def _vetted(chunk: Chunk, spec: PolicySpec, world: SimWorld) -> Chunk:
     actions = np.asarray(chunk.actions, dtype=np.float64)
     if actions.ndim != 2 or actions.shape[1] != len(spec.channels) or not len(actions):
         raise PolicyFailed(
@@ -125,18 +128,32 @@ def _vetted(chunk: Chunk, spec: PolicySpec) -> Chunk:
         )
     if not np.isfinite(actions).all():
         raise PolicyFailed("not_finite", "the policy answers numbers that are not finite.")
+    if spec.action_stream == "action.tip_pose":
+        # All rows, though not all may be executed: the answer as a whole is no chunk of poses.
+        lengths = np.linalg.norm(_tip_rows(world, spec, actions)[..., 3:7], axis=-1)
+        odd = np.flatnonzero(~(lengths > _SHORTEST_QUATERNION).all(axis=1))
+        if len(odd):
+            raise PolicyFailed(
+                "not_finite",
+                f"the policy answers a quaternion of length {lengths[odd[0]].min():.3g} in row {odd[0]} of "
+                f"{len(actions)}; that is no rotation.",
+            )
     return chunk._replace(actions=actions)
 
 
 def _command(world: SimWorld, spec: PolicySpec, row: NDArray[np.float64]) -> None:
-    named = dict(zip(spec.channels, row, strict=True))
     if spec.action_stream == "action":
+        named = dict(zip(spec.channels, row, strict=True))
         world.command_joints(np.array([named[channel] for channel in world.action_channels]))
         return
-    ordered = np.array([named[channel] for channel in world.command_channels]).reshape(-1, 8)
-    targets = {}
-    for arm, numbers in zip(world.arms, ordered, strict=True):
-        if not np.linalg.norm(numbers[3:7]) > 0.1:
-            raise PolicyFailed("not_finite", "the policy answers a quaternion of no length.")
-        targets[arm] = Target(pose_from_seven(numbers), float(numbers[7]))
+    numbers = _tip_rows(world, spec, row[None])[0]
+    targets = {
+        arm: Target(pose_from_seven(each), float(each[7])) for arm, each in zip(world.arms, numbers, strict=True)
+    }
     world.command_tips(targets)
+
+
+def _tip_rows(world: SimWorld, spec: PolicySpec, actions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Actions (H, D) in the policy's order as poses and openings per arm, (H, arms, 8), in the world's."""
+    named = dict(zip(spec.channels, actions.T, strict=True))
+    return np.stack([named[channel] for channel in world.command_channels], axis=-1).reshape(len(actions), -1, 8)

@@ -191,9 +191,7 @@ def evaluate_policy(
         WriteRefused: the folder holds something else or cannot be written.
         PolicyFailed: the policy cannot be opened.
     """
-    if workers is None and is_address(job.policy.where):
-        # A policy server may answer one client at a time.
-        workers = 1
+    workers = _workers(job, workers)
     spec = _said_of_itself(job, workers)
     most = trials + max(3, round(MOST_INFRASTRUCTURE_SHARE * trials))
     recipe = job.described()
@@ -201,13 +199,25 @@ def evaluate_policy(
         job, out, wanted=trials, at_most=most, same_as=recipe, again=_is_broken, workers=workers, advance=advance
     )
     broken = [line for line in lines if line.row["infrastructure"]]
-    if len(lines) - len(broken) < trials:
+    counted = len(lines) - len(broken)
+    if counted < trials:
+        kept = f"the {counted} that count are kept" if counted else "none counted, so it begins anew"
         raise EvaluationStopped(
             f"{out}: {len(broken)} of {len(lines)} trials failed for reasons outside the policy, the last one: "
-            f"{broken[-1].row['infrastructure']} Mend that and run the same command again: finished trials are kept."
+            f"{broken[-1].row['infrastructure']} Mend that and run the same command again: {kept}."
         )
     made = with_receipt(out, lines, recipe, versions={"mujoco": mujoco().__version__})
     return Trials(made, job.protocol(executed_steps(spec, job.conditions)), tuple(lines), summarised(lines))
+
+
+def protocol_of(job: TrialJob, *, workers: int | None = None) -> TrialProtocol:
+    """The protocol that trials of this job would be run under, before any is: the policy says its part of it.
+
+    Raises:
+        PolicyFailed: the policy cannot be opened.
+    """
+    spec = _said_of_itself(job, _workers(job, workers))
+    return job.protocol(executed_steps(spec, job.conditions))
 
 
 def summarised(lines: Sequence[Tried]) -> dict[str, Estimate]:
@@ -248,6 +258,11 @@ def dismiss(policy: PolicyRef) -> None:
 
 def _key(policy: PolicyRef) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     return policy.where, policy.device, tuple(sorted(policy.options.items()))
+
+
+def _workers(job: TrialJob, wish: int | None) -> int | None:
+    # A policy server may answer one client at a time.
+    return 1 if wish is None and is_address(job.policy.where) else wish
 
 
 def _said_of_itself(job: TrialJob, workers: int | None) -> PolicySpec:

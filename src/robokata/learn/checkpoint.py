@@ -98,7 +98,10 @@ def read_weights(card: Card, *, device: str = "cpu") -> dict[str, Any]:
     """
     torch = require("torch", extra="learn")
     told = card.field("weights", dict)
-    path = card.folder / os.path.basename(str(told.get("file")))
+    name = told.get("file")
+    if not isinstance(name, str) or not os.path.basename(name):
+        raise DamagedData(card.place, f"names no file of weights: {told!r:.80}.")
+    path = card.folder / os.path.basename(name)
     if not path.is_file():
         raise DamagedData(path, "the weights that the card names are not there.")
     if sha256_of(path) != told.get("sha256"):

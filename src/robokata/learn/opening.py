@@ -10,6 +10,7 @@ from robokata.core.contracts import Policy, PolicyLeaf, PolicyOrder
 from robokata.core.errors import PolicyFailed
 from robokata.core.shelf import shelf
 from robokata.learn.checkpoint import read_card
+from robokata.learn.device import why_no_name
 
 
 def open_policy(where: str | Path, *, device: str = "cpu", options: Mapping[str, str] | None = None) -> Policy:
@@ -19,10 +20,12 @@ def open_policy(where: str | Path, *, device: str = "cpu", options: Mapping[str,
         NotADataset: the folder holds no policy.
         DamagedData: its card or weights are damaged.
         UnknownName: the card names a leaf that does not exist here.
-        PolicyFailed: the server does not answer, or the address is none of a policy server.
+        PolicyFailed: the server does not answer, the address is none of a policy server, or the device is none.
     """
     if "://" in str(where) and not is_address(where):
         raise PolicyFailed("refused", f"{where}: is no address of a policy server. Write ws://HOST:PORT.")
+    if not is_address(where) and (why := why_no_name(device)) is not None:
+        raise PolicyFailed("refused", f"{where}: {why}")
     name = "remote" if is_address(where) else read_card(Path(where)).policy
     leaf = cast(PolicyLeaf, shelf("policies")[name])
     return leaf.load(PolicyOrder(str(where), device, dict(options or {})))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from robokata.core.errors import TrainingRefused
+from robokata.learn.device import device_meant, why_not_here
 from robokata.learn.trainable import Habits
 
 
@@ -63,7 +64,9 @@ def settings_for(
     for name, value in {**given, "learning rate": learning_rate}.items():
         if value is not None and not 0 < value < math.inf:
             raise TrainingRefused(f"{name} is {value}, and must be above 0.")
-    chosen = _device(device)
+    if (why := why_not_here(device)) is not None:
+        raise TrainingRefused(why)
+    chosen = device_meant(device)
     made = Settings(
         steps=steps or habits.steps,
         batch_size=batch_size or habits.batch_size,
@@ -96,19 +99,6 @@ def rate_at(step: int, settings: Settings) -> float:
 def with_steps(settings: Settings, steps: int) -> Settings:
     """The same settings for another number of steps."""
     return replace(settings, steps=max(1, steps))
-
-
-def _device(name: str) -> str:
-    from robokata.core.require import require
-
-    torch = require("torch", extra="learn")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise TrainingRefused(f"device {name!r} is not here: this torch sees no GPU. Say --device cpu.")
-    if name != "cpu" and not name.startswith("cuda"):
-        raise TrainingRefused(f"device is {name!r}. It is auto, cpu, cuda or cuda:N.")
-    return name
 
 
 def _cores() -> int:

@@ -20,6 +20,7 @@ from robokata.feed.window_spec import window_spec_from
 from robokata.learn.batches import one_input
 from robokata.learn.blend import Blend
 from robokata.learn.checkpoint import Card, read_card, read_weights
+from robokata.learn.device import device_meant, why_not_here
 from robokata.learn.net import Net
 from robokata.learn.trainable import TrainableLeaf
 
@@ -38,12 +39,15 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
         NotADataset: there is no checkpoint.
         DamagedData: card and weights do not fit each other, or the leaf.
         UnknownName: an option that it does not know.
-        PolicyFailed: a value that is no number of at least 0.
+        PolicyFailed: a value that is no number of at least 0, or a device that is not here.
     """
     told = _options(order.options)
     # One thread: a policy shares its machine with the world it acts in.
     torch.set_num_threads(int(told.get("threads", 1)))
     card = read_card(Path(order.where))
+    if (why := why_not_here(order.device)) is not None:
+        raise PolicyFailed("refused", f"{order.where}: {why}")
+    device = device_meant(order.device)
     codec = codec_in(card)
     known = leaf.HABITS.options
     options = {**known, **{n: v for n, v in card.field("options", dict).items() if n in known}}
@@ -58,7 +62,7 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
     if lacking or foreign:
         raise DamagedData(card.place, f"the weights do not fit: {(*lacking, *foreign)[0]!r} has no counterpart.")
     return TorchPolicy(
-        card, codec, net.to(order.device).eval(), device=order.device, fades_s=told.get("fades_s", TorchPolicy.FADES_S)
+        card, codec, net.to(device).eval(), device=device, fades_s=told.get("fades_s", TorchPolicy.FADES_S)
     )
 
 

@@ -91,7 +91,10 @@ def _source(data: Any, where: str, folder: Path) -> SourceSpec:
     path, weight, episodes = data.get("path"), data.get("weight"), data.get("episodes")
     if not isinstance(path, str):
         raise TrainingRefused(f"{place}: path is {path!r}, and a text is needed.")
-    if weight is not None and (not isinstance(weight, (int, float)) or not 0 <= weight < float("inf")):
+    for name in ("where", "format"):
+        if not isinstance(data.get(name, ""), str):
+            raise TrainingRefused(f"{place}: {name} is {data[name]!r}, and a text is needed.")
+    if weight is not None and not (_is_number(weight) and 0 <= weight < float("inf")):
         raise TrainingRefused(f"{place}: weight is {weight!r}, and a number of at least 0 is needed.")
     if episodes is not None and not isinstance(episodes, list):
         raise TrainingRefused(f"{place}: episodes is {episodes!r}, and a list is needed.")
@@ -106,19 +109,24 @@ def _source(data: Any, where: str, folder: Path) -> SourceSpec:
 
 def _taken(name: str, value: Any, where: str) -> Any:
     if name in _COUNTS:
-        is_right, wanted = isinstance(value, int) and 1 <= value <= 4096, "a whole number of at least 1"
+        is_right, wanted = type(value) is int and 1 <= value <= 4096, "a whole number of at least 1"
     elif name in _NUMBERS:
-        is_right, wanted = isinstance(value, (int, float)) and 0 < value < 1e6, "a number above 0"
+        is_right, wanted = _is_number(value) and 0 < value < 1e6, "a number above 0"
     elif name == "action":
         is_right, wanted = isinstance(value, str), "the name of a stream"
     elif name == "history_s":
-        is_right = isinstance(value, list) and all(isinstance(v, (int, float)) and v <= 0 for v in value)
+        is_right = isinstance(value, list) and all(_is_number(v) and v <= 0 for v in value)
         is_right, wanted = is_right and sorted(value) == value and value[-1:] == [0], "seconds that rise to 0"
     else:
         is_right, wanted = isinstance(value, list) and all(isinstance(v, str) for v in value), "names of streams"
     if not is_right:
         raise TrainingRefused(f"{where}: {name} is {value!r}, and {wanted} is needed.")
     return tuple(value) if isinstance(value, list) else value
+
+
+def _is_number(value: Any) -> bool:
+    # Python takes true for 1; a file that says true does not mean a number.
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _only(data: Any, known: tuple[str, ...], where: str) -> None:

@@ -195,6 +195,8 @@ class Acting:
         factory = importlib.import_module("lerobot.policies.factory")
         kinds = importlib.import_module("lerobot.configs.policies")
         folder, device = order["folder"], order["device"]
+        if device == "auto":
+            device = "cuda" if self.torch.cuda.is_available() else "cpu"
         _refuse_imports(Path(folder))
         self.config = kinds.PreTrainedConfig.from_pretrained(folder, local_files_only=True)
         if self.config.type != order["policy"]:

@@ -56,7 +56,9 @@ def unpacked(data: bytes, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     except PolicyFailed:
         raise
     except Exception as error:  # noqa: BLE001  # msgpack raises what its unpacker meets: ValueError, UnpackException, ...
-        raise PolicyFailed("bad_message", f"the message is no msgpack: {type(error).__name__}: {error}") from None
+        # Its FormatError says nothing more.
+        why = ": ".join(filter(None, (type(error).__name__, str(error))))
+        raise PolicyFailed("bad_message", f"the message is no msgpack ({why}).") from None
     if not isinstance(found, dict):
         raise PolicyFailed("bad_message", f"the message is {type(found).__name__}, not a map.")
     return found

@@ -22,6 +22,14 @@ from robokata.policies._openpi_codec import MOST_BYTES, packed, unpacked
 
 _MOST_STEPS, _MOST_NUMBERS = 1000, 1000
 """Largest chunk that is believed: ten times the longest published (100 steps of 32 numbers)."""
+_SLOWEST_HZ, _FASTEST_HZ = 0.01, 1000.0
+"""Rates that are believed: from an action that lasts longer than any task here, to the Franka's own controller (FCI
+documentation, 1 kHz)."""
+_LONGEST_S = 86_400.0
+"""Longest patience: a day."""
+_OLDEST_S = 60.0
+"""Longest past that a policy may ask for: a picture of every control step of it is kept."""
+_PROTOCOLS = ("openpi", "roboarena")
 
 
 def load(order: PolicyOrder) -> Policy:
@@ -45,8 +53,12 @@ class RemotePolicy:
                 "refused", f"remote knows no option {unknown!r}. Known: {', '.join((*known, 'api_key'))}."
             )
         self._options = dict(options)
-        self._timeout_s = float(options.get("timeout_s", 30.0))
-        self._is_roboarena = options.get("protocol", "openpi") == "roboarena"
+        self._timeout_s = _option(options, "timeout_s", 30.0, 0.001, _LONGEST_S)
+        _option(options, "rate_hz", 20.0, _SLOWEST_HZ, _FASTEST_HZ)
+        protocol = options.get("protocol", "openpi")
+        if protocol not in _PROTOCOLS:
+            raise PolicyFailed("refused", f"option protocol is {protocol!r}. It is {' or '.join(_PROTOCOLS)}.")
+        self._is_roboarena = protocol == "roboarena"
         pairs = (pair.partition("=") for pair in options.get("names", "").split(",") if pair)
         self._names = {ours: theirs for ours, _, theirs in pairs}
         self._socket: Any = None
@@ -81,19 +93,38 @@ class RemotePolicy:
             name=f"remote {self.url}",
             needs=self._needs(told),
             channels=tuple(map(str, channels)),
-            chunk_steps=int(told.get("chunk_steps", 0)),
-            rate_hz=float(said.get("rate_hz", told.get("rate_hz", 20.0))),
+            chunk_steps=self._count("chunk_steps", told.get("chunk_steps", 0)),
+            rate_hz=self._number("rate_hz", said.get("rate_hz", told.get("rate_hz", 20.0)), _SLOWEST_HZ, _FASTEST_HZ),
             action_stream=str(said.get("action_stream", told.get("action_stream", "action"))),
-            execute_steps=int(told.get("execute_steps", 0)),
+            execute_steps=self._count("execute_steps", told.get("execute_steps", 0)),
             embodiments=tuple(map(str, embodiments)),
             extra={name: value for name, value in self.metadata.items() if name != "robokata"},
         )
 
     def _needs(self, told: Mapping[str, Any]) -> tuple[StreamNeed, ...]:
         """What the server wants to see; one that does not say it is shown what the user has a name for."""
-        if "needs" in told:
-            return tuple(map(_need, told["needs"]))
-        return tuple(StreamNeed(name, ()) for name in self._names)
+        if "needs" not in told:
+            return tuple(StreamNeed(name, ()) for name in self._names)
+        needs = tuple(map(_need, told["needs"]))
+        for need in needs:
+            if not need.at_s:
+                raise self._failed("bad_message", f"asks for {need.name} at no time: its at_s is empty")
+            for at_s in need.at_s:
+                self._number(f"at_s of {need.name}", at_s, -_OLDEST_S, 0.0)
+        return needs
+
+    def _number(self, field: str, value: Any, least: float, most: float) -> float:
+        number = _within(value, least, most)
+        if number is None:
+            wanted = f"a number from {least:g} to {most:g}"
+            raise self._failed("bad_message", f"says that its {field} is {value!r:.80}; {wanted} is needed")
+        return number
+
+    def _count(self, field: str, value: Any) -> int:
+        number = self._number(field, value, 0, _MOST_STEPS)
+        if not number.is_integer():
+            raise self._failed("bad_message", f"says that its {field} is {value!r:.80}; a whole number is needed")
+        return int(number)
 
     def reset(self, episode_id: str, *, seed: int, embodiment: str | None = None) -> None:
         """Begin a new attempt, and connect again where the last one lost the server.
@@ -131,12 +162,18 @@ class RemotePolicy:
 
     def _chunk(self, actions: Any) -> Chunk:
         spec = self.hello(self._embodiment)
-        if not isinstance(actions, np.ndarray) or actions.ndim != 2 or actions.dtype.kind not in "fiu":
+        if not isinstance(actions, np.ndarray) or actions.ndim != 2:
             shape = getattr(actions, "shape", type(actions).__name__)
             raise self._failed("wrong_shape", f"answers actions of {shape}; expected numbers (steps, channels)")
+        if actions.dtype.kind not in "fiu":
+            raise self._failed("wrong_shape", f"answers actions of type {actions.dtype}; expected numbers")
         steps, width = actions.shape
+        for what, count, most in (("rows", steps, _MOST_STEPS), ("columns", width, _MOST_NUMBERS)):
+            if not 1 <= count <= most:
+                limits = f"at least 1 and at most {most} {what} are read"
+                raise self._failed("wrong_shape", f"answers actions of {count} {what} {actions.shape}; {limits}")
         expected = (spec.chunk_steps or steps, len(spec.channels) or width)
-        if not 1 <= steps <= _MOST_STEPS or not 1 <= width <= _MOST_NUMBERS or (steps, width) != expected:
+        if (steps, width) != expected:
             raise self._failed("wrong_shape", f"answers actions of shape ({steps}, {width}); expected {expected}")
         if not np.isfinite(actions).all():
             raise self._failed("not_finite", "answers actions that are not finite")
@@ -202,7 +239,27 @@ class RemotePolicy:
     def _failed(self, kind: str, what: str) -> PolicyFailed:
         # After a failure the next answer could be that to an old question: begin anew.
         self.close()
-        return PolicyFailed(kind, f"{self.url}: the policy server {what}.")
+        return PolicyFailed(kind, f"{self.url}: the policy server {what.rstrip('.')}.")
+
+
+def _option(options: Mapping[str, str], name: str, usual: float, least: float, most: float) -> float:
+    """A number that the user may say, refused before anybody is called."""
+    number = _within(options.get(name, usual), least, most)
+    if number is None:
+        raise PolicyFailed(
+            "refused", f"option {name} is {options[name]!r}, and a number from {least:g} to {most:g} is needed."
+        )
+    return number
+
+
+def _within(value: Any, least: float, most: float) -> float | None:
+    """A value as a number in a range, None where it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    # NaN is in no range.
+    return number if not isinstance(value, bool) and least <= number <= most else None
 
 
 def _need(told: Any) -> StreamNeed:

@@ -85,13 +85,16 @@ class Recorder:
     def step(self, command: Callable[[], None], *, labels: Mapping[str, Any] | None = None) -> None:
         """Measure, command, let one control period pass, and judge."""
         world, attempt = self.world, self.attempt
-        attempt.steps.append(world.steps)
-        attempt.state.append(world.state())
-        attempt.tips.append(world.tips())
-        attempt.objects.append(world.objects())
-        attempt.physics.append(world.physics_state())
-        attempt.touching.append(world.touching())
+        at, state, tips, objects = world.steps, world.state(), world.tips(), world.objects()
+        physics, touching = world.physics_state(), world.touching()
+        # Before anything is written down: a command that fails must not leave half a row behind.
         command()
+        attempt.steps.append(at)
+        attempt.state.append(state)
+        attempt.tips.append(tips)
+        attempt.objects.append(objects)
+        attempt.physics.append(physics)
+        attempt.touching.append(touching)
         attempt.action.append(world.action())
         attempt.commands.append(world.commands())
         for name, value in (labels or {}).items():

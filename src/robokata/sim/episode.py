@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -206,7 +207,9 @@ def _channels(owners: Sequence[str], joint: str, names: Sequence[str]) -> list[s
 
 def _table(name: str, role: Role, clock: Clock, rows: Any, channels: Sequence[str] | None, meaning: Meaning) -> Stream:
     values = np.asarray(rows, dtype=np.float64)
-    values = values.reshape(len(values), -1)
+    # Not -1: from no rows it cannot be told, and no rows do not know their own width.
+    width = math.prod(values.shape[1:]) if len(values) or channels is None else len(channels)
+    values = values.reshape(len(values), width)
     named = None if channels is None else tuple(channels)
     return Stream(name, Kind.TENSOR, role, clock, ArrayValues(values), channels=named, meaning=meaning)
 

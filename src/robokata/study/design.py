@@ -7,6 +7,7 @@ some of the first ones.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from robokata.recipe import Recipe, recipe_from
 from robokata.study.spec import ExpandPart, Factor, Level, Study
 
 BASELINE = "baseline"
+_CHOOSING = frozenset({"drop_found", "drop_duplicate", "take_subset", "trim_idle"})
+"""Steps that can leave episodes out."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Arm:
     training: Mapping[str, Any]
     control_of: str | None = None
     """The arm whose size this random subset has."""
+    control_for: str | None = None
+    """The factor whose removing it is the control for."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -40,6 +45,7 @@ class Arm:
             "expansions": [vars(part) for part in self.expansions],
             "training": dict(self.training),
             "control_of": self.control_of,
+            "control_for": self.control_for,
         }
 
 
@@ -52,15 +58,65 @@ def arms_of(study: Study) -> list[Arm]:
     return [_arm(study, combination) for combination in _combinations(study)]
 
 
-def subset_control(arm: Arm, baseline: Arm, *, episodes: int) -> Arm:
-    """A random subset of the baseline's data that is as large as what an arm keeps: what is left of an effect against
-    it is not due to having less data.
+def controls_of(study: Study, arms: Sequence[Arm], kept: Mapping[str, int]) -> list[Arm]:
+    """The random subsets that levels which remove data must be compared with.
+
+    `kept` is the number of recorded episodes of every arm. A control differs from its arm in one factor alone: what
+    that one removes is left in, and as many episodes as the arm keeps are drawn of it.
     """
-    data = baseline.recipe.as_json()
-    data["step"] = [*data.get("step", []), {"name": "take_subset", "episodes": episodes}]
-    recipe = recipe_from(data, where=f"control of {arm.name}", folder=baseline.recipe.folder)
-    name = f"random subset of {episodes}, as {arm.name}"
-    return Arm(name, dict(arm.levels), recipe, arm.expansions, baseline.training, control_of=arm.name)
+    out = []
+    told = [(arm, *each) for arm in arms for each in zip(study.factors, levels_of(study, arm), strict=True)]
+    for arm, factor, level in told:
+        if not may_remove(level):
+            continue
+        for other in factor.levels:
+            whole = _arm(study, _combination(study, {**arm.levels, factor.name: other.name}))
+            if other is not level and kept.get(whole.name, math.inf) > kept[arm.name]:
+                out.append(subset_control(arm, whole, factor=factor.name, episodes=kept[arm.name]))
+                break
+    return out
+
+
+def may_remove(level: Level) -> bool:
+    """True where a level can leave episodes out: which ones, only the data can tell."""
+    names = {step["name"] for step in _listed(level.fragment.get("step", []))}
+    return bool(names & _CHOOSING) or not level.fragment.keys().isdisjoint(("checks", "selection"))
+
+
+def subset_control(arm: Arm, whole: Arm, *, factor: str, episodes: int) -> Arm:
+    """A random subset of `whole` that is as large as what `arm` keeps, which differs from it in `factor` alone: what is
+    left of an effect against it is not due to having less data.
+    """
+    data = whole.recipe.as_json()
+    # What another factor's checks leave out goes first: the subset is drawn of what they keep.
+    checks = data.pop("checks", None)
+    first = [] if checks is None else [{"name": "drop_found", **checks}]
+    data["step"] = [*data.get("step", []), *first, {"name": "take_subset", "episodes": episodes}]
+    drawn = f"random subset of {episodes} as {arm.levels[factor]}"
+    shown = ", ".join(f"{name} {drawn if name == factor else level}" for name, level in arm.levels.items())
+    return Arm(
+        shown,
+        dict(arm.levels),
+        recipe_from(data, where=f"control of {arm.name}", folder=whole.recipe.folder),
+        whole.expansions,
+        whole.training,
+        control_of=arm.name,
+        control_for=factor,
+    )
+
+
+def levels_of(study: Study, arm: Arm) -> tuple[Level, ...]:
+    """The levels that an arm is made of, in the order of the factors."""
+    return _combination(study, arm.levels)
+
+
+def steps_of(arm: Arm, study: Study) -> int:
+    """Steps of the optimizer: the study's, or what a level says."""
+    return int(arm.training.get("steps", study.steps))
+
+
+def _combination(study: Study, names: Mapping[str, str]) -> tuple[Level, ...]:
+    return tuple(next(level for level in factor.levels if level.name == names[factor.name]) for factor in study.factors)
 
 
 def _combinations(study: Study) -> Iterator[tuple[Level, ...]]:

@@ -7,8 +7,9 @@ Holm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,14 +18,20 @@ from robokata.core.estimate import Estimate
 from robokata.statistics.intervals import mean_of_numbers
 from robokata.statistics.multiple import holm
 from robokata.statistics.replicates import Effect, effect_of
-from robokata.study.design import Arm
+from robokata.study.design import Arm, steps_of
 from robokata.study.run import Data, Run
 from robokata.study.spec import Factor, Study
 
 PRIMARY = "success_at_end"
-QUANTITIES = (PRIMARY, "success_once", "subgoal_progress", "first_try_success", "path_efficiency", "smoothness_sparc")
-_WITHOUT_BOUNDS = frozenset({"smoothness_sparc"})
-"""All others are shares: none lies outside of 0 and 1, and no difference of two outside of -1 and 1."""
+FIRST_TRY = "first_try_success"
+_SHARES = (PRIMARY, "success_once", "subgoal_progress", FIRST_TRY, "path_efficiency")
+"""None lies outside of 0 and 1, and no difference of two outside of -1 and 1."""
+QUANTITIES = (
+    *_SHARES,
+    *("attempts", "time_to_success", "smoothness_sparc", "smoothness_ldlj", "action_chatter", "chunk_boundary_jump"),
+    *("collisions", "drops", "recoveries", "stalls"),
+)
+"""Of a trial that fails, the time to success is its horizon: the mean is the restricted one."""
 
 
 class Contrast(NamedTuple):
@@ -45,8 +52,17 @@ class Answer:
     effects: Mapping[str, Effect]
     episodes: tuple[int, int]
     """Episodes learnt from: at the baseline, at the level (means over the other factors)."""
-    p_adjusted: float | None = None
-    """Of the primary quantity, after Holm over all contrasts."""
+    steps: tuple[int, int]
+    """Steps of training, the same way."""
+    combinations: int = 1
+    """Of the other factors' levels: each is compared with its own like, and all together give the effect."""
+    adjusted: Mapping[str, float] = field(default_factory=dict)
+    """Quantity -> its p-value after Holm over all contrasts."""
+
+    @property
+    def p_adjusted(self) -> float | None:
+        """Of the primary quantity."""
+        return self.adjusted.get(PRIMARY)
 
     @property
     def primary(self) -> Effect | None:
@@ -64,16 +80,22 @@ class Answer:
         if effect is None or effect.estimate.value is None:
             return f"{self.contrast.factor}: {self.contrast.level} could not be compared."
         what = f"{self.contrast.factor} = {self.contrast.level} against {self.contrast.baseline}"
-        ends = (effect.estimate.value, effect.estimate.low, effect.estimate.high)
-        points = [100 * float(end or 0.0) for end in ends]
-        shown = f"{points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}]"
-        base = f"{effect.seeds} training seeds x {effect.trials} trials, equal steps"
+        shown, budget = _in_points(effect), self._budget(effect)
         if self.is_resolved:
-            return f"{what} changed success by {shown} ({base}; p = {self.p_adjusted:.2g} after Holm)."
+            first = self.effects.get(FIRST_TRY)
+            tries = "" if first is None else f", and first-try success by {_in_points(first)}"
+            return f"{what} changed success by {shown}{tries} ({budget}; {p_of(self.p_adjusted or 0.0)} after Holm)."
         needed = effect.seeds_needed()
-        more = "more than 1,000 training seeds" if needed is None else f"{needed} training seeds"
+        seeds = None if needed is None else math.ceil(needed / self.combinations)
+        more = "more than 1,000 training seeds" if seeds is None else f"{seeds} training seeds"
         found = f"smallest effect that it finds: {points_of(effect.detectable)}"
-        return f"{what}: not resolvable with this budget: {shown} ({base}; {found}; it would take {more})."
+        return f"{what}: not resolvable with this budget: {shown} ({budget}; {found}; it would take {more})."
+
+    def _budget(self, effect: Effect) -> str:
+        seeds = f"{effect.seeds // self.combinations} training seeds"
+        others = f" x {self.combinations} combinations of the other factors" if self.combinations > 1 else ""
+        same = "equal steps" if self.steps[0] == self.steps[1] else f"{self.steps[1]:,} against {self.steps[0]:,} steps"
+        return f"{seeds}{others} x {effect.trials} trials, {same}"
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -83,6 +105,9 @@ class Answer:
             "is_resolved": self.is_resolved,
             "p_adjusted": self.p_adjusted,
             "episodes": list(self.episodes),
+            "steps": list(self.steps),
+            "combinations": self.combinations,
+            "adjusted": dict(self.adjusted),
             "effects": {name: effect.as_json() for name, effect in self.effects.items()},
         }
 
@@ -135,10 +160,20 @@ def answers_of(study: Study, results: Sequence[ArmResult]) -> list[Answer]:
             if len(set(baseline) & set(changed)) >= 2:
                 effect = effect_of(quantity, baseline=baseline, changed=changed)
                 effects[quantity] = replace(effect, estimate=_within(effect.estimate, -1.0, 1.0))
-        sizes = tuple(round(float(np.mean([pair[side].data.episodes for pair in pairs]))) for side in (0, 1))
-        found.append(Answer(contrast, effects, (sizes[0], sizes[1])))
-    adjusted = holm({str(number): a.primary.p_value for number, a in enumerate(found) if a.primary is not None})
-    return [Answer(a.contrast, a.effects, a.episodes, adjusted.get(str(n))) for n, a in enumerate(found)]
+        episodes = [round(float(np.mean([pair[side].data.episodes for pair in pairs]))) for side in (0, 1)]
+        steps = [round(float(np.mean([steps_of(pair[side].arm, study) for pair in pairs]))) for side in (0, 1)]
+        found.append(Answer(contrast, effects, (episodes[0], episodes[1]), (steps[0], steps[1]), len(pairs)))
+    return _adjusted(found)
+
+
+def _adjusted(answers: Sequence[Answer]) -> list[Answer]:
+    """With p-values after Holm over all contrasts, each quantity by itself."""
+    adjusted: list[dict[str, float]] = [{} for _ in answers]
+    for quantity in QUANTITIES:
+        told = {str(n): a.effects[quantity].p_value for n, a in enumerate(answers) if quantity in a.effects}
+        for number, p_value in holm(told).items():
+            adjusted[int(number)][quantity] = p_value
+    return [replace(answer, adjusted=each) for answer, each in zip(answers, adjusted, strict=True)]
 
 
 def scaling_of(factor: Factor, results: Sequence[ArmResult]) -> list[Point]:
@@ -157,17 +192,19 @@ def _contrasts(
     study: Study, results: Sequence[ArmResult]
 ) -> Iterator[tuple[Contrast, list[tuple[ArmResult, ArmResult]]]]:
     plain = [result for result in results if result.arm.control_of is None]
-    controls = {result.arm.control_of: result for result in results if result.arm.control_of is not None}
+    controls = {(r.arm.control_of, r.arm.control_for): r for r in results if r.arm.control_of is not None}
     for factor in study.factors:
-        for level in factor.levels[1:]:
+        for level in factor.levels:
             changed = [result for result in plain if result.arm.levels[factor.name] == level.name]
             pairs = []
             for result in changed:
                 wanted = {**result.arm.levels, factor.name: factor.baseline.name}
-                pairs += [(other, result) for other in plain if dict(other.arm.levels) == wanted]
+                if level is not factor.baseline:
+                    pairs += [(other, result) for other in plain if dict(other.arm.levels) == wanted]
             if pairs:
                 yield Contrast(factor.name, level.name, factor.baseline.name), pairs
-            against = [(controls[result.arm.name], result) for result in changed if result.arm.name in controls]
+            asked = [(controls.get((result.arm.name, factor.name)), result) for result in changed]
+            against = [(control, result) for control, result in asked if control is not None]
             if against:
                 yield Contrast(factor.name, level.name, "a random subset of equal size", is_control=True), against
 
@@ -189,9 +226,20 @@ def _mean_over_seeds(quantity: str, runs: Sequence[Run]) -> Estimate:
 
 def _within(estimate: Estimate, least: float, most: float) -> Estimate:
     """The interval without what cannot be: it covers as often as before."""
-    if estimate.quantity in _WITHOUT_BOUNDS or estimate.low is None or estimate.high is None:
+    if estimate.quantity not in _SHARES or estimate.low is None or estimate.high is None:
         return estimate
     return replace(estimate, low=max(least, estimate.low), high=min(most, estimate.high))
+
+
+def p_of(number: float) -> str:
+    """A p-value in words: how far below 0.001 it lies is beyond what a few training seeds can say."""
+    return f"p = {number:.2g}" if number >= 0.001 else "p < 0.001"
+
+
+def _in_points(effect: Effect) -> str:
+    ends = (effect.estimate.value, effect.estimate.low, effect.estimate.high)
+    points = [100 * float(end or 0.0) for end in ends]
+    return f"{points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}]"
 
 
 def points_of(detectable_share: float) -> str:

@@ -99,9 +99,8 @@ def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) ->
         WriteRefused: the folder cannot be written, or generation fails too often.
     """
     planned = curated(arm.recipe, workers=workers)
-    key = _hash(
-        {"recipe": arm.recipe.as_json(), "inputs": states_of(planned), "expand": [vars(e) for e in arm.expansions]}
-    )
+    expansions = [vars(part) | {"picture_px": study.picture_px} for part in arm.expansions]
+    key = _hash({"recipe": arm.recipe.as_json(), "inputs": states_of(planned), "expand": expansions})
     folder = out / "data" / key
     done = folder / _DONE
     sources = training_sources(planned, folder / "kept")
@@ -117,10 +116,21 @@ def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) ->
             told["made"].append(_expanded(part, folder / "kept", folder / f"made-{number}", study, workers))
         told["seconds"] = time.monotonic() - began
         _write(done, told)
-    more = tuple(SourceSpec(str(folder / f"made-{n}"), format="mcap") for n in range(len(arm.expansions)))
-    fields = {name: _tupled(value) for name, value in arm.training.items() if name != "steps"}
-    spec = TrainingSpec((*sources, *more), **fields, options=dict(study.options))
+    # Where sources have weights, a generated episode counts as much as a recorded one does on average.
+    weights = [source.weight for source in sources]
+    each = None if None in weights else sum(w for w in weights if w is not None) / told["kept"]
+    made = [
+        SourceSpec(str(folder / f"made-{n}"), format="mcap", weight=None if each is None else each * count)
+        for n, count in enumerate(told["made"])
+    ]
+    spec = training_of(study, arm, (*sources, *made))
     return Data(arm.name, key, str(folder), spec, told["kept"], sum(told["made"]), told["left_out"], told["seconds"])
+
+
+def training_of(study: Study, arm: Arm, sources: Sequence[SourceSpec]) -> TrainingSpec:
+    """How an arm is trained on what lies there."""
+    fields = {name: _tupled(value) for name, value in arm.training.items() if name != "steps"}
+    return TrainingSpec(tuple(sources), **fields, options=dict(study.options))
 
 
 @dataclass(frozen=True)

@@ -26,69 +26,49 @@ checks = { level = "error" }    # a fragment: step, checks, selection, source, e
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from robokata.core.errors import RecipeRefused
+from robokata.core.errors import RecipeRefused, TrainingRefused, UnknownName
+from robokata.core.shelf import shelf
 from robokata.core.toml_file import read_toml
+from robokata.learn.data import options_for
+from robokata.learn.trainable import Habits
 from robokata.recipe import Recipe, recipe_from
-from robokata.sim.retelling import tellings_from
+from robokata.sim.demonstration import scene_of
+from robokata.study.levels import (
+    ExpandPart,
+    Factor,
+    Level,
+    factor_from,
+    is_number,
+    is_text,
+    refuse_absent_checks,
+    refuse_no_table,
+    refuse_seed,
+    refuse_unknown,
+    refuse_unless,
+    refuse_width,
+)
+
+__all__ = ["DESIGNS", "ExpandPart", "Factor", "Level", "Study", "read_study", "study_from"]
 
 DESIGNS = ("full", "fractional", "one_at_a_time")
-_EXPANSIONS = ("demonstrations", "factors")
-_LEVEL_KEYS = ("name", "step", "checks", "selection", "source", "expand", "training", "size")
 _KEYS = (
     *("name", "task", "robot", "width", "policy", "steps", "training_seeds", "trials", "seed", "design", "data"),
     *("factor", "picture_px", "control_subsets", "cents_per_hour", "device", "options"),
 )
-
-
-@dataclass(frozen=True)
-class ExpandPart:
-    """Generated data that a level adds."""
-
-    by: str
-    episodes: int
-    width: str | None = None
-    factors: tuple[str, ...] = ()
-    """For `by = "factors"`: NAME or NAME=MAGNITUDE."""
-    seed: int = 0
-    spec: Mapping[str, Any] = field(default_factory=dict)
-    """For `by = "demonstrations"`: how they are told again, as `kata expand --spec` reads it from a file."""
-    clean_actions: bool = False
-    """For `by = "demonstrations"`: store commands without the noise that moved the arm."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """One level of a factor: a fragment of a recipe."""
-
-    name: str
-    fragment: Mapping[str, Any] = field(default_factory=dict)
-    """`step`, `checks`, `selection`, `source` as a recipe has them."""
-    expand: ExpandPart | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the training: `cameras`, `inputs`, `steps`, ..."""
-    size: float | None = None
-    """Where levels are sizes (demonstrations, rooms): the abscissa of the scaling curve."""
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One data choice."""
-
-    name: str
-    levels: tuple[Level, ...]
-    """The first is the baseline."""
-
-    @property
-    def baseline(self) -> Level:
-        """The level that the others are compared with."""
-        return self.levels[0]
+_COUNTS = {"steps": 1, "training_seeds": 2, "trials": 2}
+"""The least of each."""
+_LARGEST_PICTURE_PX = 4096
+"""As of a training's pictures."""
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True)
@@ -147,80 +127,116 @@ def study_from(data: Mapping[str, Any], *, where: str = "study", folder: str = "
     """The study of a table as TOML gives it.
 
     Raises:
-        RecipeRefused: an unknown key, a value of the wrong kind, or no factor.
+        RecipeRefused: an unknown key, name or value, no factor, or levels that contradict each other; names the place.
     """
-    _only(data, _KEYS, where)
+    refuse_unknown(data, _KEYS, where)
     lacking = [key for key in ("name", "task", "policy", "data") if key not in data]
     if lacking:
         raise RecipeRefused(f"{where}: lacks {', '.join(lacking)}.")
     factors = data.get("factor", [])
     if not isinstance(factors, list) or not factors:
         raise RecipeRefused(f"{where}: asks nothing. Add a [[factor]] with at least two [[factor.level]].")
+    _refuse_wrong(data, where)
+    _refuse_nobody(data, where)
+    recipe = recipe_from(data["data"], where=f"{where}, [data]", folder=folder)
+    refuse_absent_checks(recipe, where=f"{where}, [data]")
+    study = Study(
+        **{name: data[name] for name in _KEYS if name in data and name not in ("data", "factor")},
+        data=recipe,
+        factors=tuple(
+            factor_from(each, where=f"{where}, [[factor]] {number}") for number, each in enumerate(factors, 1)
+        ),
+    )
+    _refuse_arms(study, where)
+    return study
+
+
+def _refuse_wrong(data: Mapping[str, Any], where: str) -> None:
+    """Numbers, texts and words of a closed list."""
+    refuse_unless(is_text(data["name"]), where, "name", data["name"], "a text")
     if data.get("design", "full") not in DESIGNS:
         raise RecipeRefused(f"{where}: design is {data['design']!r}. It is one of {', '.join(DESIGNS)}.")
-    for name, least in (("steps", 1), ("training_seeds", 2), ("trials", 2), ("seed", 0), ("picture_px", 16)):
+    for name, least in _COUNTS.items():
         value = data.get(name, least)
         if type(value) is not int or value < least:
             extra = " The training seed is the replicate." if name == "training_seeds" else ""
             raise RecipeRefused(
                 f"{where}: {name} is {value!r}, and a whole number of at least {least} is needed.{extra}"
             )
-    plain = {name: data[name] for name in _KEYS if name in data and name not in ("data", "factor")}
-    return Study(
-        **plain,
-        data=recipe_from(data["data"], where=f"{where}, [data]", folder=folder),
-        factors=tuple(_factor(each, f"{where}, [[factor]] {number}") for number, each in enumerate(factors, 1)),
-    )
+    refuse_seed(data.get("seed", 0), where)
+    px = data.get("picture_px", 128)
+    is_right = type(px) is int and 16 <= px <= _LARGEST_PICTURE_PX
+    refuse_unless(is_right, where, "picture_px", px, f"a whole number from 16 to {_LARGEST_PICTURE_PX}")
+    refuse_width(data.get("width", "D0"), where)
+    controls = data.get("control_subsets", True)
+    refuse_unless(type(controls) is bool, where, "control_subsets", controls, "true or false")
+    cents = data.get("cents_per_hour")
+    is_right = cents is None or (is_number(cents) and cents >= 0)
+    refuse_unless(is_right, where, "cents_per_hour", cents, "a number of at least 0")
+    device = data.get("device", "cpu")
+    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
+        raise RecipeRefused(f"{where}: device is {device!r}. It is auto, cpu, cuda or cuda:N.")
 
 
-def _plain(level: Level) -> dict[str, Any]:
-    return {**vars(level), "expand": None if level.expand is None else vars(level.expand)}
+def _refuse_nobody(data: Mapping[str, Any], where: str) -> None:
+    """Names of files: task, robot and policy, and what the policy may be told."""
+    task, robot, policy, options = data["task"], data.get("robot"), data["policy"], data.get("options", {})
+    refuse_unless(is_text(task), where, "task", task, f"a text, one of {', '.join(shelf('tasks').names())},")
+    names = ", ".join(shelf("robots").names())
+    refuse_unless(robot is None or is_text(robot), where, "robot", robot, f"a text, one of {names},")
+    leaves = {name: shelf("policies")[name] for name in shelf("policies").names()}
+    known = [name for name, leaf in leaves.items() if hasattr(leaf, "HABITS")]
+    refuse_unless(is_text(policy), where, "policy", policy, f"a text, one of {', '.join(known)},")
+    refuse_no_table(options, f"{where}, options")
+    try:
+        scene_of(task, robot)
+        if policy not in known:
+            raise UnknownName("policy that can be trained", policy, known)
+    except UnknownName as unknown:
+        raise RecipeRefused(f"{where}: {unknown}") from None
+    if not hasattr(leaves[policy], "build"):
+        return  # Somebody else's code takes options that only it knows.
+    habits: Habits = leaves[policy].HABITS
+    try:
+        options_for(habits, options)
+    except (UnknownName, TrainingRefused) as refused:
+        raise RecipeRefused(f"{where}, options: {refused}") from None
+    for name, value in options.items():
+        is_right = isinstance(value, str) or is_number(value) or isinstance(habits.options[name], bool)
+        refuse_unless(is_right, f"{where}, options", name, value, "a text or a finite number")
 
 
-def _factor(data: Any, where: str) -> Factor:
-    _only(data, ("name", "level"), where)
-    levels = data.get("level", [])
-    if not isinstance(data.get("name"), str) or not isinstance(levels, list) or len(levels) < 2:
-        raise RecipeRefused(f"{where}: needs a name and at least two [[factor.level]]; the first is the baseline.")
-    made = tuple(_level(each, f"{where} ({data['name']}), level {number}") for number, each in enumerate(levels, 1))
-    names = [level.name for level in made]
-    if len(set(names)) != len(names):
-        raise RecipeRefused(f"{where}: two levels have one name ({', '.join(names)}).")
-    return Factor(data["name"], made)
+def _refuse_arms(study: Study, where: str) -> None:
+    """What no arm can be made of, although each level by itself can be obeyed."""
+    names = [factor.name for factor in study.factors]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise RecipeRefused(f"{where}: two factors have the name {twice!r}. Give each its own.")
+    if study.design == "fractional" and (len(names) < 3 or any(len(factor.levels) != 2 for factor in study.factors)):
+        raise RecipeRefused(
+            f"{where}: a fractional design needs at least three factors of two levels each; use design = full."
+        )
+    told = [(factor, level) for factor in study.factors for level in factor.levels]
+    in_data = [name for name in ("checks", "selection") if getattr(study.data, name) is not None]
+    for factor, level in told:
+        said = next((name for name in in_data if name in level.fragment), None)
+        if said is not None:
+            raise RecipeRefused(f"{where}: {_called(factor, level)} says [{said}], and so does [data]. Leave one out.")
+    for (factor, level), (other, beside) in itertools.combinations(told, 2):
+        is_met = study.design != "one_at_a_time" or level is factor.baseline or beside is other.baseline
+        both = _contradicted(level, beside)
+        if factor is not other and is_met and both is not None:
+            raise RecipeRefused(
+                f"{where}: {_called(factor, level)} and {_called(other, beside)} are in one arm and both say {both}. "
+                "Let one factor say it."
+            )
 
 
-def _level(data: Any, where: str) -> Level:
-    _only(data, _LEVEL_KEYS, where)
-    if not isinstance(data.get("name"), str):
-        raise RecipeRefused(f"{where}: needs a name.")
-    fragment = {name: data[name] for name in ("step", "checks", "selection", "source") if name in data}
-    return Level(
-        name=data["name"],
-        fragment=fragment,
-        expand=_expand(data["expand"], where) if "expand" in data else None,
-        training=dict(data.get("training", {})),
-        size=None if data.get("size") is None else float(data["size"]),
-    )
+def _contradicted(level: Level, other: Level) -> str | None:
+    parts = (f"[{name}]" for name in ("checks", "selection") if name in level.fragment and name in other.fragment)
+    rest = (f"training.{n}" for n in level.training if level.training[n] != other.training.get(n, level.training[n]))
+    return next(itertools.chain(parts, rest), None)
 
 
-def _expand(data: Any, where: str) -> ExpandPart:
-    _only(data, tuple(ExpandPart.__dataclass_fields__), f"{where}, expand")
-    if data.get("by") not in _EXPANSIONS or type(data.get("episodes")) is not int or data["episodes"] < 1:
-        ways = " or ".join(_EXPANSIONS)
-        raise RecipeRefused(f"{where}, expand: needs by = {ways}, and a number of episodes.")
-    part = ExpandPart(**{**data, "factors": tuple(data.get("factors", ()))})
-    if type(part.clean_actions) is not bool:
-        raise RecipeRefused(f"{where}, expand: clean_actions is {part.clean_actions!r}, and true or false is needed.")
-    alone = "factors" if part.by == "demonstrations" else next((n for n in ("spec", "clean_actions") if n in data), "")
-    if alone and getattr(part, alone):
-        raise RecipeRefused(f"{where}, expand: by = {part.by} knows no {alone}.")
-    tellings_from(part.spec, where=f"{where}, expand, spec")
-    return part
-
-
-def _only(data: Any, known: Sequence[str], where: str) -> None:
-    if not isinstance(data, Mapping):
-        raise RecipeRefused(f"{where}: is {data!r}, and a table is needed.")
-    unknown = next((name for name in data if name not in known), None)
-    if unknown is not None:
-        raise RecipeRefused(f"{where}: knows no {unknown!r}. It may hold: {', '.join(known)}.")
+def _called(factor: Factor, level: Level) -> str:
+    return f"factor {factor.name}, level {level.name}"

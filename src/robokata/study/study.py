@@ -7,13 +7,14 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from robokata.statistics.power import effect_resolved_by_seeds
-from robokata.study.design import Arm, arms_of, subset_control
-from robokata.study.effects import PRIMARY, Answer, ArmResult, Contrast, Point, answers_of, results_of, scaling_of
+from robokata.study.design import Arm, arms_of, controls_of, levels_of, may_remove, steps_of
+from robokata.study.effects import Answer, ArmResult, Contrast, Point, answers_of, results_of, scaling_of
+from robokata.study.refusals import refuse_impossible, refuse_untrainable
 from robokata.study.run import Data, Run, RunJob, data_of, run_all
 from robokata.study.spec import Study
 from robokata.study.timing import hours_of
@@ -93,15 +94,19 @@ def plan_study(study: Study) -> Plan:
     Raises:
         RecipeRefused: a fragment asks for what does not exist.
         ComparisonRefused: fewer than two training seeds.
+        TrainingRefused: an arm's data lack what its training is shown.
     """
     arms = arms_of(study)
-    removing = [arm for arm in arms[1:] if _may_remove(arm, arms[0])] if study.control_subsets else []
+    for arm in arms:
+        refuse_impossible(study, arm)
+    removing = [arm for arm in arms if any(may_remove(level) for level in levels_of(study, arm))]
+    steps = [steps_of(arm, study) for arm in arms for _ in range(study.training_seeds)]
     return Plan(
         arms=tuple(arms),
-        runs=len(arms) * study.training_seeds,
-        may_add=len(removing) * study.training_seeds,
+        runs=len(steps),
+        may_add=len(removing) * study.training_seeds if study.control_subsets else 0,
         detectable=effect_resolved_by_seeds(study.training_seeds, study.trials),
-        hours=hours_of(study, arms[0], len(arms) * study.training_seeds),
+        hours=hours_of(study, arms[0], steps),
     )
 
 
@@ -111,30 +116,35 @@ def run_study(study: Study, out: Path, *, workers: int | None = None, bar: Bar) 
     Raises:
         RecipeRefused: a fragment asks for what the data cannot give.
         WriteRefused: the folder cannot be written.
+        TrainingRefused: an arm's data lack what its training is shown; before anything is trained.
         EvaluationStopped: too many trials failed for reasons outside the policy.
     """
     out.mkdir(parents=True, exist_ok=True)
     arms = arms_of(study)
     data = {arm.name: data_of(arm, study, out, workers=workers) for arm in arms}
     if study.control_subsets:
-        for arm in arms[1:]:
-            control = _control_for(arm, arms, data)
-            if control is None:
-                continue
+        for control in controls_of(study, arms, {name: each.kept for name, each in data.items()}):
             made = data_of(control, study, out, workers=workers)
-            # A level that is itself that random subset would be compared with itself, and trained twice at once.
-            if made.hash != data[arm.name].hash:
+            # A level that is itself that random subset would be compared with itself.
+            if made.hash != data[str(control.control_of)].hash:
                 arms.append(control)
                 data[control.name] = made
+    for arm in arms:
+        refuse_untrainable(study, data[arm.name])
     jobs = [
-        RunJob(study, arm.name, int(arm.training.get("steps", study.steps)), data[arm.name], seed, str(out))
+        RunJob(study, arm.name, steps_of(arm, study), data[arm.name], seed, str(out))
         for seed in range(study.training_seeds)
         for arm in arms
     ]
-    bar.started(len(jobs))
+    # Two arms may be the same data and training by another way: one run is both's.
+    alike: dict[str, list[RunJob]] = {}
+    for job in jobs:
+        alike.setdefault(f"{job.key}|{job.seed}", []).append(job)
+    bar.started(len(alike))
     runs: list[Run] = []
-    for run in run_all(jobs, workers=workers):
-        runs.append(run)
+    for run in run_all([same[0] for same in alike.values()], workers=workers):
+        same = next(same for same in alike.values() if (same[0].arm, same[0].seed) == (run.arm, run.seed))
+        runs += [replace(run, arm=job.arm) for job in same]
         bar.advance(1)
     findings = _findings(study, out, arms, data, runs)
     _keep(findings, out)
@@ -156,22 +166,6 @@ def _findings(study: Study, out: Path, arms: Sequence[Arm], data: Mapping[str, D
     )
 
 
-def _control_for(arm: Arm, arms: Sequence[Arm], data: Mapping[str, Data]) -> Arm | None:
-    """The random subset that an arm must be compared with, None where it removes nothing."""
-    baseline = arms[0]
-    if arm.control_of is not None or data[arm.name].kept >= data[baseline.name].kept:
-        return None
-    return subset_control(arm, baseline, episodes=data[arm.name].kept)
-
-
-def _may_remove(arm: Arm, baseline: Arm) -> bool:
-    """True where a fragment can leave episodes out: which ones, only the data can tell."""
-    added = arm.recipe.steps[len(baseline.recipe.steps) :]
-    choosing = ("drop_found", "drop_duplicate", "take_subset", "trim_idle")
-    is_choice = arm.recipe.checks != baseline.recipe.checks or arm.recipe.selection != baseline.recipe.selection
-    return is_choice or any(step.name in choosing for step in added)
-
-
 def _keep(findings: Findings, out: Path) -> None:
     _write(out / FILE, json.dumps(findings.as_json(), indent=1, default=float) + "\n")
     rows = io.StringIO()
@@ -180,7 +174,7 @@ def _keep(findings: Findings, out: Path) -> None:
     for answer in findings.answers:
         for quantity, effect in answer.effects.items():
             estimate = effect.estimate
-            adjusted = answer.p_adjusted if quantity == PRIMARY else None
+            adjusted = answer.adjusted.get(quantity)
             numbers = (estimate.value, estimate.low, estimate.high, effect.p_value, adjusted)
             budget = (effect.seeds, effect.trials, effect.detectable)
             table.writerow((*answer.contrast[:3], quantity, *numbers, *budget, *answer.contrast[3:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +26,8 @@ _STEPS, _TRIALS = 30, 2
 """Enough to be within a third of the truth. The first step and trial, which start things up, are not timed."""
 
 
-def hours_of(study: Study, baseline: Arm, runs: int) -> float:
-    """Hours of one core for so many runs; data that levels generate is not in it.
+def hours_of(study: Study, baseline: Arm, steps: Sequence[int]) -> float:
+    """Hours of one core for runs of so many steps each; data that levels generate is not in it.
 
     Raises:
         RecipeRefused: the data cannot be made.
@@ -36,7 +37,8 @@ def hours_of(study: Study, baseline: Arm, runs: int) -> float:
         policy = Path(scratch) / "policy"
         leaf = shelf("policies")[study.policy]
         timed = _by_others(study, baseline, leaf, policy) if hasattr(leaf, "train") else _by_us(study, baseline, policy)
-        return runs * (timed.once_s + study.steps * timed.step_s + study.trials * _trial_s(study, policy)) / 3600
+        each_s = timed.once_s + study.trials * _trial_s(study, policy)
+        return (len(steps) * each_s + sum(steps) * timed.step_s) / 3600
 
 
 class _Timed(NamedTuple):

@@ -34,11 +34,10 @@ def show_evaluation(evaluation: Evaluation) -> None:
     out.print(table)
     _show_probes(evaluation)
     if evaluation.against is not None:
-        out.print(f"against {escape(evaluation.against.earlier.place)}: {evaluation.against.comparison}")
-        verdict = evaluation.against.sequential
-        if verdict is not None:
-            decided = "decided" if verdict.winner is not None else "not decided"
-            out.print(f"  sequential test {decided} after {verdict.pairs} pairs, p = {verdict.p_value:.3g}")
+        first, *more = evaluation.against.sentences()
+        out.print(f"against {escape(evaluation.against.earlier.place)}: {escape(first)}")
+        for sentence in more:
+            out.print(f"  {escape(sentence)}")
     out.print(f"every trial is an episode: kata look {escape(shlex.quote(f'{evaluation.out}/{CONTROL}'))}")
 
 

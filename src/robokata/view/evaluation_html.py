@@ -150,10 +150,8 @@ def _bar(result: ProbeResult) -> Bar:
 def _against(evaluation: Evaluation) -> str:
     if evaluation.against is None:
         return ""
-    return (
-        f"<section><h2>Against {escape(evaluation.against.earlier.policy)}</h2>"
-        f"<p>{escape(str(evaluation.against.comparison))}</p></section>"
-    )
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in evaluation.against.sentences())
+    return f"<section><h2>Against {escape(evaluation.against.earlier.policy)}</h2>{said}</section>"
 
 
 def _broken(trials: Trials) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -26,9 +26,17 @@ class Line(NamedTuple):
 
 
 def line_plot(
-    lines: Sequence[Line], *, y_label: str, shaded_s: tuple[float, float] | None = None, x_unit: str = "s"
+    lines: Sequence[Line],
+    *,
+    y_label: str,
+    shaded_s: tuple[float, float] | None = None,
+    x_unit: str = "s",
+    x_marks: Mapping[float, str] | None = None,
 ) -> str:
-    """An SVG of some curves over seconds (or what `x_unit` says); `shaded_s` marks the stretch of a finding."""
+    """An SVG of some curves over seconds (or what `x_unit` says); `shaded_s` marks the stretch of a finding.
+
+    `x_marks` are the places on the axis that are told, with what is told there; without them round numbers are.
+    """
     finite = [line.values[np.isfinite(line.values)] for line in lines]
     drawn = np.concatenate(finite) if finite else np.empty(0)
     times = np.concatenate([line.times_s for line in lines]) if lines else np.empty(0)
@@ -55,8 +63,9 @@ def line_plot(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y_px(tick):.1f}" y2="{y_px(tick):.1f}"/>'
         )
         parts.append(f'<text x="{_LEFT - 6}" y="{y_px(tick) + 4:.1f}" text-anchor="end">{tick:.5g}</text>')
-    for tick in _ticks(x_low, x_high):
-        label = f"{tick:.6g} {escape(x_unit)}".rstrip()
+    marks = x_marks or {tick: f"{tick:.6g} {x_unit}".rstrip() for tick in _ticks(x_low, x_high)}
+    for tick, told in marks.items():
+        label = escape(told)
         parts.append(f'<text x="{x_px(tick):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{label}</text>')
     parts.append(f'<text x="4" y="13" class="unit">{escape(y_label)}</text>')
     for number, line in enumerate(lines):

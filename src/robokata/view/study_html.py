@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robokata.study.effects import PRIMARY, Answer, ArmResult
+from robokata.study.effects import PRIMARY, Answer, ArmResult, p_of
 from robokata.study.run import Run
 from robokata.study.study import Findings
 from robokata.view.bars import Bar, bar_chart
@@ -54,14 +54,14 @@ def _effects(findings: Findings) -> str:
         span = max(span, *(abs(end or 0.0) for end in (estimate.low, estimate.high)))
         bars.append(
             Bar(f"{answer.contrast.level} vs {answer.contrast.baseline}", estimate.value or 0.0, estimate.low,
-                estimate.high, _colour(answer), f"p {answer.p_adjusted:.2g}" if answer.p_adjusted is not None else "")
+                estimate.high, _colour(answer), p_of(answer.p_adjusted) if answer.p_adjusted is not None else "")
         )  # fmt: skip
     span = min(1.0, math.ceil(span * 10) / 10)
     chart = bar_chart(bars, span=(-span, span), x_label="change of success at the end (share)", mark=0.0)
     rows = "".join(_effect_rows(answer) for answer in findings.answers)
     return (
         f"<section><h2>Effects</h2>{chart}<table><tr><th>choice</th><th>quantity</th><th>effect, 95 % interval</th>"
-        f"<th>p</th><th>smallest effect it finds</th><th>episodes</th></tr>{rows}</table></section>"
+        f"<th>p</th><th>p, Holm</th><th>smallest effect it finds</th><th>episodes</th></tr>{rows}</table></section>"
     )
 
 
@@ -78,7 +78,8 @@ def _effect_rows(answer: Answer) -> str:
             f"{answer.contrast.factor}: {answer.contrast.level} vs {answer.contrast.baseline}",
             quantity,
             shown(effect.estimate),
-            f"{effect.p_value:.2g}",
+            p_of(effect.p_value).removeprefix("p ").removeprefix("= "),
+            p_of(answer.adjusted[quantity]).removeprefix("p ").removeprefix("= "),
             f"{effect.detectable:.2g}",
             f"{answer.episodes[0]} → {answer.episodes[1]}",
         )
@@ -106,7 +107,8 @@ def _scaling(findings: Findings) -> str:
         for label, field, dashed in (("mean", "value", False), ("low", "low", True), ("high", "high", True)):
             values = [getattr(point.success, field) for point in points]
             lines.append(Line(label, np.log10(sizes), np.array([np.nan if v is None else v for v in values]), dashed))
-        out += f"<h3>Success by {escape(name)}</h3>" + line_plot(lines, y_label="success", x_unit="log10 size")
+        marks = {float(np.log10(size)): f"{size:,g}" for size in sizes}
+        out += f"<h3>Success by {escape(name)}</h3>" + line_plot(lines, y_label="success", x_marks=marks)
     return f"<section><h2>Scaling</h2>{out}</section>" if out else ""
 
 

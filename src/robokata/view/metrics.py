@@ -1,0 +1,45 @@
+"""Metrics with their intervals, for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.markup import escape
+from rich.table import Table
+
+from robokata.core.estimate import Estimate
+from robokata.measuring import Measured
+from robokata.view.terminal import console
+
+
+def show_measured(found: Measured) -> None:
+    """Print what the metrics say of a dataset."""
+    out = console()
+    out.print(f"[bold]{escape(found.path)}[/]: {found.episodes} episodes")
+    out.print(metric_table(found.metrics))
+    for key, why in found.unread.items():
+        out.print(f"left out {escape(key)}: {escape(why)}", soft_wrap=True)
+
+
+def metric_table(metrics: Mapping[str, Estimate]) -> Table:
+    """One row per metric: value, interval, trials, and how the interval is made or why there is none."""
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval")
+    table.add_column("n", justify="right")
+    table.add_column("how", overflow="fold")
+    for name, estimate in metrics.items():
+        how = (estimate.reason or estimate.method) if estimate.value is None else estimate.method
+        table.add_row(name, _value(estimate), _interval(estimate), str(estimate.n), escape(how))
+    return table
+
+
+def _value(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:.3g}{' ' + estimate.unit if estimate.unit else ''}"
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{estimate.low:.3g}, {estimate.high:.3g}]".replace("[", "\\[")
