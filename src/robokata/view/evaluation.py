@@ -7,8 +7,8 @@ import shlex
 from rich.markup import escape
 from rich.table import Table
 
-from robokata.core.estimate import Estimate
 from robokata.evaluate.evaluation import CONTROL, Evaluation
+from robokata.view.metrics import interval_of, metric_table, value_of
 from robokata.view.terminal import console
 
 
@@ -23,15 +23,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
         f"[bold]{escape(evaluation.policy)}[/] at {protocol.task} {protocol.width} on {protocol.robot}: "
         f"{len(control.successes)} trials{aside}; protocol {protocol.hash}"
     )
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval")
-    table.add_column("n", justify="right")
-    table.add_column("how", overflow="fold")
-    for name, estimate in control.metrics.items():
-        table.add_row(name, _value(estimate), _interval(estimate), str(estimate.n), escape(_how(estimate)))
-    out.print(table)
+    out.print(metric_table(control.metrics))
     _show_probes(evaluation)
     if evaluation.against is not None:
         first, *more = evaluation.against.sentences()
@@ -54,23 +46,9 @@ def _show_probes(evaluation: Evaluation) -> None:
             result.probe.name,
             result.probe.axis,
             result.probe.magnitude,
-            f"{_value(result.success)} {_interval(result.success)}",
-            f"{_value(difference)} {_interval(difference)}",
+            f"{value_of(result.success)} {interval_of(result.success)}",
+            f"{value_of(difference)} {interval_of(difference)}",
             "–" if result.p_adjusted is None else f"{result.p_adjusted:.3g}",
             f"[{colour}]{escape(result.manipulation.sentence())}[/]",
         )
     console().print(table)
-
-
-def _value(estimate: Estimate) -> str:
-    return "–" if estimate.value is None else f"{estimate.value:.3g}{' ' + estimate.unit if estimate.unit else ''}"
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"[{estimate.low:.3g}, {estimate.high:.3g}]".replace("[", "\\[")
-
-
-def _how(estimate: Estimate) -> str:
-    return estimate.reason or estimate.method if estimate.value is None else estimate.method

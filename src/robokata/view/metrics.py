@@ -31,15 +31,17 @@ def metric_table(metrics: Mapping[str, Estimate]) -> Table:
     table.add_column("how", overflow="fold")
     for name, estimate in metrics.items():
         how = (estimate.reason or estimate.method) if estimate.value is None else estimate.method
-        table.add_row(name, _value(estimate), _interval(estimate), str(estimate.n), escape(how))
+        table.add_row(name, value_of(estimate), interval_of(estimate), str(estimate.n), escape(how))
     return table
 
 
-def _value(estimate: Estimate) -> str:
+def value_of(estimate: Estimate) -> str:
+    """The value with its unit, a dash where there is none."""
     return "–" if estimate.value is None else f"{estimate.value:.3g}{' ' + estimate.unit if estimate.unit else ''}"
 
 
-def _interval(estimate: Estimate) -> str:
+def interval_of(estimate: Estimate) -> str:
+    """The interval, escaped for rich; nothing where there is none."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f"[{estimate.low:.3g}, {estimate.high:.3g}]".replace("[", "\\[")
