@@ -61,6 +61,20 @@ def test_the_other_factors_stay_as_they_are_and_get_no_control() -> None:
     assert told == [("data", "cleaned", False), ("data", "cleaned", True), ("noise", "noisy", False)]
 
 
+def test_what_a_level_does_besides_removing_its_control_does_too() -> None:
+    grown = CLEANED | {
+        "name": "grown",
+        "expand": {"by": "demonstrations", "episodes": 90},
+        "training": {"chunk_steps": 4},
+    }
+    grown["step"] = [{"name": "add_noise"}, {"name": "drop_duplicate"}]
+    (control,) = controls(asked(factor("data", {"name": "all"}, grown)), {"all": 30, "grown": 17})
+    assert [step.name for step in control.recipe.steps] == ["add_noise", "take_subset"]
+    assert control.recipe.checks is None
+    assert [part.episodes for part in control.expansions] == [90]
+    assert control.training == {"chunk_steps": 4}
+
+
 def test_a_baseline_that_removes_is_compared_with_a_random_subset_too() -> None:
     study = asked(factor("data", CLEANED, {"name": "all"}))
     found = controls(study, {"all": 30, "cleaned": 17})

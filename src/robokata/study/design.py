@@ -7,9 +7,8 @@ some of the first ones.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robokata.core.errors import RecipeRefused
@@ -61,20 +60,23 @@ def arms_of(study: Study) -> list[Arm]:
 def controls_of(study: Study, arms: Sequence[Arm], kept: Mapping[str, int]) -> list[Arm]:
     """The random subsets that levels which remove data must be compared with.
 
-    `kept` is the number of recorded episodes of every arm. A control differs from its arm in one factor alone: what
-    that one removes is left in, and as many episodes as the arm keeps are drawn of it.
+    `kept` is the number of recorded episodes of every arm. A control is its arm without what one factor's level
+    removes, and as many episodes as the arm keeps are drawn of that: all else, expansion too, is the arm's own.
     """
     out = []
-    told = [(arm, *each) for arm in arms for each in zip(study.factors, levels_of(study, arm), strict=True)]
-    for arm, factor, level in told:
-        if not may_remove(level):
-            continue
-        for other in factor.levels:
-            whole = _arm(study, _combination(study, {**arm.levels, factor.name: other.name}))
-            if other is not level and kept.get(whole.name, math.inf) > kept[arm.name]:
+    for arm in arms:
+        levels = levels_of(study, arm)
+        for number, (factor, level) in enumerate(zip(study.factors, levels, strict=True)):
+            if may_remove(level):
+                whole = _arm(study, (*levels[:number], _without_removing(level), *levels[number + 1 :]))
                 out.append(subset_control(arm, whole, factor=factor.name, episodes=kept[arm.name]))
-                break
     return out
+
+
+def _without_removing(level: Level) -> Level:
+    fragment = {name: value for name, value in level.fragment.items() if name not in ("checks", "selection", "step")}
+    steps = [step for step in _listed(level.fragment.get("step", [])) if step["name"] not in _CHOOSING]
+    return replace(level, fragment={**fragment, "step": steps})
 
 
 def may_remove(level: Level) -> bool:

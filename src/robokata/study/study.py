@@ -125,8 +125,8 @@ def run_study(study: Study, out: Path, *, workers: int | None = None, bar: Bar) 
     if study.control_subsets:
         for control in controls_of(study, arms, {name: each.kept for name, each in data.items()}):
             made = data_of(control, study, out, workers=workers)
-            # A level that is itself that random subset would be compared with itself.
-            if made.hash != data[str(control.control_of)].hash:
+            # A level that is itself that random subset would be compared with itself, and one that removed nothing too.
+            if made.hash != data[str(control.control_of)].hash and made.left_out.get("take_subset"):
                 arms.append(control)
                 data[control.name] = made
     for arm in arms:
