@@ -1,4 +1,4 @@
-"""`kata evaluate` and `kata serve` refuse at once, before a policy is opened or a server called, what cannot be meant."""
+"""`kata evaluate` and `kata serve` refuse what cannot be meant, before a policy is opened or a server called."""
 
 from __future__ import annotations
 
