@@ -24,7 +24,7 @@ def test_an_unknown_name_lists_the_known_ones_and_the_nearest(name: str, known: 
 
 
 def test_an_unknown_name_may_be_whatever_a_file_says() -> None:
-    assert str(UnknownName("format", 3, ["mcap"])) == "No format is called '3'. Known: mcap."  # type: ignore[arg-type]
+    assert str(UnknownName("format", 3, ["mcap"])) == "No format is called '3'. Known: mcap."
 
 
 def test_an_unknown_name_among_thousands_lists_twenty() -> None:

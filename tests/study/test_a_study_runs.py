@@ -7,53 +7,20 @@ from typing import Any
 
 import pytest
 
-from robokata.core.world import Width
 from robokata.learn import train as loop
-from robokata.sim.collect import ExpertJob, collect_expert
-from robokata.sim.demonstration import scene_of
-from robokata.sim.sensors import Sensors
 from robokata.study.spec import Study, study_from
 from robokata.study.study import Findings, run_study
-
-QUESTION = """
-name = "Does half of it do?"
-task = "lift"
-policy = "bc_mlp"
-steps = 12
-training_seeds = 2
-trials = 2
-picture_px = 32
-design = "one_at_a_time"
-[data]
-[[data.source]]
-path = "recorded"
-[[factor]]
-name = "amount"
-[[factor.level]]
-name = "all"
-size = 4
-[[factor.level]]
-name = "half"
-size = 2
-step = [{ name = "take_subset", episodes = 2 }]
-"""
+from study.small import QUESTION, Bar, record
 
 
 class Interrupted(Exception):
     """Stands for Ctrl-C and kill: whatever ends a process in the middle of a training."""
 
 
-class Bar:
-    def started(self, episodes: int) -> None: ...
-    def advance(self, episodes: int) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
-    collect_expert(
-        ExpertJob(scene_of("lift"), Width.D0, 0, None, Sensors()), folder / "recorded", episodes=4, workers=1
-    )
+    record(folder / "recorded")
     return folder
 
 

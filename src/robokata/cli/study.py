@@ -28,7 +28,8 @@ def study(
     asked = read_study(file)
     folder = out or file.with_suffix("")
     if plan:
-        planned = plan_study(asked)
+        with progress_bar(f"planning: {asked.name}", of="arms") as bar:
+            planned = plan_study(asked, bar=bar)
         print_json_of([planned]) if json else show_plan(asked, planned)
         return
     # Before the report's place is looked at: it may lie in here.

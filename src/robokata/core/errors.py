@@ -51,7 +51,7 @@ class AmbiguousFormat(RobokataError):
 class UnknownName(RobokataError):
     """A name that does not exist; the message lists the names that do."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, what: str, name: object, known: Iterable[object]) -> None:
         # A file may name anything: 3, true.
         self.what, self.name, self.known = what, str(name), tuple(map(str, known))
         super().__init__(what, self.name, self.known)

@@ -19,9 +19,10 @@ def device_meant(name: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
-def why_no_name(name: str) -> str | None:
+def why_no_name(name: object) -> str | None:
     """Why this is the name of no device, None where it is one. Whether the device is here, it does not say."""
-    return None if _NAME.fullmatch(name) else f"device is {name!r}. It is auto, cpu, cuda or cuda:N."
+    is_name = isinstance(name, str) and _NAME.fullmatch(name) is not None
+    return None if is_name else f"device is {name!r}. It is auto, cpu, cuda or cuda:N."
 
 
 def why_not_here(name: str) -> str | None:

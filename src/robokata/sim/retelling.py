@@ -157,7 +157,9 @@ def tellings_from(table: Mapping[str, Any], *, where: str) -> Tellings:
     """
     rest = dict(_table(table, where))
     parts = _table(rest.pop("subtask", {}), f"{where}, [subtask]")
-    one_source = bool(rest.pop("one_source", False))
+    one_source = rest.pop("one_source", False)
+    if type(one_source) is not bool:
+        raise RecipeRefused(f"{where}: one_source is {one_source!r}, and true or false is needed.")
     base = replace(Telling(), **_typed(rest, where))
     of_subtask = {name: replace(base, **_typed(part, f"{where}, [subtask.{name}]")) for name, part in parts.items()}
     return Tellings(base, of_subtask, one_source)
@@ -189,6 +191,12 @@ def _typed(table: Mapping[str, Any], where: str) -> dict[str, Any]:
                     f"{where}: offset_steps is {value!r}, and two whole numbers such as [1, 5] are needed."
                 )
             out[name] = tuple(value)
+        elif name in ("nearest", "bridge_least_steps"):
+            if type(value) is not int or not 1 <= value < 1e6:
+                raise RecipeRefused(f"{where}: {name} is {value!r}, and a whole number of at least 1 is needed.")
+        elif name in ("bridge_speed_m_s", "bridge_turn_rad_s"):
+            if type(value) not in (int, float) or not 0 < value < 1e6:
+                raise RecipeRefused(f"{where}: {name} is {value!r}, and a number above 0 is needed.")
         elif type(value) not in (int, float) or not 0 <= value < 1e6:
             raise RecipeRefused(f"{where}: {name} is {value!r}, and a number of at least 0 is needed.")
     return out

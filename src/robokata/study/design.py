@@ -7,11 +7,11 @@ some of the first ones.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from robokata.core.errors import RecipeRefused
 from robokata.recipe import Recipe, recipe_from
 from robokata.study.spec import ExpandPart, Factor, Level, Study
 
@@ -49,11 +49,7 @@ class Arm:
 
 
 def arms_of(study: Study) -> list[Arm]:
-    """The arms of a study, the baseline first.
-
-    Raises:
-        RecipeRefused: a fraction of factors that do not have two levels, or fragments that contradict each other.
-    """
+    """The arms of a study, the baseline first. That its levels can be met in one arm was settled in reading it."""
     return [_arm(study, combination) for combination in _combinations(study)]
 
 
@@ -61,15 +57,18 @@ def controls_of(study: Study, arms: Sequence[Arm], kept: Mapping[str, int]) -> l
     """The random subsets that levels which remove data must be compared with.
 
     `kept` is the number of recorded episodes of every arm. A control is its arm without what one factor's level
-    removes, and as many episodes as the arm keeps are drawn of that: all else, expansion too, is the arm's own.
+    removes, and as many episodes as the arm keeps are drawn of that: all else, expansion too, is the arm's own. Where
+    an arm of the study shows that nothing was removed, there is none.
     """
+    sizes = {str(arm.recipe.as_json()): kept[arm.name] for arm in arms}
     out = []
     for arm in arms:
         levels = levels_of(study, arm)
         for number, (factor, level) in enumerate(zip(study.factors, levels, strict=True)):
             if may_remove(level):
                 whole = _arm(study, (*levels[:number], _without_removing(level), *levels[number + 1 :]))
-                out.append(subset_control(arm, whole, factor=factor.name, episodes=kept[arm.name]))
+                if sizes.get(str(whole.recipe.as_json()), math.inf) > kept[arm.name]:
+                    out.append(subset_control(arm, whole, factor=factor.name, episodes=kept[arm.name]))
     return out
 
 
@@ -135,8 +134,6 @@ def _combinations(study: Study) -> Iterator[tuple[Level, ...]]:
 
 
 def _fraction(factors: Sequence[Factor]) -> Iterator[tuple[Level, ...]]:
-    if any(len(factor.levels) != 2 for factor in factors) or len(factors) < 3:
-        raise RecipeRefused("a fractional design needs at least three factors of two levels each; use design = full.")
     count = len(factors)
     # Resolution IV: products of an odd number of factors keep every main effect clear of every interaction of two; of
     # k first factors there are 2^(k-1) - k. Three factors have no such fraction: theirs is the product of two.
@@ -152,16 +149,11 @@ def _fraction(factors: Sequence[Factor]) -> Iterator[tuple[Level, ...]]:
 def _arm(study: Study, combination: tuple[Level, ...]) -> Arm:
     data = study.data.as_json()
     training: dict[str, Any] = {}
-    for factor, level in zip(study.factors, combination, strict=True):
+    for level in combination:
         fragment = dict(level.fragment)
         data["step"] = [*data.get("step", []), *_listed(fragment.pop("step", []))]
         data["source"] = [*data["source"], *_listed(fragment.pop("source", []))]
-        for name, value in fragment.items():
-            if name in data:
-                raise RecipeRefused(
-                    f"factor {factor.name}, level {level.name}: [{name}] is said already, by the data or another level."
-                )
-            data[name] = value
+        data |= fragment
         training |= level.training
     names = {factor.name: level.name for factor, level in zip(study.factors, combination, strict=True)}
     is_baseline = all(level is factor.baseline for factor, level in zip(study.factors, combination, strict=True))

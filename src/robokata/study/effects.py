@@ -232,8 +232,14 @@ def _within(estimate: Estimate, least: float, most: float) -> Estimate:
 
 
 def p_of(number: float) -> str:
-    """A p-value in words: how far below 0.001 it lies is beyond what a few training seeds can say."""
-    return f"p = {number:.2g}" if number >= 0.001 else "p < 0.001"
+    """A p-value in words."""
+    shown = p_shown(number)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
+def p_shown(number: float) -> str:
+    """A p-value as a number: how far below 0.001 it lies is beyond what a few training seeds can say."""
+    return f"{number:.2g}" if number >= 0.001 else "< 0.001"
 
 
 def _in_points(effect: Effect) -> str:

@@ -235,7 +235,7 @@ def _expand(data: Any, where: str) -> ExpandPart:
     part = ExpandPart(**{**data, "factors": tuple(factors)})
     if by == "factors":
         _variation(part, where)
-    _tellings(part.spec, f"{where}, spec")
+    tellings_from(part.spec, where=f"{where}, spec")
     return part
 
 
@@ -245,21 +245,6 @@ def _variation(part: ExpandPart, where: str) -> None:
         variation_from(part.factors, seed=part.seed)
     except (UnknownName, RecipeRefused) as refused:
         raise RecipeRefused(f"{where}, factors: {str(refused).removeprefix('--factor ')}") from None
-
-
-def _tellings(spec: Mapping[str, Any], where: str) -> None:
-    made = tellings_from(spec, where=where)
-    one_source = spec.get("one_source", False)
-    refuse_unless(type(one_source) is bool, where, "one_source", one_source, "true or false")
-    places = [(made.usual, where), *((each, f"{where}, [subtask.{name}]") for name, each in made.of_subtask.items())]
-    for telling, place in places:
-        for name in ("nearest", "bridge_least_steps"):
-            value = getattr(telling, name)
-            is_count = type(value) is int and value >= 1
-            refuse_unless(is_count, place, name, value, "a whole number of at least 1")
-        for name in ("bridge_speed_m_s", "bridge_turn_rad_s"):
-            value = getattr(telling, name)
-            refuse_unless(value > 0, place, name, value, "a number above 0")
 
 
 def _checks(options: Mapping[str, Any], where: str) -> None:

@@ -28,7 +28,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +38,7 @@ from robokata.core.errors import RecipeRefused, TrainingRefused, UnknownName
 from robokata.core.shelf import shelf
 from robokata.core.toml_file import read_toml
 from robokata.learn.data import options_for
+from robokata.learn.device import why_no_name
 from robokata.learn.trainable import Habits
 from robokata.recipe import Recipe, recipe_from
 from robokata.sim.demonstration import scene_of
@@ -68,7 +68,6 @@ _COUNTS = {"steps": 1, "training_seeds": 2, "trials": 2}
 """The least of each."""
 _LARGEST_PICTURE_PX = 4096
 """As of a training's pictures."""
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True)
@@ -173,9 +172,8 @@ def _refuse_wrong(data: Mapping[str, Any], where: str) -> None:
     cents = data.get("cents_per_hour")
     is_right = cents is None or (is_number(cents) and cents >= 0)
     refuse_unless(is_right, where, "cents_per_hour", cents, "a number of at least 0")
-    device = data.get("device", "cpu")
-    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
-        raise RecipeRefused(f"{where}: device is {device!r}. It is auto, cpu, cuda or cuda:N.")
+    if (why := why_no_name(data.get("device", "cpu"))) is not None:
+        raise RecipeRefused(f"{where}: {why}")
 
 
 def _refuse_nobody(data: Mapping[str, Any], where: str) -> None:

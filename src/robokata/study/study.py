@@ -29,7 +29,7 @@ _COLUMNS = (
 
 
 class Bar(Protocol):
-    """Told how many runs there are, then each time one is done."""
+    """Told how many runs there are (arms, of a plan), then each time one is done."""
 
     def started(self, episodes: int) -> None: ...
     def advance(self, episodes: int) -> None: ...
@@ -88,8 +88,8 @@ class Findings:
         }
 
 
-def plan_study(study: Study) -> Plan:
-    """Arms, runs and the smallest effect that can be found; nothing is run.
+def plan_study(study: Study, *, bar: Bar) -> Plan:
+    """Arms, runs and the smallest effect that can be found; one short run is timed, and nothing kept.
 
     Raises:
         RecipeRefused: a fragment asks for what does not exist.
@@ -97,8 +97,11 @@ def plan_study(study: Study) -> Plan:
         TrainingRefused: an arm's data lack what its training is shown.
     """
     arms = arms_of(study)
+    # The short run that is timed takes about as long as looking at an arm's data.
+    bar.started(len(arms) + 1)
     for arm in arms:
         refuse_impossible(study, arm)
+        bar.advance(1)
     removing = [arm for arm in arms if any(may_remove(level) for level in levels_of(study, arm))]
     steps = [steps_of(arm, study) for arm in arms for _ in range(study.training_seeds)]
     return Plan(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from robokata.study.effects import PRIMARY, Answer, ArmResult, p_of
+from robokata.study.effects import FIRST_TRY, PRIMARY, QUANTITIES, Answer, ArmResult, p_of, p_shown
 from robokata.study.run import Run
 from robokata.study.study import Findings
 from robokata.view.bars import Bar, bar_chart
@@ -16,6 +17,8 @@ from robokata.view.evaluation_html import shown
 from robokata.view.page import write_page
 from robokata.view.plot import Line, line_plot
 
+_SHOWN = (PRIMARY, "subgoal_progress", FIRST_TRY, "time_to_success", "path_efficiency", "smoothness_sparc")
+"""Quantities that lie open; the others fold out."""
 _GOOD, _OPEN, _BAD = "#2a9d6f", "#9aa3b2", "#c92a2a"
 
 
@@ -58,10 +61,18 @@ def _effects(findings: Findings) -> str:
         )  # fmt: skip
     span = min(1.0, math.ceil(span * 10) / 10)
     chart = bar_chart(bars, span=(-span, span), x_label="change of success at the end (share)", mark=0.0)
-    rows = "".join(_effect_rows(answer) for answer in findings.answers)
+    rest = [name for name in QUANTITIES if name not in _SHOWN]
     return (
-        f"<section><h2>Effects</h2>{chart}<table><tr><th>choice</th><th>quantity</th><th>effect, 95 % interval</th>"
-        f"<th>p</th><th>p, Holm</th><th>smallest effect it finds</th><th>episodes</th></tr>{rows}</table></section>"
+        f"<section><h2>Effects</h2>{chart}{_effect_table(findings, _SHOWN)}<details><summary>{len(rest)} more "
+        f"quantities</summary>{_effect_table(findings, rest)}</details></section>"
+    )
+
+
+def _effect_table(findings: Findings, quantities: Sequence[str]) -> str:
+    rows = "".join(_effect_rows(answer, quantities) for answer in findings.answers)
+    return (
+        "<table><tr><th>choice</th><th>quantity</th><th>effect, 95 % interval</th><th>p</th><th>p, Holm</th>"
+        f"<th>smallest effect it finds</th><th>episodes</th></tr>{rows}</table>"
     )
 
 
@@ -71,15 +82,18 @@ def _colour(answer: Answer) -> str:
     return _GOOD if (answer.primary.estimate.value or 0.0) > 0 else _BAD
 
 
-def _effect_rows(answer: Answer) -> str:
+def _effect_rows(answer: Answer, quantities: Sequence[str]) -> str:
     out = ""
-    for quantity, effect in answer.effects.items():
+    for quantity in quantities:
+        effect = answer.effects.get(quantity)
+        if effect is None:
+            continue
         cells = (
             f"{answer.contrast.factor}: {answer.contrast.level} vs {answer.contrast.baseline}",
             quantity,
             shown(effect.estimate),
-            p_of(effect.p_value).removeprefix("p ").removeprefix("= "),
-            p_of(answer.adjusted[quantity]).removeprefix("p ").removeprefix("= "),
+            p_shown(effect.p_value),
+            p_shown(answer.adjusted[quantity]),
             f"{effect.detectable:.2g}",
             f"{answer.episodes[0]} → {answer.episodes[1]}",
         )
