@@ -97,7 +97,9 @@ def _effect_rows(answer: Answer, quantities: Sequence[str]) -> str:
             f"{effect.detectable:.2g}",
             f"{answer.episodes[0]} → {answer.episodes[1]}",
         )
-        out += f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        # Numbers stay on one line; the choice may take two.
+        whole = (cells[0], *(cell.replace(" ", "\u00a0") for cell in cells[1:]))
+        out += f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in whole)}</tr>"
     return out
 
 
