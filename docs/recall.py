@@ -7,8 +7,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, TypeVar
@@ -20,6 +18,7 @@ from robokata.core.contracts import unmet_need
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.finding import Finding, Level
+from robokata.core.pool import WorkerPool, answer_of
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, open_source
 from robokata.core.suite import Suite
@@ -205,14 +204,19 @@ def measure(*, say: Callable[[str], None]) -> Measured:
     """Run all trials on two processes; the numbers depend on the seeds only."""
     names = shelf("checks").names()
     own = [name for name in names if hasattr(shelf("checks")[name], "check")]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        recall = list(_told(pool.map(recall_of, names), names, "planted into sound episodes", say))
-        alarm = dict(zip(CLOCKS.values(), pool.map(false_alarms, CLOCKS), strict=True))
+    with WorkerPool(2) as pool:
+        recall = list(_told(_each(pool, recall_of, names), names, "planted into sound episodes", say))
+        alarm = dict(zip(CLOCKS.values(), _each(pool, false_alarms, CLOCKS), strict=True))
         say("recall: sound episodes checked")
         real = None
         if recordings():
-            real = list(_told(pool.map(on_recordings, own), own, "planted into recordings", say))
+            real = list(_told(_each(pool, on_recordings, own), own, "planted into recordings", say))
     return Measured(recall, alarm, real)
+
+
+def _each(pool: WorkerPool, function: Callable[[str], Row], names: Iterable[str]) -> Iterator[Row]:
+    running = [pool.submit(function, name) for name in names]
+    return (answer_of(future) for future in running)
 
 
 def _told(results: Iterable[Row], names: Sequence[str], what: str, say: Callable[[str], None]) -> Iterator[Row]:

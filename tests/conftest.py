@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from robokata.sim.gl import backend
 
 # Before any test module imports MuJoCo: without a display, an unset MUJOCO_GL chooses a renderer that cannot start.
 backend()
+
+# The same examples on every machine, and a busy machine is no defect.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
 from robokata.core.episode import Episode
 from robokata.core.errors import MissingPart, RobokataError
-from robokata.core.pool import WorkerPool, answer_of
+from robokata.core.pool import WorkerKilled, WorkerPool, answer_of
 from robokata.core.require import require
 from robokata.core.source import EpisodeList, Source, reopen
 
@@ -93,17 +92,16 @@ def _map_in_pool(
     running: deque[tuple[list[str], Future[list[Mapped[Result]]]]] = deque()
     try:
         while chunks or running:
+            while chunks and len(running) < 3 * crew.size:
+                chunk = chunks.popleft()
+                running.append((chunk, _submitted(crew.pool, source, function, chunk)))
+            chunk, future = running[0]
             try:
-                while chunks and len(running) < 3 * crew.size:
-                    running.append((chunks[0], _submitted(crew.pool, source, function, chunks[0])))
-                    chunks.popleft()
-                results = answer_of(running[0][1])
-            except BrokenProcessPool:
-                # One of the chunks in flight killed its worker: those without an answer are done episode by episode.
-                crew.dismiss()
-                yield from _again(source, function, running, advance)
-                running.clear()
-                continue
+                results = answer_of(future)
+            except WorkerKilled:
+                # Without neighbours each has all the memory, and whoever still ends its worker is known.
+                wait([other for _, other in running])
+                results = [_alone(crew.pool, source, function, key) for key in chunk]
             running.popleft()
             yield from results
             advance(len(results))
@@ -112,42 +110,19 @@ def _map_in_pool(
             crew.dismiss()
 
 
-def _again(
-    source: Source,
-    function: Callable[[Episode], Result],
-    running: Iterable[tuple[list[str], Future[list[Mapped[Result]]]]],
-    advance: Callable[[int], None],
-) -> Iterator[Mapped[Result]]:
-    for chunk, future in running:
-        if future.done() and not future.cancelled() and future.exception() is None:
-            yield from future.result()
-            advance(len(chunk))
-            continue
-        for result in _one_by_one(source, function, chunk):
-            yield result
-            advance(1)
-
-
-def _one_by_one(source: Source, function: Callable[[Episode], Result], keys: list[str]) -> Iterator[Mapped[Result]]:
-    # One worker with one episode: whoever kills it is known. It is started anew only after a death.
-    pool = WorkerPool(1, begin=_one_thread_for_arrow)
+def _alone(pool: WorkerPool, source: Source, function: Callable[[Episode], Result], key: str) -> Mapped[Result]:
     try:
-        for key in keys:
-            try:
-                yield from answer_of(_submitted(pool, source, function, [key]))
-            except BrokenProcessPool:
-                pool.kill()
-                pool = WorkerPool(1, begin=_one_thread_for_arrow)
-                yield Mapped(
-                    key,
-                    None,
-                    WorkerDied(
-                        f"{source.path}: the process that read episode {key} was killed. Its files make a library "
-                        f"crash or need more memory than there is: restore them, or drop the episode."
-                    ),
-                )
-    finally:
-        pool.kill()
+        (result,) = answer_of(_submitted(pool, source, function, [key]))
+    except WorkerKilled:
+        return Mapped(
+            key,
+            None,
+            WorkerDied(
+                f"{source.path}: the process that read episode {key} was killed. Its files make a library "
+                f"crash or need more memory than there is: restore them, or drop the episode."
+            ),
+        )
+    return result
 
 
 class Crew:

@@ -14,7 +14,6 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import IO, Any, Protocol
 from robokata.core.disk import locked
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, WriteRefused
-from robokata.core.pool import WorkerPool, answer_of
+from robokata.core.pool import WorkerKilled, WorkerPool, answer_of
 from robokata.core.shelf import shelf
 
 JOURNAL = "attempts.jsonl"
@@ -267,10 +266,10 @@ def _inline(job: Job, numbers: Sequence[int], pending: Path) -> Generator[Tried,
 
 
 def _pooled(job: Job, numbers: Sequence[int], pending: Path, workers: int) -> Generator[Tried, None, None]:
-    pool = WorkerPool(workers)
     running: deque[tuple[int, Future[Tried]]] = deque()
     left = iter(numbers)
-    try:
+    # Its end is before the folder is tidied: what a worker is writing must not appear afterwards.
+    with WorkerPool(workers) as pool:
         while True:
             while len(running) < _AHEAD * workers and (number := next(left, None)) is not None:
                 running.append((number, pool.submit(_do, job, number, str(pending))))
@@ -279,14 +278,11 @@ def _pooled(job: Job, numbers: Sequence[int], pending: Path, workers: int) -> Ge
             number, future = running.popleft()
             try:
                 yield answer_of(future)
-            except BrokenProcessPool:
+            except WorkerKilled:
                 raise WriteRefused(
                     f"job {number}: a worker process was killed (out of memory?). What is finished is kept; run the "
                     f"same command again to go on, with fewer --workers."
                 ) from None
-    finally:
-        # What a worker is writing must not appear after the folder was tidied.
-        pool.kill()
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def test_numbers_read_back_exactly(tmp_path: Path) -> None:
     assert recording.kept is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.data())
 def test_cut_at_any_byte_every_line_before_is_whole_and_it_can_be_kept(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "cut.journal"

@@ -25,7 +25,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(first=st.integers(0, 99), count=st.integers(0, 100))
 def test_any_run_of_rows_is_that_run(table: Path, first: int, count: int) -> None:
     rows = ParquetRows()

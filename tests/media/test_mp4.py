@@ -52,7 +52,7 @@ def encoded(file: Path, *, codec: str, gop: int, rate_hz: Fraction, frames: int,
         container.mux(stream.encode(None))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     codec=st.sampled_from(["libx264", "libx265", "mpeg4"]),
     gop=st.integers(1, 30),
@@ -77,7 +77,7 @@ def test_the_tables_of_a_plain_file_say_what_ffmpeg_says(
         assert shape.parameters == bytes(stream.codec_context.extradata or b"")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), rate_hz=st.sampled_from([Fraction(10), Fraction(30), Fraction(30000, 1001)]))
 def test_what_is_spliced_is_plain_and_says_the_same_to_ffmpeg(
     tmp_path: Path, data: st.DataObject, rate_hz: Fraction
@@ -146,7 +146,7 @@ def test_a_file_that_hides_frames_is_left_to_ffmpeg(video: Path, tmp_path: Path)
     assert frames == [6, 7, 8, 9]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_byte_in_the_tables_is_damage_or_what_ffmpeg_sees_too(
     video: Path, tmp_path: Path, data: st.DataObject

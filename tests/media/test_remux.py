@@ -48,7 +48,7 @@ def copied(file: Path, runs: list[Run], *, hides: bool, rate_hz: Fraction = Frac
     return starts
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_cut_presents_exactly_the_frames_asked_for(
     videos: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

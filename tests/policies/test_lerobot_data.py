@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from feed.reaching import CAMERA, TIP, reaching_episode
@@ -41,7 +41,6 @@ TOY = View(
 )
 
 
-@settings(deadline=None)  # a busy machine is no defect
 @given(
     st.lists(st.floats(-2, 2), min_size=3, max_size=3),
     st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: sum(x * x for x in q) > 0.1),

@@ -35,7 +35,7 @@ def moving(*, reference: str | None = "absolute", top_rad_s: float = 1.0, limit_
     return Episode(id="m", streams={"action": action}, embodiment=robot, declared_steps=201)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.floats(0.3, 1.9))
 def test_the_way_stays_and_only_its_time_changes(ratio: float) -> None:
     (made,) = step(moving(), speed_ratio=ratio)

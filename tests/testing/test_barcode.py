@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robokata.core.errors import DamagedData
@@ -13,7 +13,6 @@ from robokata.testing import Barcode, barcode_picture, read_barcode
 SIZES = st.integers(32, 200)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**20 - 1), st.integers(0, 2**24 - 1), SIZES, SIZES)
 def test_every_number_comes_back_from_every_size(episode: int, frame: int, height: int, width: int) -> None:
     picture = barcode_picture(episode, frame, height=height, width=width)

@@ -41,7 +41,6 @@ class VideoWriter:
         self._av = require("av", extra="video")
         # SVT-AV1 prints its settings to stderr unless told not to, before any callback can be set.
         os.environ.setdefault("SVT_LOG", "1")
-        self._av.logging.set_level(self._av.logging.PANIC)
         self._container = self._av.open(str(path), "w")
         self._stream: Any = None
 

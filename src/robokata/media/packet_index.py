@@ -135,7 +135,6 @@ def decoded_as(path: Path, track: Track) -> Decoded | None:
     known = _decoded.get(track.entry)
     if known is None:
         av = require("av", extra="video")
-        av.logging.set_level(av.logging.PANIC)
         try:
             with av.open(str(path), options=OPENING) as container:
                 context = container.streams.video[0].codec_context
@@ -183,8 +182,6 @@ def _index_of_track(path: Path) -> PacketIndex | None:
 def _scan(path: Path) -> Arrays:
     """One pass over the packets of a file."""
     av = require("av", extra="video")
-    # Silence: a damaged file is told once, by us, and not by hundreds of lines of the library's own.
-    av.logging.set_level(av.logging.PANIC)
     try:
         with av.open(str(path), options=OPENING) as container:
             if not container.streams.video:

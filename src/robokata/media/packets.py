@@ -198,7 +198,6 @@ class VideoPackets:
 
     def _opened(self) -> tuple[Any, Any]:
         av = require("av", extra="video")
-        av.logging.set_level(av.logging.PANIC)
         try:
             context = av.CodecContext.create(_DECODERS.get(self.codec, self.codec), "r")
         except ValueError:

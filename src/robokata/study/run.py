@@ -9,13 +9,12 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from robokata.core.errors import NotADataset, TrainingFailed
-from robokata.core.pool import WorkerPool, answers_of
+from robokata.core.pool import WorkerKilled, WorkerPool, answers_of
 from robokata.core.shelf import shelf
 from robokata.core.source import open_source
 from robokata.core.world import Width
@@ -254,16 +253,14 @@ def run_all(jobs: Sequence[RunJob], *, workers: int | None) -> Iterator[Run]:
         for job in jobs:
             yield job()
         return
-    pool = WorkerPool(count)
-    try:
-        yield from answers_of([pool.submit(job) for job in jobs])
-    except BrokenProcessPool:
-        raise TrainingFailed(
-            "a worker process was killed (out of memory?). Finished runs are kept; run the same command again to go "
-            "on, with fewer --workers."
-        ) from None
-    finally:
-        pool.kill()
+    with WorkerPool(count) as pool:
+        try:
+            yield from answers_of([pool.submit(job) for job in jobs])
+        except WorkerKilled:
+            raise TrainingFailed(
+                "a worker process was killed (out of memory?). Finished runs are kept; run the same command again to "
+                "go on, with fewer --workers."
+            ) from None
 
 
 def _expanded(part: ExpandPart, source: Path, out: Path, study: Study, workers: int | None) -> int:
