@@ -43,6 +43,16 @@ def test_a_long_wait_is_a_warning_with_its_share() -> None:
     assert found.repair == "trim the start"
 
 
+def test_a_short_episode_that_hardly_moves_is_a_warning_too() -> None:
+    # 2.4 s of waiting and 0.6 s of motion: no 3 s of anything, and nearly all that it teaches is to stay.
+    short = np.concatenate([np.repeat(_waiting()[:1], 120, axis=0), _waiting()[:30]])
+    (found,) = findings(idle_stretch, robot(short))
+    assert found.level is Level.WARNING
+    assert "(79 % of the episode)" in found.message
+    as_much = np.concatenate([short[:60], _waiting()[:70]])
+    assert [f.level for f in findings(idle_stretch, robot(as_much))] == [Level.INFO]
+
+
 def test_a_short_wait_is_information() -> None:
     assert [f.level for f in findings(idle_stretch, robot(_waiting(after=100)))] == [Level.INFO]
 

@@ -60,6 +60,8 @@ def check(
     # 3 s and a fifth of the episode: the policy then sees the idle picture as often as any phase of the task.
     warn_above_s: float = 3.0,
     warn_above_share: float = 0.2,
+    # An episode of any length that is idle for most of its time teaches to stay where one is.
+    mostly_above_share: float = 0.5,
 ) -> Iterator[Verdict]:
     """At most one finding for each of start, middle and end."""
     seen = still_share(episode)
@@ -74,10 +76,9 @@ def check(
         long_runs = [run for run in part.runs if _span_s(stream, run) > told_above_s]
         if long_runs:
             idle_s = sum(_span_s(stream, run) for run in long_runs)
-            is_much = idle_s > warn_above_s and idle_s / whole_s > warn_above_share
-            yield _finding(
-                episode, stream, part._replace(runs=long_runs), idle_s, idle_s / whole_s, told_above_s, is_much
-            )
+            share = idle_s / whole_s
+            is_much = share > mostly_above_share or (idle_s > warn_above_s and share > warn_above_share)
+            yield _finding(episode, stream, part._replace(runs=long_runs), idle_s, share, told_above_s, is_much)
 
 
 def _parts(runs: list[Run], steps: int) -> Iterator[Part]:
