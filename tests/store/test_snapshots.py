@@ -12,17 +12,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from robokata.cli.main import app
+from robokata.convert import convert
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, MediaMissing, NotADataset, UnknownName, WriteRefused
-from robokata.core.source import open_source, readable_formats
+from robokata.core.source import EpisodeList, open_source, readable_formats
+from robokata.steps import add_noise
 from robokata.store.difference import difference
 from robokata.store.edit import divided, merged, relabelled, without
+from robokata.store.keeping import relatives_of
 from robokata.store.making import Wish
 from robokata.store.opening import open_snapshot
 from robokata.store.place import Folder
 from robokata.store.store import open_store
 from robokata.store.verification import verify
+from robokata.testing.tiny import tiny_episode
 
 COPY = Wish(is_materialised=True)
 
@@ -98,7 +104,7 @@ def test_deleting_splitting_and_relabelling_share_all_bytes(recorded, keep, tmp_
     second = keep(first, Wish(edits=[lambda e: without(e, [keys[1]])]))
     third = keep(second, Wish(edits=[lambda e: relabelled(e, {keys[0]: "fold the towel"})]))
     shares = {"train": Fraction(1, 2), "val": Fraction(1, 2)}
-    fourth = keep(third, Wish(edits=[lambda e: divided(e, shares)]))
+    fourth = keep(third, Wish(edits=[lambda e: divided(e, relatives_of(third.store, e), shares)]))
     assert list(second.keys()) == [keys[0], *keys[2:]]
     assert [i.text for i in third.episode(keys[0]).instructions] == ["fold the towel"]
     assert {fourth.episode(key).origin.split for key in fourth.keys()} <= {"train", "val"}
@@ -110,16 +116,44 @@ def test_deleting_splitting_and_relabelling_share_all_bytes(recorded, keep, tmp_
 
 
 def test_an_episode_stays_in_its_split_when_others_come_and_go(recorded, keep) -> None:
-    entries = keep(recorded).manifest.entries
+    kept = keep(recorded)
+    entries, relatives = kept.manifest.entries, relatives_of(kept.store, kept.manifest.entries)
     shares = {"train": Fraction(8, 10), "val": Fraction(2, 10)}
-    whole = {e.id: e.row["split"] for e in divided(entries, shares, seed=3)}
-    assert {e.id: e.row["split"] for e in divided(entries[1:], shares, seed=3)} == {
+    whole = {e.id: e.row["split"] for e in divided(entries, relatives, shares, seed=3)}
+    assert {e.id: e.row["split"] for e in divided(entries[1:], relatives[1:], shares, seed=3)} == {
         i: whole[i] for i in list(whole)[1:]
     }
     with pytest.raises(
         WriteRefused, match=re.escape("the shares of the splits add up to 0.8, not 1. Write train=0.8,val=0.2.")
     ):
-        divided(entries, {"train": Fraction(8, 10)})
+        divided(entries, relatives, {"train": Fraction(8, 10)})
+
+
+def test_what_was_made_from_an_episode_lies_in_its_split_and_so_does_its_session(keep, tmp_path) -> None:
+    sources = [tiny_episode(n, duration_s=1.0) for n in range(8)]
+    made = [out for source in sources for out in add_noise.step(source, seed=1)]
+    made = [replace(episode, id=f"noisy-{n}") for n, episode in enumerate(made)]
+    convert(EpisodeList([*sources, *made]), tmp_path / "recorded", "mcap", accept_loss=True)
+    words = ["snapshot", str(tmp_path / "recorded"), "--store", str(tmp_path / "kept"), "--split", "train=0.5,val=0.5"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    kept = open_snapshot(str(tmp_path / "kept"))
+    split = {entry.id: entry.row["split"] for entry in kept.manifest.entries}
+    assert [split[f"noisy-{n}"] for n in range(8)] == [split[source.id] for source in sources]
+    assert set(split.values()) == {"train", "val"}
+    # Two sessions of four: what was made from the one's episodes follows all of it.
+    entries = [
+        replace(e, row={**e.row, "session": None if e.id.startswith("noisy") else f"day {n // 4}"})
+        for n, e in enumerate(kept.manifest.entries)
+    ]
+    relatives = relatives_of(kept.store, entries)
+    seen = {
+        tuple(
+            e.row["split"] for e in divided(entries, relatives, {"a": Fraction(1, 2), "b": Fraction(1, 2)}, seed=seed)
+        )
+        for seed in range(8)
+    }
+    assert seen <= {(one,) * 4 + (other,) * 4 + (one,) * 4 + (other,) * 4 for one in "ab" for other in "ab"}
+    assert len(seen) > 1
 
 
 def test_merging_takes_another_robot_and_refuses_only_ids_that_clash(recorded, keep, tmp_path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from robokata.store.entry import Entry
 
 
 def snapshot(
@@ -34,6 +38,7 @@ def snapshot(
     from robokata.cli.console import one_dataset_at, print_json_of
     from robokata.cli.progress import progress_bar
     from robokata.store.edit import divided, merged, relabelled, without
+    from robokata.store.keeping import relatives_of
     from robokata.store.making import Wish, make_snapshot
     from robokata.store.opening import is_snapshot, open_snapshot
     from robokata.store.store import open_store
@@ -47,15 +52,20 @@ def snapshot(
     labels, shares = dict(_pair(word, "--relabel") for word in relabel or ()), _shares(split)
     edits = [lambda entries: without(entries, delete or [])]
     edits += [lambda entries: relabelled(entries, labels)] if labels else []
-    edits += [lambda entries: divided(entries, shares, seed=seed)] if shares else []
+    target = open_store(url, is_new=True)
     words = {"append": append, "prefix": prefix, "where": where, "episode": episode, "delete": delete}
     words |= {"relabel": labels, "split": split, "seed": seed, "materialise": materialise}
     keys = keys_from(source, episode, where)
     join = (lambda old, new: merged(old, new, prefix=prefix)) if append else None
     with progress_bar("keeping") as bar:
+
+        def split_up(entries: Sequence[Entry]) -> Sequence[Entry]:
+            bar.started(len(entries))
+            return divided(entries, relatives_of(target, entries, advance=bar.advance), shares, seed=seed)
+
         bar.started(len(source.keys() if keys is None else keys))
-        wish = Wish(keys, materialise, join, edits, message, words)
-        record = make_snapshot(open_store(url, is_new=True), source, wish, advance=bar.advance)
+        wish = Wish(keys, materialise, join, edits + ([split_up] if shares else []), message, words)
+        record = make_snapshot(target, source, wish, advance=bar.advance)
     print_json_of([record]) if json else show_record(record, url)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from robokata.core.errors import UnknownName, WriteRefused
+from robokata.core.lineage import Relative, divided_by_family
 from robokata.store.entry import Entry
 
 _SHOWN = 5
@@ -54,11 +54,13 @@ def relabelled(entries: Sequence[Entry], texts: Mapping[str, str]) -> list[Entry
     return [e.told_that("instructions", [texts[e.id]]) if e.id in texts else e for e in entries]
 
 
-def divided(entries: Sequence[Entry], shares: Mapping[str, Fraction], *, seed: int = 0) -> list[Entry]:
-    """The list with every episode in a split, drawn by the hash of its session (of its id where it has none).
+def divided(
+    entries: Sequence[Entry], relatives: Sequence[Relative], shares: Mapping[str, Fraction], *, seed: int = 0
+) -> list[Entry]:
+    """The list with every episode in a split; sessions and families stay whole. `relatives`: one for each entry.
 
-    By hash, not by counting: an episode stays in its split when others are added or deleted. The shares hold on
-    average; sessions stay whole, so that a validation split holds no scene of a training session.
+    A validation split holds no scene of a training session, and nothing that was made from a training episode. Drawn
+    by hash, not by counting: who is added or deleted moves nobody else. The shares hold on average.
 
     Raises:
         WriteRefused: the shares do not add up to 1.
@@ -66,21 +68,20 @@ def divided(entries: Sequence[Entry], shares: Mapping[str, Fraction], *, seed: i
     if sum(shares.values()) != 1 or any(share < 0 for share in shares.values()):
         total = float(sum(shares.values()))
         raise WriteRefused(f"the shares of the splits add up to {total:g}, not 1. Write train=0.8,val=0.2.")
-    return [e.told_that("split", _drawn(f"{seed}|{e.row['session'] or e.id}", shares)) for e in entries]
+    # A session is an ancestor of all its episodes; with the blank its name comes before every digest, and names them.
+    kin = [
+        relative._replace(made_from=(*relative.made_from, f" session {entry.row['session']}"))
+        if entry.row["session"]
+        else relative
+        for entry, relative in zip(entries, relatives, strict=True)
+    ]
+    drawn = divided_by_family(kin, {name: float(share) for name, share in shares.items()}, seed=seed)
+    return [entry.told_that("split", drawn[entry.id]) for entry in entries]
 
 
 def common_facts(mine: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """What two datasets say of themselves as a whole: what they disagree on is said by neither."""
     return {name: mine[name] if mine.get(name) == other.get(name) else None for name in mine}
-
-
-def _drawn(text: str, shares: Mapping[str, Fraction]) -> str:
-    left = Fraction(int(hashlib.sha256(text.encode()).hexdigest()[:16], 16), 16**16)
-    for name, share in shares.items():
-        if left < share:
-            return name
-        left -= share
-    return list(shares)[-1]
 
 
 def _must_be_known(entries: Sequence[Entry], ids: Sequence[str]) -> None:

@@ -14,7 +14,9 @@ from robokata.core.episode import Episode, EpisodeRef, Instruction
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.extent import Extent
 from robokata.core.layout import Layout, Place, Way
+from robokata.core.lineage import Relative
 from robokata.core.source import EpisodeRow, Facts, Source, reopen, row_of
+from robokata.geometry.ancestry import name_of
 from robokata.store.entry import Entry, Reference, Stored, row_of_index
 from robokata.store.pictures import store_pictures, stored_stream
 from robokata.store.recorded import (
@@ -139,6 +141,22 @@ def episode_of(store: Store, entry: Entry) -> Episode:
         extra = dict(episode.extra)
         episode = replace(episode, declared_statistics=extra.pop(_STATISTICS, {}), extra=extra)
     return _told(replace(episode, id=entry.id), entry)
+
+
+def relatives_of(
+    store: Store, entries: Sequence[Entry], *, advance: Callable[[int], None] = lambda episodes: None
+) -> list[Relative]:
+    """What each episode was made from; its numbers are read, because they are its name for its descendants.
+
+    Raises:
+        DamagedData: one cannot be read.
+    """
+    out = []
+    for entry in entries:
+        episode = episode_of(store, entry)
+        out.append(Relative(entry.id, name_of(episode), episode.origin.made_from))
+        advance(1)
+    return out
 
 
 def _told(episode: Episode, entry: Entry) -> Episode:
