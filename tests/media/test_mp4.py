@@ -65,7 +65,8 @@ def test_the_tables_of_a_plain_file_say_what_ffmpeg_says(
     tmp_path: Path, codec: str, gop: int, rate_hz: Fraction, frames: int, b_frames: int, flags: str
 ) -> None:
     file = tmp_path / "video.mp4"
-    frames = frames if codec != "mpeg4" else frames + 3  # its encoder fails on one frame with B-frames
+    # With B-frames, mpeg4's encoder fails on one frame, and x265 gives one or two a decoding time out of chance memory.
+    frames = frames if codec == "libx264" else frames + 3
     encoded(file, codec=codec, gop=gop, rate_hz=rate_hz, frames=frames, b_frames=b_frames, flags=flags)
     assert as_we_say(file) == as_ffmpeg_says(file)
     with av.open(str(file)) as container:
@@ -127,6 +128,7 @@ def video(tmp_path: Path) -> Path:
         (b"stco", struct.pack(">III", 0, 1, 2**32 - 1)),  # past the end
         (b"elst", struct.pack(">IIIi", 0, 1, 100, 512)),  # starts late: hides a frame
         (b"mdhd", struct.pack(">IIII", 0, 0, 0, 0)),  # no ticks
+        (b"mdhd", struct.pack(">IIII", 0, 0, 0, 2**31 + 15360)),  # a negative number of them for FFmpeg
         (b"stsd", struct.pack(">II", 0, 2)),
         (b"trak", struct.pack(">I4s", 8, b"trak")),
     ],

@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from media.foreign import open_gops
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupported
 from robokata.media import packet_index as packet_indexes
 from robokata.media import video
@@ -37,7 +38,7 @@ KINDS = [
     ("mpeg4", 12, "mp4"),
     ("mpeg2video", 12, "ts"),
     ("libx265", 12, "mp4"),
-    ("libx265", 250, "mp4"),
+    ("open gops", 12, "mp4"),
     ("libvpx-vp9", 12, "webm"),
 ]
 
@@ -53,7 +54,11 @@ def _closed_afterwards() -> Any:
 def coded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     codec, gop, ending = request.param
     path = tmp_path_factory.mktemp("coded") / f"{codec}.{ending}"
-    barcode_video(path, [Barcode(1, frame) for frame in range(FRAMES)], codec=codec, gop=gop)
+    barcodes = [Barcode(1, frame) for frame in range(FRAMES)]
+    if codec == "open gops":
+        open_gops(path, barcodes, gop=gop)
+    else:
+        barcode_video(path, barcodes, codec=codec, gop=gop)
     return path
 
 
@@ -95,6 +100,19 @@ def test_the_same_pictures_give_the_same_file(tmp_path: Path, codec: str, size: 
     assert len(set(held)) == 1
 
 
+@pytest.mark.parametrize("size", [64, 256])
+def test_clips_of_one_and_two_frames_are_written_by_every_encoder(tmp_path: Path, size: int) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        # x265 with B-frames takes their decoding time out of memory that nobody wrote.
+        rubbish = [rng.integers(0, 256, length, np.uint8) for length in rng.integers(100, 200_000, 50)]
+        del rubbish
+        for codec in ("libx264", "libx265", "libsvtav1"):
+            path, count = tmp_path / f"{codec}.mp4", 1 + number % 2
+            barcode_video(path, [Barcode(1, frame) for frame in range(count)], codec=codec, height=size, width=size)
+            assert packet_index(path).pts.tolist() == [n * packet_index(path).pts[-1] for n in range(count)]
+
+
 @pytest.mark.parametrize(("height", "width"), [(48, 200), (200, 48), (40, 40), (63, 64)])
 def test_pictures_too_small_for_x265_are_refused_before_it_breaks_the_heap(
     tmp_path: Path, height: int, width: int
@@ -115,7 +133,7 @@ def test_the_index_knows_every_frame(coded: Path) -> None:
 def test_open_gops_are_really_in_the_test(tmp_path: Path) -> None:
     """In an open GOP pictures after a key frame in the file come before it on the screen."""
     path = tmp_path / "open.mp4"
-    barcode_video(path, [Barcode(0, frame) for frame in range(FRAMES)], codec="libx265", gop=12)
+    open_gops(path, [Barcode(0, frame) for frame in range(FRAMES)], gop=12)
     index = packet_index(path)
     in_file = np.argsort(index.dts)
     leading = [n for key in np.flatnonzero(index.is_key) for n in in_file[np.argmax(in_file == key) :] if n < key]

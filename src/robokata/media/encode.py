@@ -153,8 +153,10 @@ def _open_stream(av: Any, container: Any, picture: NDArray[Any], wanted: VideoWr
             )
         # Its threads race on small pictures: 1 file in 50 had frames with blocks of their neighbours. In pictures of
         # one coding tree unit (64 pixels) it reads memory that nobody wrote, and 1 file in 30 could not be made out.
+        # With B-frames, clips of one or two frames get a decoding time out of such memory, and 1 in 14 could not be
+        # written; without them a file is 13 to 40 % larger, and 0.3 to 2 dB better.
         tree = ":ctu=32" if min(height, width) == _LEAST_X265 else ""
-        options |= {"x265-params": f"pools=none:frame-threads=1:log-level=none{tree}"}
+        options |= {"x265-params": f"pools=none:frame-threads=1:bframes=0:log-level=none{tree}"}
     if wanted.codec == "libsvtav1":
         options |= {"preset": "10"}
     try:

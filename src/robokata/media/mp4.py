@@ -180,7 +180,7 @@ def _entry(table: memoryview) -> bytes:
 
 def _time_scale(header: memoryview) -> int:
     (scale,) = struct.unpack_from(">I", header, 20 if header[0] else 12)
-    if not scale:
+    if not 0 < scale < 2**31:  # FFmpeg reads it with a sign
         raise _NotPlain
     return int(scale)
 
