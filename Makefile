@@ -31,7 +31,7 @@ test: dev
 	$(BIN)/pytest -n auto -m 'not slow'
 
 test-all: dev
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -o faulthandler_timeout=7200
 
 check: dev
 	$(BIN)/ruff format --check src tests benchmarks docs
