@@ -38,7 +38,7 @@ def test_the_table_has_every_metric_and_says_why_one_is_absent(kata: Kata, sampl
     said = kata("measure", sample)
     assert said.code == 0
     assert all(name in said.out for name in shelf("metrics").names())
-    assert "the moment of success is not written down (12 trials)" in said.out
+    assert "the moment of success is not written down (12 episodes)" in said.out
 
 
 def test_what_cannot_be_read_is_named_and_in_no_number(kata: Kata, recorded: Path, tmp_path: Path) -> None:

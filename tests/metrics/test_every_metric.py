@@ -88,7 +88,7 @@ def test_an_episode_that_holds_nothing_is_told_so_in_words(name: str) -> None:
     assert estimate.value is None
     assert estimate.unmeasured == 3
     assert estimate.reason is not None
-    assert estimate.reason.endswith("(3 trials)")
+    assert estimate.reason.endswith("(3 episodes)")
 
 
 @every_metric

@@ -53,7 +53,7 @@ def with_counts(estimate: Estimate, observations: Sequence[Observation]) -> Esti
     silent = [o for o in observations if o.value is None and not o.is_infrastructure]
     # The commonest reason first, ties in alphabetical order: the words must not depend on the order of trials.
     reasons = sorted(Counter(o.reason or "not said" for o in silent).items(), key=lambda item: (-item[1], item[0]))
-    said = "; ".join(f"{reason} ({count} trials)" if count > 1 else reason for reason, count in reasons[:3])
+    said = "; ".join(f"{reason} ({count} episodes)" if count > 1 else reason for reason, count in reasons[:3])
     counted = replace(estimate, infrastructure=infrastructure, unmeasured=len(silent))
     if estimate.value is not None:
         return replace(counted, note="; ".join(filter(None, (estimate.note, said))) or None)

@@ -180,7 +180,7 @@ def mean_of_counts(
     total = math.fsum(table) / dispersion
     low = 0.0 if total == 0 else float(chi2.ppf(tail, 2 * total)) / 2
     high = float(chi2.ppf(1 - tail, 2 * (total + 1))) / 2
-    method = f"mean count, Garwood with the trials' dispersion, {confidence_level:.0%}"
+    method = f"mean count, Garwood with their dispersion, {confidence_level:.0%}"
     return Estimate(quantity, mean, low * dispersion / n, high * dispersion / n, n, method, unit)
 
 
