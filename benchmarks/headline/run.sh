@@ -1,6 +1,6 @@
 #!/bin/sh
 # The headline experiment, from an empty folder to its answers; what is finished is found, not done again.
-# Some three hours on two CPU cores, by the times of its parts. `kata` must be on the path.
+# Some four hours on two CPU cores, by the times of its parts. `kata` must be on the path.
 set -eu
 cd "$(dirname "$0")"
 for task in stack pick_place; do

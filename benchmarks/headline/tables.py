@@ -21,6 +21,7 @@ def main() -> None:
         ("growth_stack", "growth_pick_place"),
         ("defects_stack", "defects_pick_place"),
         ("cleaning_stack", "cleaning_pick_place", "cleaning_pick_place_200"),
+        ("cleaning_lift_small_vla",),
     ):
         found = [name for name in questions if (folder / name / "study.json").exists()]
         studies = [json.loads((folder / name / "study.json").read_text(encoding="utf-8")) for name in found]
