@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
@@ -100,7 +100,9 @@ def _map_in_pool(
                 results = answer_of(future)
             except WorkerKilled:
                 # Without neighbours each has all the memory, and whoever still ends its worker is known.
-                wait([other for _, other in running])
+                for _, other in running:
+                    with suppress(Exception):
+                        answer_of(other)
                 results = [_alone(crew.pool, source, function, key) for key in chunk]
             running.popleft()
             yield from results

@@ -52,11 +52,11 @@ def snapshot(
     labels, shares = dict(_pair(word, "--relabel") for word in relabel or ()), _shares(split)
     edits = [lambda entries: without(entries, delete or [])]
     edits += [lambda entries: relabelled(entries, labels)] if labels else []
-    target = open_store(url, is_new=True)
     words = {"append": append, "prefix": prefix, "where": where, "episode": episode, "delete": delete}
     words |= {"relabel": labels, "split": split, "seed": seed, "materialise": materialise}
     keys = keys_from(source, episode, where)
     join = (lambda old, new: merged(old, new, prefix=prefix)) if append else None
+    target = open_store(url, is_new=True)
     with progress_bar("keeping") as bar:
 
         def split_up(entries: Sequence[Entry]) -> Sequence[Entry]:

@@ -60,7 +60,7 @@ def divided(
     """The list with every episode in a split; sessions and families stay whole. `relatives`: one for each entry.
 
     A validation split holds no scene of a training session, and nothing that was made from a training episode. Drawn
-    by hash, not by counting: who is added or deleted moves nobody else. The shares hold on average.
+    by hash, not by counting: who is added or deleted moves no other family. The shares hold on average.
 
     Raises:
         WriteRefused: the shares do not add up to 1.
