@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.cells import PackedCells, pack_cells, unpack_cells
 from robokata.core.clock import Clock, ClockQuality, Reading, grid_clock, grid_ns
 from robokata.core.episode import Annotation, Arm, Embodiment, Episode, Gripper, Instruction, Joint, Origin, Outcome
 from robokata.core.errors import DamagedData, TooLarge
@@ -127,11 +128,13 @@ def _pack_stream(
     if place.is_native and place.target is not None:
         if place.appears_at is not None:
             entry["appears_at"] = _put(arrays, place.appears_at)
-    elif stream.kind in (Kind.TEXT, Kind.MESSAGE, Kind.RAGGED):
+    elif stream.kind in (Kind.TEXT, Kind.MESSAGE, Kind.RAGGED) or (
+        not stream.is_picture and stream.values.dtype.hasobject
+    ):
         entry["cells"] = _pack_cells(stream.values, arrays)
     elif not stream.is_picture:
         values = np.asarray(stream.values[:])
-        entry |= {"values": _put(arrays, values), "shape": list(values.shape), "dtype": values.dtype.str}
+        entry |= {"values": _put(arrays, values), "shape": list(values.shape), "dtype": _dtype_json(values.dtype)}
     return entry
 
 
@@ -147,19 +150,15 @@ def _pack_clock(clock: Clock, arrays: dict[str, NDArray[Any]], clocks: dict[int,
 
 def _pack_cells(values: Values, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
     """Cells of any length as one run of bytes and their ends; ragged arrays keep dtype and shape."""
-    cells = [values[index] for index in range(len(values))]
-    plain = [cell.item() if isinstance(cell, np.ndarray) and cell.dtype == object else cell for cell in cells]
-    kinds = ["text" if isinstance(c, str) else "bytes" if isinstance(c, bytes) else "array" for c in plain]
-    blobs = [
-        c.encode() if isinstance(c, str) else c if isinstance(c, bytes) else np.ascontiguousarray(c).tobytes()
-        for c in plain
-    ]
-    shapes = [[str(c.dtype), list(c.shape)] if isinstance(c, np.ndarray) else None for c in plain]
+    # All at once: one sample on its own is a 0-d array, a text among its neighbours is a text.
+    column = np.asarray(values[:])
+    packed = pack_cells(column)
     return {
-        "bytes": _put(arrays, np.frombuffer(b"".join(blobs), np.uint8)),
-        "ends": _put(arrays, np.cumsum([len(blob) for blob in blobs], dtype=np.int64)),
-        "kinds": kinds,
-        "shapes": shapes,
+        "bytes": _put(arrays, packed.data),
+        "ends": _put(arrays, packed.ends),
+        "kinds": packed.kinds,
+        "shapes": packed.shapes,
+        "shape": list(column.shape),
     }
 
 
@@ -210,30 +209,20 @@ def _unpack_values(entry: Mapping[str, Any], found: Episode, arrays: _Archive) -
     if "values" in entry:
         if "shape" not in entry:  # version 1 of the archive says neither
             return ArrayValues(arrays.rows(entry["values"]))
-        shape, dtype = tuple(entry["shape"]), np.dtype(entry["dtype"])
+        shape, dtype = tuple(entry["shape"]), _dtype(entry["dtype"])
         if not shape or dtype.hasobject:
             raise ValueError(f"the values of {entry['name']} are {dtype} of the shape {shape}")
         return LazyValues(shape, dtype, lambda: arrays.promised(entry["values"], shape, dtype))
     if "cells" not in entry:
         return None
     cells = entry["cells"]
-    return LazyValues((len(cells["kinds"]),), object, lambda: arrays.guarded(lambda: _unpack_cells(cells, arrays)))
+    shape = tuple(cells.get("shape", (len(cells["kinds"]),)))
+    return LazyValues(shape, object, lambda: arrays.guarded(lambda: _unpack_cells(cells, shape, arrays)))
 
 
-def _unpack_cells(entry: Mapping[str, Any], arrays: _Archive) -> NDArray[Any]:
-    blob, ends = arrays[entry["bytes"]].tobytes(), arrays[entry["ends"]].tolist()
-    out = np.empty(len(ends), dtype=object)
-    start = 0
-    for row, (end, kind, shape) in enumerate(zip(ends, entry["kinds"], entry["shapes"], strict=True)):
-        piece, start = blob[start:end], end
-        if kind == "array":
-            dtype = np.dtype(shape[0])
-            if dtype.hasobject:
-                raise ValueError("a cell of Python objects")
-            out[row] = np.frombuffer(piece, dtype).reshape(shape[1])
-        else:
-            out[row] = piece.decode() if kind == "text" else piece
-    return out
+def _unpack_cells(entry: Mapping[str, Any], shape: tuple[int, ...], arrays: _Archive) -> NDArray[Any]:
+    packed = PackedCells(arrays[entry["bytes"]], arrays[entry["ends"]], entry["kinds"], entry["shapes"])
+    return unpack_cells(packed, shape)
 
 
 def _unpack_clock(entry: Mapping[str, Any], arrays: _Archive, clocks: dict[str, Clock]) -> Clock:
@@ -332,6 +321,17 @@ def _put(arrays: dict[str, NDArray[Any]], array: NDArray[Any]) -> str:
     name = f"array_{len(arrays)}"
     arrays[name] = array
     return name
+
+
+def _dtype_json(dtype: np.dtype[Any]) -> Any:
+    """A dtype as JSON: a word, or the fields of a compound."""
+    return np.lib.format.dtype_to_descr(dtype)
+
+
+def _dtype(told: Any) -> np.dtype[Any]:
+    # JSON has no tuples, and NumPy takes a field for nothing else.
+    fields = [tuple(field) for field in told] if isinstance(told, list) else told
+    return np.lib.format.descr_to_dtype(fields)
 
 
 def _plain(value: Any, where: str, arrays: dict[str, NDArray[Any]]) -> Any:

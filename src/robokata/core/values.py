@@ -82,6 +82,18 @@ class Pictures(Values, Protocol):
         ...
 
 
+def sample(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """What one index gives, as an array: a text or bytes on their own stay the object that they are.
+
+    NumPy would make fixed-width texts of them, which end at the last character that is not NUL.
+    """
+    if dtype.hasobject and not isinstance(value, np.ndarray):
+        alone = np.empty((), object)
+        alone[()] = value
+        return alone
+    return np.asarray(value)
+
+
 class ArrayValues:
     """Values that are already in memory."""
 
@@ -100,7 +112,7 @@ class ArrayValues:
         return len(self.array)
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
-        return np.asarray(self.array[index])
+        return sample(self.array[index], self.dtype)
 
     def __repr__(self) -> str:
         return f"ArrayValues({self.dtype}{list(self.shape)})"
@@ -134,7 +146,7 @@ class LazyValues:
         return self._shape[0]
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
-        return np.asarray(self.array[index])
+        return sample(self.array[index], self.dtype)
 
     def __repr__(self) -> str:
         return f"LazyValues({self.dtype}{list(self.shape)})"
@@ -160,7 +172,7 @@ class IndexedValues:
     def __getitem__(self, index: Index) -> NDArray[Any]:
         wanted = ordinals(index, len(self))
         if isinstance(index, (int, np.integer)):
-            return np.asarray(self._load(int(wanted[0])))
+            return sample(self._load(int(wanted[0])), self._dtype)
         out = np.empty((len(wanted), *self._shape[1:]), self._dtype)
         for row, ordinal in enumerate(wanted):
             out[row] = self._load(int(ordinal))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.cells import is_unicode
 from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
@@ -144,7 +145,9 @@ def _formed(stream: Stream, rows: Rows, options: Options) -> _Formed | None:
     if stream.is_picture:
         return _formed_pictures(stream, rows, options)
     if stream.kind is Kind.TEXT:
-        return _Formed(Form.TEXTS) if rows.is_whole(stream) else None
+        # A string column holds one text per row, as UTF-8.
+        fits = rows.is_whole(stream) and not stream.shape and is_unicode(stream.values[:])
+        return _Formed(Form.TEXTS) if fits else None
     dtype = stream.values.dtype
     fits = len(stream.shape) <= _MOST_AXES and all(stream.shape) and dtype.itemsize <= 8
     return _Formed(Form.NUMBERS) if stream.is_numeric and fits else None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.cells import is_unicode
 from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, Unsupported
@@ -136,11 +137,11 @@ class Planner:
             self._add_pictures(stream)
         elif _is_of_ros(stream):
             self._add_numbers(stream)
-        elif stream.kind is Kind.TEXT:
+        elif stream.kind is Kind.TEXT and not stream.shape and is_unicode(stream.values[:]):
             self._add_cells(
                 stream, ros.STRING, "cdr", Way.COPIED, "std_msgs/String", lambda cell: ros.string(str(cell))
             )
-        elif stream.kind is Kind.MESSAGE:
+        elif stream.kind is Kind.MESSAGE and not stream.shape:
             note = "messages without a definition: no tool reads them"
             self._add_cells(stream, Schema("", "", b""), "", Way.CARRIED, note, bytes)
         else:

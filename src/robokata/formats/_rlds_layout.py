@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.cells import is_unicode
 from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
@@ -193,6 +194,8 @@ def _declared(stream: Stream, is_rlds: bool) -> Declared | None:
     shape, dtype = stream.shape, stream.values.dtype
     about = _description(stream)
     if not all(shape):
+        return None
+    if stream.kind is Kind.TEXT and not is_unicode(stream.values[:]):
         return None
     if stream.kind is Kind.TEXT:
         return Declared("text", "string", "", (), about) if not shape else _strings(shape, about)
