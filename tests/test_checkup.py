@@ -8,13 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from robokata import checkup
+from robokata import examine
 from robokata.checkup import check_dataset
 from robokata.core.errors import DamagedData
 from robokata.core.finding import Finding, Level
 from robokata.core.shelf import shelf
 from robokata.core.source import open_source
 from robokata.core.suite import Suite, Waiver
+from robokata.curation import curated
+from robokata.recipe import ChecksPart, Recipe, SourcePart
 from robokata.testing import tiny_source
 from robokata.testing.sample import write_sample
 
@@ -63,7 +65,7 @@ def with_check(monkeypatch: pytest.MonkeyPatch, leaf: object) -> None:
     from robokata.core import suite
 
     added = With("theirs", leaf)
-    monkeypatch.setattr(checkup, "shelf", lambda folder: added)
+    monkeypatch.setattr(examine, "shelf", lambda folder: added)
     monkeypatch.setattr(suite, "shelf", lambda folder: added)
 
 
@@ -131,3 +133,15 @@ def test_the_level_decides_what_is_sound(fail_on: Level, is_sound: bool, monkeyp
     warning = Finding("theirs", Level.WARNING, "odd")
     with_check(monkeypatch, SimpleNamespace(NEEDS=(), check=lambda episode: [warning]))
     assert check_dataset(tiny_source(1, duration_s=1.0), suite=Suite(fail_on=fail_on)).is_sound is is_sound
+
+
+def test_a_check_that_fails_costs_a_recipe_its_verdict_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = SimpleNamespace(NEEDS=(), gather=lambda episode: 1, judge=lambda rows, facts: failing(rows))
+    for leaf, places in ((SimpleNamespace(NEEDS=(), check=failing), 3), (judge, 1)):
+        with_check(monkeypatch, leaf)
+        recipe = Recipe((SourcePart("memory"),), checks=ChecksPart())
+        made = curated(recipe, sources=[tiny_source(3)], workers=1)
+        assert len(made.source.keys()) == 3
+        (note,) = made.notes
+        assert note.startswith(f"theirs judged nothing in {places} place")
+        assert "ValueError: operands could not be broadcast" in note

@@ -9,8 +9,8 @@ from dataclasses import replace
 from robokata.checkup import check_dataset
 from robokata.core.errors import DamagedData
 from robokata.core.source import EpisodeList, EpisodeRow, Facts
+from robokata.dataset_survey import survey
 from robokata.formats._lerobot_facts import Later
-from robokata.survey import survey
 from robokata.testing.tiny import tiny_episode
 
 

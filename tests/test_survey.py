@@ -9,7 +9,7 @@ import pytest
 
 from robokata.core.errors import QueryRefused
 from robokata.core.source import EpisodeList, EpisodeRow
-from robokata.survey import rows_where, survey, survey_episode
+from robokata.dataset_survey import rows_where, survey, survey_episode
 from robokata.testing import tiny_source
 
 ROWS = [

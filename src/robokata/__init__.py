@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from robokata.core.finding import Abstention, Finding
     from robokata.core.source import Source, find_datasets, open_source
     from robokata.core.stream import Stream
-    from robokata.survey import Survey, survey
+    from robokata.dataset_survey import Survey, survey
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,11 +39,11 @@ _HOMES = {
     "Report": "checkup",
     "Source": "core.source",
     "Stream": "core.stream",
-    "Survey": "survey",
+    "Survey": "dataset_survey",
     "check_dataset": "checkup",
     "find_datasets": "core.source",
     "open_source": "core.source",
-    "survey": "survey",
+    "survey": "dataset_survey",
 }
 
 
@@ -51,3 +51,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'robokata' has no attribute {name!r}")
     return getattr(importlib.import_module(f"robokata.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

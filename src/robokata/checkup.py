@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import ModuleType
 from typing import Any, NamedTuple
 
-from robokata.core.clock import ClockQuality
-from robokata.core.contracts import Gathered, unmet_need
-from robokata.core.episode import Episode
-from robokata.core.errors import DamagedData, RobokataError, Unsupported
+from robokata.core.contracts import Gathered
 from robokata.core.finding import Abstention, Finding, Level, Verdict
-from robokata.core.shelf import shelf
-from robokata.core.source import Facts, Source
+from robokata.core.source import Source
 from robokata.core.suite import Suite, Waiver
+from robokata.dataset_survey import Survey, survey
 from robokata.engine import map_episodes, worker_count
-from robokata.survey import Survey, survey
+from robokata.examine import examine, judge_all, unreadable
 
 
 class Waived(NamedTuple):
@@ -73,15 +69,6 @@ class Report:
         }
 
 
-class Examined(NamedTuple):
-    """What all checks say about one episode: verdicts now, rows for later."""
-
-    verdicts: list[Verdict]
-    rows: dict[str, Any]
-    timeless: frozenset[str]
-    """Streams whose format keeps no times: seconds on them are sample numbers."""
-
-
 def check_dataset(
     source: Source,
     *,
@@ -115,53 +102,16 @@ def check_dataset(
         source, partial(examine, suite=suite), keys=chosen, workers=workers, advance=advance
     ):
         if examined is None:
-            verdicts.append(_unreadable(key, error))
+            verdicts.append(unreadable(key, error))
             continue
         verdicts += examined.verdicts
         if examined.timeless:
             timeless[key] = examined.timeless
         for name, row in examined.rows.items():
             rows[name].append(Gathered(key, row))
-    verdicts += _judge_all(rows, suite, facts)
+    verdicts += judge_all(rows, suite, facts)
     verdicts = [_on_its_clock(verdict, timeless) for verdict in verdicts]
     return _report(overview, verdicts, suite, chosen, today or datetime.date.today(), source)
-
-
-def examine(episode: Episode, *, suite: Suite) -> Examined:
-    """All checks on one episode: what runs in each worker."""
-    verdicts: list[Verdict] = []
-    rows: dict[str, Any] = {}
-    for name in suite.checks:
-        leaf = shelf("checks")[name]
-        unmet = unmet_need(episode, leaf.NEEDS)
-        if unmet is not None:
-            verdicts.append(Abstention(name, unmet.reason, episode.id))
-            continue
-        try:
-            if hasattr(leaf, "gather"):
-                row = leaf.gather(episode, **suite.arguments(name, "gather"))
-                if isinstance(row, Abstention):
-                    verdicts.append(row)
-                elif row is not None:
-                    rows[name] = row
-            else:
-                verdicts += leaf.check(episode, **suite.arguments(name, "check"))
-        except (DamagedData, Unsupported) as damage:
-            # Said once, as a finding, by unreadable_data; the other checks only say that they could not look.
-            verdicts.append(Abstention(name, f"cannot be read: {damage}", episode.id))
-        except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
-            verdicts.append(_failed(name, failure, episode.id))
-    return Examined(verdicts, rows, _timeless(episode))
-
-
-def _timeless(episode: Episode) -> frozenset[str]:
-    try:
-        return frozenset(
-            name for name, stream in episode.streams.items() if stream.clock.quality is ClockQuality.UNKNOWN
-        )
-    except (DamagedData, Unsupported):
-        # Times that cannot be read are unreadable_data's finding.
-        return frozenset()
 
 
 def _on_its_clock(verdict: Verdict, timeless: Mapping[str, frozenset[str]]) -> Verdict:
@@ -169,40 +119,6 @@ def _on_its_clock(verdict: Verdict, timeless: Mapping[str, frozenset[str]]) -> V
         return verdict
     streams = timeless[verdict.episode]
     return replace(verdict, is_timed=verdict.stream is not None and verdict.stream not in streams)
-
-
-def _judge_all(rows: dict[str, list[Gathered]], suite: Suite, facts: Facts) -> Iterator[Verdict]:
-    told: set[str] = set()
-    for name in suite.checks:
-        leaf: ModuleType = shelf("checks")[name]
-        if not hasattr(leaf, "judge"):
-            continue
-        try:
-            yield from list(leaf.judge(rows[name], facts, **suite.arguments(name, "judge")))
-        except (DamagedData, Unsupported) as damage:
-            # A file of the dataset, not of one episode: nobody else would tell of it.
-            if str(damage) not in told:
-                told.add(str(damage))
-                yield _unreadable(None, damage)
-            yield Abstention(name, f"cannot be read: {damage}", None)
-        except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
-            yield _failed(name, failure, None)
-
-
-def _failed(check: str, failure: Exception, episode: str | None) -> Abstention:
-    return Abstention(
-        check, f"the check itself failed: {type(failure).__name__}: {failure}. Please report this.", episode
-    )
-
-
-def _unreadable(key: str | None, error: RobokataError | None) -> Finding:
-    return Finding(
-        check="unreadable_data",
-        level=Level.ERROR,
-        message=str(error),
-        episode=key,
-        repair="restore the file from the original" + (", or drop the episode" if key is not None else ""),
-    )
 
 
 def _report(

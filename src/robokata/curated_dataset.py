@@ -39,6 +39,8 @@ class Written:
     recipe_hash: str
     selection_hash: str
     receipt: str
+    notes: tuple[str, ...] = ()
+    """What could not be judged, a sentence each."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -97,6 +99,7 @@ def write_curated(
         recipe_hash=curated.recipe.hash,
         selection_hash=curated.selection.hash,
         receipt=str(receipt),
+        notes=curated.notes,
     )
 
 
@@ -154,6 +157,7 @@ def _told(curated: Curated, states: list[str]) -> dict[str, Any]:
         "selection": curated.selection.as_json(),
         "left_out": [each._asdict() for each in curated.left_out],
         "moved": dict(curated.moved),
+        "notes": list(curated.notes),
         "length_confound": length_confound(curated).as_json(),
         "kept_duration_s": float(np.sum([row.duration_s for row in rows])),
         "weights": curated.weights,

@@ -147,6 +147,8 @@ class Curated:
     left_out: tuple[LeftOut, ...]
     moved: Mapping[str, str]
     """Episode -> split that its family was moved to, or drawn for."""
+    notes: tuple[str, ...] = ()
+    """What could not be judged, a sentence each: by the curator, or by checks that failed."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -207,6 +209,7 @@ class _Plan:
         usual = worker_count(in_files[0], len(lines), size_bytes=None) if in_files and self.source.travels else 1
         self.crew = Crew(workers or usual)
         self.left_out: list[LeftOut] = []
+        self.notes: list[str] = []
         self._times: dict[str, int] = {}
 
     def _lines_of(self, number: int) -> list[Line]:
@@ -218,7 +221,7 @@ class _Plan:
                 raise UnknownName(f"episode of {part.path}", unknown, keys)
             keys = [key for key in keys if key in set(part.episodes)]
         if part.where is not None:
-            from robokata.survey import rows_where
+            from robokata.dataset_survey import rows_where
 
             meeting = {row.id for row in rows_where(source.facts().rows, part.where)}
             keys = [key for key in keys if key in meeting]
@@ -279,7 +282,8 @@ class _Plan:
             self.lines = {key: line._replace(split=moved.get(key)) for key, line in self.lines.items()}
         else:
             refuse_torn(relatives)
-        return Curated(self.recipe, self._now(), tuple(rows), selection, tuple(self.left_out), moved)
+        notes = tuple(self.notes)
+        return Curated(self.recipe, self._now(), tuple(rows), selection, tuple(self.left_out), moved, notes)
 
     def _chosen(self, rows: Sequence[Described], choice: ChoicePart | None) -> Selection:
         if choice is None:
@@ -298,6 +302,7 @@ class _Plan:
 
     def _keep(self, selection: Selection, by: str) -> None:
         kept = set(selection.episodes)
+        self.notes += selection.notes
         self.left_out += [LeftOut(key, by, selection.left_out.get(key, "")) for key in self.lines if key not in kept]
         self.lines = {key: line for key, line in self.lines.items() if key in kept}
 

@@ -12,7 +12,7 @@ from robokata.cli.console import print_json_of
 from robokata.core.episode import Episode
 from robokata.core.source import EpisodeList
 from robokata.core.visible import visible
-from robokata.survey import survey
+from robokata.dataset_survey import survey
 from robokata.testing import tiny_episode
 from robokata.view.html import write_html
 from robokata.view.junit import write_junit

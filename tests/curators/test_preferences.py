@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robokata.core.clock import grid_clock
 from robokata.core.episode import Episode
 from robokata.core.errors import RecipeRefused, SelectionRefused
 from robokata.core.selection import Selection, read_selection, selection_of
@@ -47,7 +48,7 @@ def test_a_tremor_costs_smoothness() -> None:
     still = replace(tiny_episode(99), id="still")
     rested = still.streams["observation.state"]
     still = still.with_stream(rested.with_values(ArrayValues(np.zeros_like(rested.table))))
-    assert chosen("smoothness", [*episodes, still], 8).left_out == {"still": "its smoothness cannot be told"}
+    assert chosen("smoothness", [*episodes, still], 8).left_out == {"still": "it never moves"}
 
 
 def test_diversity_takes_one_of_each_cluster_before_a_second_of_any() -> None:
@@ -119,4 +120,44 @@ def test_smoothness_is_silent_where_readings_are_too_rare() -> None:
     from robokata.core.clock import measured_clock
 
     slow = state.with_values(ArrayValues(state.table[::10]), clock=measured_clock(state.clock.times_ns[::10]))
-    assert smoothness.describe(rare.with_stream(slow)) is None
+    assert smoothness.describe(rare.with_stream(slow)).value is None
+
+
+def untimed(number: int) -> Episode:
+    """A tiny episode whose format keeps no times."""
+    episode = tiny_episode(number, duration_s=1.0 + number)
+    for stream in list(episode.streams.values()):
+        episode = episode.with_stream(replace(stream, clock=grid_clock(len(stream), None)))
+    return episode
+
+
+def test_smoothness_that_cannot_be_measured_is_refused_with_reason_and_count() -> None:
+    with pytest.raises(
+        SelectionRefused, match=r"smoothness can judge 0 of 3 episodes: its format keeps no times \(3\)"
+    ):
+        chosen("smoothness", [untimed(n) for n in range(3)], 1)
+    mixed = [untimed(0), untimed(1), tiny_episode(2, duration_s=4.0)]
+    selection = chosen("smoothness", mixed, 1)
+    assert selection.episodes == ("2",)
+    assert selection.left_out["0"] == "its format keeps no times"
+    assert selection.notes == ("smoothness can judge 1 of 3 episodes: its format keeps no times (2).",)
+    with pytest.raises(SelectionRefused, match="2 are to be kept, and the others would be chosen by chance"):
+        chosen("smoothness", mixed, 2)
+    assert len(chosen("smoothness", mixed, 3).episodes) == 3
+
+
+def test_diversity_refuses_where_too_few_episodes_move() -> None:
+    still = []
+    for number in range(3):
+        episode = tiny_episode(number)
+        for stream in list(episode.numeric()):
+            episode = episode.with_stream(stream.with_values(ArrayValues(np.zeros_like(stream.table))))
+        still.append(episode)
+    with pytest.raises(SelectionRefused, match=r"diversity can judge 1 of 4 episodes: its state never moves \(3\)"):
+        chosen("diversity", [*still, tiny_episode(9)], 2)
+
+
+def test_length_counts_steps_where_there_are_no_times_and_compares_them_with_no_seconds() -> None:
+    assert chosen("length", [untimed(n) for n in range(3)], 1, which="longest").episodes == ("2",)
+    with pytest.raises(SelectionRefused, match="length: 1 of 2 episodes have no times, only steps"):
+        chosen("length", [untimed(0), tiny_episode(1)], 1)

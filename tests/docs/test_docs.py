@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 import sys
 import tomllib
@@ -15,15 +16,18 @@ import pytest
 
 from contracts import test_formats as format_contract
 from robokata.checkup import check_dataset
+from robokata.convert import convert, plan_conversion, writable_formats
+from robokata.core.errors import LeafRefused
 from robokata.core.finding import Level
+from robokata.core.layout import Way
 from robokata.core.shelf import shelf
 from robokata.core.source import detect, open_source
 from robokata.core.suite import Suite, read_suite
-from robokata.survey import survey
+from robokata.dataset_survey import survey
 from robokata.testing import CHECK_CLAUSES, SOURCE_CLAUSES
 
 DOCS = Path(__file__).parents[2] / "docs"
-CHECK, FORMAT = "gripper_chatter", "npz_folder"
+CHECK, FORMAT, WRITTEN = "gripper_chatter", "npz_folder", "jsonl_numbers"
 
 
 def block(page: str, title: str) -> str:
@@ -86,6 +90,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     (package / "__init__.py").write_text("")
     (package / f"{CHECK}.py").write_text(block("adding.md", f"src/robokata/checks/{CHECK}.py"))
     (package / f"{FORMAT}.py").write_text(block("adding.md", f"src/robokata/formats/{FORMAT}.py"))
+    (package / f"{WRITTEN}.py").write_text(block("adding.md", f"src/robokata/formats/{WRITTEN}.py"))
     (site / "makers" / f"{FORMAT}.py").write_text(block("adding.md", f"tests/makers/{FORMAT}.py"))
     (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     groups = project["entry-points"].items()
@@ -143,6 +148,35 @@ def test_look_and_check_know_the_format_of_the_page(tmp_path: Path) -> None:
     )
     report = check_dataset(open_source(path), workers=1)
     assert [a for a in report.abstentions if "failed" in a.reason] == []
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_written_format_of_the_page_is_a_target_of_convert(tmp_path: Path) -> None:
+    path = importlib.import_module(f"makers.{FORMAT}").make(tmp_path, episodes=2, steps=5)
+    report = plan_conversion(open_source(path), WRITTEN)
+    assert {loss.stream: loss.way for loss in report.losses} == {
+        "state": Way.THINNED,
+        "action": Way.THINNED,
+        "image": Way.DROPPED,
+    }
+    convert(open_source(path), tmp_path / "out", WRITTEN, options={"digits": 3}, accept_loss=True)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "episode_1.jsonl").read_text().splitlines()]
+    state = open_source(path).episode("1").streams["state"]
+    assert [line["time_ns"] for line in lines[:5]] == state.clock.times_ns.tolist()
+    assert lines[4]["values"] == pytest.approx(state.table[4].tolist(), rel=1e-2)
+
+
+def test_a_leaf_of_another_package_that_lacks_a_name_is_refused_with_the_name(installed: Path) -> None:
+    leaf = installed / "our_lab_kata" / f"{WRITTEN}.py"
+    leaf.write_text(leaf.read_text().replace("def layout(", "def _layout("))
+    with pytest.raises(LeafRefused, match=r"the format 'jsonl_numbers' of another package .* lacks layout: see docs"):
+        writable_formats()
+
+
+def test_a_leaf_of_another_package_that_cannot_be_imported_is_named(installed: Path) -> None:
+    (installed / "our_lab_kata" / f"{CHECK}.py").write_text("import no_such_library\n")
+    with pytest.raises(LeafRefused, match=r"the check 'gripper_chatter' .* cannot be imported: No module named"):
+        shelf("checks")[CHECK]
 
 
 def test_the_suite_of_the_page_is_obeyed(tmp_path: Path) -> None:

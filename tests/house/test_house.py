@@ -13,7 +13,17 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "src" / "robokata"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SHELVES = ("formats", "checks", "metrics", "robots", "tasks", "steps", "curators")
-FLOORS = {"core": 0, "geometry": 1, "media": 1, "formats": 2, "checks": 2, "engine": 2, "survey": 3, "checkup": 3}
+FLOORS = {
+    "core": 0,
+    "geometry": 1,
+    "media": 1,
+    "formats": 2,
+    "checks": 2,
+    "engine": 2,
+    "examine": 2,
+    "dataset_survey": 3,
+    "checkup": 3,
+}
 FLOORS |= {"catalogue": 3, "convert": 3, "store": 2}
 FLOORS |= {"statistics": 1, "metrics": 2, "arena": 4}
 FLOORS |= {"feed": 2, "learn": 3, "policies": 3}

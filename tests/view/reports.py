@@ -9,7 +9,7 @@ from robokata.checkup import Report, check_dataset
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level
 from robokata.core.source import EpisodeList
-from robokata.survey import survey
+from robokata.dataset_survey import survey
 from robokata.testing.tiny import tiny_episode
 
 

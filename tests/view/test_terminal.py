@@ -10,7 +10,7 @@ from reports import a_finding, episodes, report_of
 
 from robokata.core.finding import Level
 from robokata.core.source import EpisodeList
-from robokata.survey import survey
+from robokata.dataset_survey import survey
 from robokata.view import terminal
 
 Narrow = Callable[[int], None]

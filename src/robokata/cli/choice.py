@@ -42,7 +42,7 @@ def keys_from(source: Source, episodes: Sequence[str] | None, where: str | None)
         QueryRefused: the condition is none.
     """
     from robokata.core.errors import UnknownName
-    from robokata.survey import rows_where
+    from robokata.dataset_survey import rows_where
 
     if not episodes and where is None:
         return None

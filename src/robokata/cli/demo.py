@@ -19,8 +19,8 @@ def demo(
     from robokata.checkup import check_dataset
     from robokata.cli.progress import progress_bar
     from robokata.core.source import open_source
+    from robokata.dataset_survey import survey
     from robokata.study.study import run_study
-    from robokata.survey import survey
     from robokata.view.html import write_html
     from robokata.view.study import show_findings
     from robokata.view.study_html import write_study

@@ -20,7 +20,7 @@ def look(
     """Say what is in a dataset: format, robots, episodes, instructions, streams, and what it wrongly claims."""
     from robokata.cli.console import datasets_at, print_json_of
     from robokata.core.source import open_source
-    from robokata.survey import survey, survey_episode
+    from robokata.dataset_survey import survey, survey_episode
     from robokata.view.terminal import show_episode, show_survey
 
     if episode is not None and where is not None:

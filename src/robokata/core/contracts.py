@@ -15,6 +15,7 @@ from robokata.core.clock import ClockQuality
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation
 from robokata.core.finding import Verdict
+from robokata.core.layout import Layout
 from robokata.core.selection import Described, Selection
 from robokata.core.source import EpisodeList, Facts, Source
 from robokata.core.stream import Role
@@ -44,6 +45,15 @@ class WritableFormatLeaf(FormatLeaf, Protocol):
     LOSES: Sequence[str]
     """What this format cannot hold, a phrase each. A leaf whose episodes must all have the same streams says
     `IS_ONE_TABLE = True` beside it: a plan then refuses what differs."""
+
+    def layout(self, episode: Episode) -> Layout:
+        """Where each stream of an episode goes and what that costs, asked before anything is written. It takes the
+        keyword-only options of `write`.
+
+        Raises:
+            WriteRefused: the episode does not fit the format at all.
+        """
+        ...
 
     def write(self, path: Path, episodes: Iterable[Episode]) -> None:
         """Write episodes; the directory appears in one rename."""
@@ -254,7 +264,7 @@ class PolicyOrder(NamedTuple):
 
 
 class PolicyLeaf(Protocol):
-    """A file in `policies/`. One that can be trained also meets `learn.recipe.TrainableLeaf`."""
+    """A file in `policies/`. One that can be trained also meets `learn.trainable.TrainableLeaf`."""
 
     def load(self, order: PolicyOrder) -> Policy:
         """Open a policy.
@@ -264,6 +274,32 @@ class PolicyLeaf(Protocol):
             PolicyFailed: a server does not answer.
         """
         ...
+
+
+def lacking_names(folder: str, leaf: object) -> tuple[str, ...]:
+    """Names that the contract of a shelf demands and a leaf does not define, in the contract's order."""
+    return tuple(name for name in _demanded(folder, leaf) if not hasattr(leaf, name))
+
+
+def _demanded(folder: str, leaf: object) -> list[str]:
+    """Every name that a leaf of its kind needs. Which kind it is, the names that it has say."""
+    if folder == "formats":
+        is_written, is_read = (any(hasattr(leaf, name) for name in names) for names in (_WRITING, _READING))
+        return ["LOOKS_FOR", *(_READING if is_read or not is_written else ()), *(_WRITING if is_written else ())]
+    if folder == "checks":
+        is_across = hasattr(leaf, "gather") or hasattr(leaf, "judge")
+        return ["NEEDS", *(("gather", "judge") if is_across else ("check",)), "plant"]
+    if folder == "steps":
+        return ["describe", "choose"] if hasattr(leaf, "describe") or hasattr(leaf, "choose") else ["step"]
+    return list(_ALWAYS.get(folder, ()))
+
+
+_READING, _WRITING = ("sniff", "read"), ("LOSES", "layout", "write")
+_ALWAYS = {
+    "metrics": ("UNIT", "observe", "summarise"),
+    "curators": ("describe", "choose"),
+    "policies": ("load",),
+}
 
 
 def unmet_need(episode: Episode, needs: Sequence[Need]) -> Unmet | None:

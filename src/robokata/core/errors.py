@@ -4,6 +4,7 @@
   x NotADataset          the path holds nothing that any format recognises
   x AmbiguousFormat      two formats claim the path
   x UnknownName          a format, check, episode or stream that does not exist
+  x LeafRefused          a check, format, step, ... of another package that cannot be used
   x DamagedData          the bytes are not what the format promises; costs one episode
     + MediaMissing       a file that the dataset names is not there
     + TooLarge           a size in a header is refused before anything is allocated
@@ -62,6 +63,10 @@ class UnknownName(RobokataError):
         shown = ", ".join(self.known[:20]) or "none"
         more = f" and {len(self.known) - 20} more" if len(self.known) > 20 else ""
         return f"No {self.what} is called {self.name!r}.{hint} Known: {shown}{more}."
+
+
+class LeafRefused(RobokataError):
+    """A leaf of another package that cannot be imported, or lacks what its contract demands."""
 
 
 class DamagedData(RobokataError):

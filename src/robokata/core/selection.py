@@ -49,6 +49,8 @@ class Selection:
     picks: tuple[Pick, ...]
     left_out: Mapping[str, str]
     """Episode -> why it is not among them."""
+    notes: tuple[str, ...] = ()
+    """What could not be judged, a sentence each: the choice says nothing of it."""
 
     @property
     def episodes(self) -> tuple[str, ...]:
@@ -80,6 +82,7 @@ class Selection:
             "made_from": self.made_from,
             "picks": [pick._asdict() for pick in self.picks],
             "left_out": dict(self.left_out),
+            "notes": list(self.notes),
             "hash": self.hash,
         }
 
@@ -95,10 +98,11 @@ def selection_of(
     *,
     weights: Mapping[str, float] | None = None,
     why_not: Mapping[str, str] | str = "",
+    notes: Sequence[str] = (),
 ) -> Selection:
     """The selection of some of the described episodes, in the order of their ids.
 
-    `why_not` says of those left out why: one text for all, or one each.
+    `why_not` says of those left out why: one text for all, or one each. `notes` say what could not be judged.
 
     Raises:
         SelectionRefused: an episode is chosen that no row describes, or a weight is no finite number >= 0.
@@ -111,7 +115,7 @@ def selection_of(
             raise SelectionRefused(f"the weight of episode {name} is {weight}, and a number of at least 0 is needed.")
     picks = tuple(Pick(name, (weights or {}).get(name, 1.0)) for name in sorted(kept))
     reasons = {name: why_not if isinstance(why_not, str) else why_not.get(name, "") for name in sorted(known - kept)}
-    return Selection(data_hash(rows), picks, reasons)
+    return Selection(data_hash(rows), picks, reasons, tuple(notes))
 
 
 def read_selection(path: Path) -> Selection:
@@ -123,7 +127,9 @@ def read_selection(path: Path) -> Selection:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         picks = tuple(Pick(str(each["episode"]), float(each["weight"])) for each in found["picks"])
-        selection = Selection(str(found["made_from"]), picks, dict(found.get("left_out", {})))
+        selection = Selection(
+            str(found["made_from"]), picks, dict(found.get("left_out", {})), tuple(found.get("notes", ()))
+        )
         kept_hash = found["hash"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SelectionRefused(f"{path}: is no selection: {error!r}.") from None

@@ -8,7 +8,7 @@ import importlib.util
 import pkgutil
 from types import ModuleType
 
-from robokata.core.errors import UnknownName
+from robokata.core.errors import LeafRefused, UnknownName
 
 
 class Shelf:
@@ -50,15 +50,37 @@ class Shelf:
 
         Raises:
             UnknownName: no leaf has this name; the message lists those that exist.
+            LeafRefused: a third party's leaf cannot be imported, or lacks what its contract demands.
         """
         if name not in self._loaded:
             if name in self._own:
                 self._loaded[name] = importlib.import_module(f"{self.package}.{name}")
             elif name in self._foreign:
-                self._loaded[name] = importlib.import_module(self._foreign[name])
+                self._loaded[name] = self._load_foreign(name)
             else:
                 raise UnknownName(_one_of(self.folder), name, self.names())
         return self._loaded[name]
+
+    def _load_foreign(self, name: str) -> ModuleType:
+        # Imported here: the contracts name what lies on shelves.
+        from robokata.core.contracts import lacking_names
+
+        place = self._foreign[name]
+        subject = f"the {_one_of(self.folder)} {name!r} of another package ({place})"
+        try:
+            leaf = importlib.import_module(place)
+        except ImportError as error:
+            raise LeafRefused(
+                f"{subject} cannot be imported: {error}. Install what it lacks, or uninstall the package that names "
+                f"it in the entry points {self.package}."
+            ) from None
+        lacking = lacking_names(self.folder, leaf)
+        if lacking:
+            raise LeafRefused(
+                f"{subject} lacks {', '.join(lacking)}: see docs/adding.md for what a {_one_of(self.folder)} defines. "
+                "Add it there, or uninstall the package."
+            )
+        return leaf
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from robokata.core.episode import Episode
 from robokata.core.errors import SelectionRefused
 from robokata.core.selection import Described, Selection, selection_of
 from robokata.core.stream import Role
+from robokata.curators._unjudged import note_unjudged
 from robokata.geometry.motion import motion_of
 
 
@@ -52,19 +53,21 @@ def choose(rows: Sequence[Described], *, keep: int, rng: np.random.Generator) ->
     """`keep` episodes that lie far apart.
 
     Raises:
-        SelectionRefused: the episodes have different states, which have no distance.
+        SelectionRefused: the episodes have different states, which have no distance, or too few have one that moves.
     """
+    still = {row.episode: "its state never moves" for row in rows if row.value is None}
+    notes = note_unjudged("diversity", still, episodes=len(rows), keep=keep)
     ordered = sorted((row for row in rows if row.value is not None), key=lambda row: row.episode)
     kinds = {(row.value.stream, row.value.points.shape) for row in ordered}
     if len(kinds) > 1:
         shown = " and ".join(f"{stream} {list(shape)}" for stream, shape in sorted(kinds)[:2])
         raise SelectionRefused(f"diversity: the episodes have different states ({shown}). Curate each kind by itself.")
-    if not ordered:
-        return selection_of(rows, (), why_not="its state never moves")
+    why = {row.episode: still.get(row.episode, "near a chosen one") for row in rows}
+    if keep == len(rows) or not ordered:
+        return selection_of(rows, (row.episode for row in rows[:keep]), why_not=why, notes=notes)
     flat = np.stack([row.value.points.reshape(-1) for row in ordered]).astype(np.float64)
-    places = _farthest(flat, np.stack([row.value.points for row in ordered]), min(keep, len(ordered)))
-    why = {row.episode: "its state never moves" if row.value is None else "near a chosen one" for row in rows}
-    return selection_of(rows, (ordered[place].episode for place in places), why_not=why)
+    places = _farthest(flat, np.stack([row.value.points for row in ordered]), keep)
+    return selection_of(rows, (ordered[place].episode for place in places), why_not=why, notes=notes)
 
 
 def _farthest(flat: NDArray[np.float64], points: NDArray[np.float32], keep: int) -> list[int]:

@@ -1,25 +1,38 @@
 """The shortest, longest or most usual episodes: the control for curators that prefer short ones without saying so.
 
 Short demonstrations are often better, because hesitation takes time; a curator whose choice goes with length must beat
-this one, which knows nothing else.
+this one, which knows nothing else. Where no episode has times, steps are counted; seconds and steps are not compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from robokata.core.clock import ClockQuality
 from robokata.core.episode import Episode
-from robokata.core.errors import RecipeRefused
+from robokata.core.errors import RecipeRefused, SelectionRefused
 from robokata.core.selection import Described, Selection, selection_of
 
 WHICH = ("shortest", "longest", "middle")
 
 
-def describe(episode: Episode) -> float:
-    """Duration in seconds."""
-    return episode.duration_s
+class Length(NamedTuple):
+    """How long an episode is."""
+
+    value: float
+    unit: str
+    """Seconds; steps where its format keeps no times."""
+
+
+def describe(episode: Episode) -> Length:
+    """Duration in seconds, or steps where there are no times."""
+    clocks = [stream.clock for stream in episode.streams.values()]
+    if clocks and all(clock.quality is ClockQuality.UNKNOWN for clock in clocks):
+        return Length(float(max(map(len, clocks))), "steps")
+    return Length(episode.duration_s, "seconds")
 
 
 def choose(
@@ -34,14 +47,21 @@ def choose(
 
     Raises:
         RecipeRefused: `which` is none of these.
+        SelectionRefused: some episodes have times, and some have only steps.
     """
     if which not in WHICH:
         raise RecipeRefused(f"length: which is {which!r}. It is one of {', '.join(WHICH)}.")
-    middle_s = float(np.median([row.value for row in rows])) if rows else 0.0
+    untimed = sum(row.value.unit == "steps" for row in rows)
+    if 0 < untimed < len(rows):
+        raise SelectionRefused(
+            f"length: {untimed} of {len(rows)} episodes have no times, only steps, and seconds cannot be compared with "
+            "steps. Curate each kind by itself, or declare the rate of those without times."
+        )
+    middle = float(np.median([row.value.value for row in rows])) if rows else 0.0
     worth: dict[str, Callable[[float], float]] = {
-        "shortest": lambda length_s: length_s,
-        "longest": lambda length_s: -length_s,
-        "middle": lambda length_s: abs(length_s - middle_s),
+        "shortest": lambda length: length,
+        "longest": lambda length: -length,
+        "middle": lambda length: abs(length - middle),
     }
-    best = sorted(rows, key=lambda row: (worth[which](row.value), row.episode))[:keep]
+    best = sorted(rows, key=lambda row: (worth[which](row.value.value), row.episode))[:keep]
     return selection_of(rows, (row.episode for row in best), why_not=f"not among the {which}")

@@ -4,12 +4,13 @@ Two measures. LDLJ (Hogan and Sternad 2009) is the log of jerk made dimensionles
 range costs the tiny sample robot 6 of it. SPARC (Balasubramanian et al. 2015), arc length of the speed's spectrum:
 it counts movements and pauses, hardly notices a steady tremor (measured on the same: -0.2 to +0.9), and is less a
 measure of duration. Idle ends are cut off first. An episode below ten readings per second, or that never moves, has no
-smoothness and comes last.
+smoothness and is not chosen; where too few have one, the choice is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from robokata.core.episode import Episode
 from robokata.core.errors import RecipeRefused
 from robokata.core.selection import Described, Selection, selection_of
 from robokata.core.stream import Role
+from robokata.curators._unjudged import note_unjudged
 from robokata.geometry.motion import motion_of
 from robokata.geometry.smoothness import ldlj, low_passed, moving_part, on_even_clock, sparc
 from robokata.geometry.tip import tip_paths
@@ -29,6 +31,15 @@ _LOWEST_HZ = 10.0
 """Below, the spectrum of a movement (up to 5 Hz and more) cannot be seen."""
 
 
+class Smoothness(NamedTuple):
+    """How smooth an episode is."""
+
+    value: float | None
+    """LDLJ or SPARC, larger is smoother; None where it cannot be measured."""
+    reason: str = ""
+    """Why it cannot."""
+
+
 def describe(
     episode: Episode,
     *,
@@ -36,31 +47,36 @@ def describe(
     cutoff_hz: float = 12.0,
     # `ldlj` or `sparc`: what spoils demonstrations most is trembling, and LDLJ sees it.
     measure: str = "ldlj",
-) -> float | None:
-    """LDLJ or SPARC, larger is smoother; None where it cannot be told.
+) -> Smoothness:
+    """LDLJ or SPARC, or why there is none.
 
     Raises:
         RecipeRefused: there is no such measure.
     """
     if measure not in MEASURES:
         raise RecipeRefused(f"smoothness: measure is {measure!r}. It is one of {', '.join(MEASURES)}.")
-    speeds = [s for s in _speeds(episode, cutoff_hz, MEASURES[measure]) if s is not None]
+    arms = _arms(episode, cutoff_hz, MEASURES[measure])
     # The least smooth arm decides: a pair is no smoother than its worse half.
-    return min(speeds) if speeds else None
+    worst = min((arm.value for arm in arms if arm.value is not None), default=None)
+    if worst is not None:
+        return Smoothness(worst)
+    return arms[0] if arms else Smoothness(None, _why_none(episode))
 
 
 def choose(rows: Sequence[Described], *, keep: int, rng: np.random.Generator) -> Selection:
-    """The `keep` smoothest episodes."""
-    unknown = -np.inf
-    best = sorted(rows, key=lambda row: (-(unknown if row.value is None else row.value), row.episode))[:keep]
-    why = {
-        row.episode: "its smoothness cannot be told" if row.value is None else f"smoothness {row.value:.2f}"
-        for row in rows
-    }
-    return selection_of(rows, (row.episode for row in best), why_not=why)
+    """The `keep` smoothest episodes.
+
+    Raises:
+        SelectionRefused: fewer than `keep` have a smoothness.
+    """
+    unjudged = {row.episode: row.value.reason for row in rows if row.value.value is None}
+    notes = note_unjudged("smoothness", unjudged, episodes=len(rows), keep=keep)
+    best = sorted(rows, key=lambda row: (row.episode in unjudged, -(row.value.value or 0.0), row.episode))[:keep]
+    why = {row.episode: unjudged.get(row.episode) or f"smoothness {row.value.value:.2f}" for row in rows}
+    return selection_of(rows, (row.episode for row in best), why_not=why, notes=notes)
 
 
-def _speeds(episode: Episode, cutoff_hz: float, measure: Measure) -> list[float | None]:
+def _arms(episode: Episode, cutoff_hz: float, measure: Measure) -> list[Smoothness]:
     paths = [path for path in tip_paths(episode) if path.has_times]
     if paths:
         return [_of(path.times_s, path.position_m, cutoff_hz, measure) for path in paths]
@@ -73,16 +89,26 @@ def _speeds(episode: Episode, cutoff_hz: float, measure: Measure) -> list[float 
     return []
 
 
-def _of(times_s: NDArray[np.float64], values: NDArray[np.float64], cutoff_hz: float, measure: Measure) -> float | None:
+def _why_none(episode: Episode) -> str:
+    states = [stream for stream in episode.numeric(Role.STATE) if len(stream)]
+    if not states:
+        return "it has no measured state"
+    if all(stream.clock.quality is ClockQuality.UNKNOWN for stream in states):
+        return "its format keeps no times"
+    return "it is too short"
+
+
+def _of(times_s: NDArray[np.float64], values: NDArray[np.float64], cutoff_hz: float, measure: Measure) -> Smoothness:
     if len(times_s) < 4 or times_s[-1] <= times_s[0]:
-        return None
+        return Smoothness(None, "it is too short")
     rate_hz = 1 / float(np.median(np.diff(times_s))) if np.median(np.diff(times_s)) > 0 else 0.0
     if rate_hz < _LOWEST_HZ:
-        return None
+        return Smoothness(None, f"its state is read less often than {_LOWEST_HZ:g} times a second")
     even = on_even_clock(times_s, values, rate_hz)
     if len(even) < 4:
-        return None
+        return Smoothness(None, "it is too short")
     speed = np.linalg.norm(np.diff(even, axis=0), axis=1) * rate_hz
     if cutoff_hz < rate_hz / 2:
         speed = low_passed(speed, rate_hz, cutoff_hz=cutoff_hz)
-    return measure(speed[moving_part(speed)], rate_hz)
+    found = measure(speed[moving_part(speed)], rate_hz)
+    return Smoothness(found, "" if found is not None else "it never moves")

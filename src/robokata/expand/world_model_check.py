@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.checkup import examine
 from robokata.core.episode import Episode
 from robokata.core.errors import GeneratorFailed
 from robokata.core.finding import Finding, Level
 from robokata.core.stream import Stream
 from robokata.core.suite import Suite
+from robokata.examine import examine
 from robokata.geometry.fingerprint import fingerprint_of
 
 _GRID = 48

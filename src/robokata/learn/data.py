@@ -60,8 +60,8 @@ def opened(spec: SourceSpec) -> Weighted:
         QueryRefused: the condition is none.
         TrainingRefused: no episode is left.
     """
+    from robokata.dataset_survey import rows_where
     from robokata.store.opening import is_snapshot, open_snapshot
-    from robokata.survey import rows_where
 
     is_kept = spec.format is None and is_snapshot(spec.path)
     source = open_snapshot(spec.path) if is_kept else open_source(spec.path, format=spec.format)

@@ -8,24 +8,27 @@ statistics, its counts) is true of no other choice of episodes and is not judged
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robokata.core.contracts import Gathered, unmet_need
+from robokata.core.contracts import Gathered
 from robokata.core.episode import Episode
-from robokata.core.errors import DamagedData, RecipeRefused, UnknownName, Unsupported
-from robokata.core.finding import Abstention, Finding, Level
+from robokata.core.errors import RecipeRefused, UnknownName
+from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.selection import Described, Selection, selection_of
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeRow, Facts, row_of
 from robokata.core.suite import Suite, read_suite
+from robokata.examine import examine, is_failure, judge_all
 
 
-class Told(NamedTuple):
+class Checked(NamedTuple):
     """What the checks say of one episode by itself, and what they keep for judging all."""
 
-    findings: tuple[Finding, ...]
+    verdicts: tuple[Verdict, ...]
     rows: Mapping[str, Any]
     row: EpisodeRow
 
@@ -37,29 +40,15 @@ def describe(
     checks: tuple[str, ...] = (),
     # A suite file as `kata check --suite` takes it; empty: what the checks' authors chose.
     suite: str = "",
-) -> Told:
-    """Every finding in the episode, and the rows of the checks across episodes.
+) -> Checked:
+    """Every verdict on the episode, and the rows of the checks across episodes.
 
     Raises:
         RecipeRefused: there is no such check.
         SuiteRefused: the suite file cannot be obeyed.
     """
-    demands, findings, rows = _suite_of(suite), list[Finding](), dict[str, Any]()
-    for name in _chosen(checks, demands):
-        leaf = shelf("checks")[name]
-        if unmet_need(episode, leaf.NEEDS) is not None:
-            continue
-        try:
-            if hasattr(leaf, "gather"):
-                row = leaf.gather(episode, **demands.arguments(name, "gather"))
-                if row is not None and not isinstance(row, Abstention):
-                    rows[name] = row
-            else:
-                verdicts = leaf.check(episode, **demands.arguments(name, "check"))
-                findings += [verdict for verdict in verdicts if isinstance(verdict, Finding)]
-        except (DamagedData, Unsupported):
-            continue  # unreadable_data, which is a check too, has the finding
-    return Told(tuple(findings), rows, row_of(episode))
+    examined = examine(episode, suite=_suite_of(checks, suite))
+    return Checked(tuple(examined.verdicts), examined.rows, row_of(episode))
 
 
 def choose(
@@ -78,33 +67,41 @@ def choose(
     """
     if level not in list(Level):
         raise RecipeRefused(f"drop_found: level is {level!r}. It is one of {', '.join(Level)}.")
-    demands, ordered = _suite_of(suite), sorted(rows, key=lambda row: row.episode)
+    demands, ordered = _suite_of(checks, suite), sorted(rows, key=lambda row: row.episode)
+    facts = Facts(format="memory", version=None, rows=[row.value.row for row in ordered])
+    gathered = {
+        name: [Gathered(row.episode, row.value.rows[name]) for row in ordered if name in row.value.rows]
+        for name in demands.checks
+    }
+    verdicts = [verdict for row in ordered for verdict in row.value.verdicts]
+    verdicts += judge_all(gathered, demands, facts)
     today = datetime.date.today()
     why: dict[str, str] = {}
-    for finding in (*(each for row in ordered for each in row.value.findings), *_judged(ordered, checks, demands)):
-        is_accepted = any(waiver.covers(finding, today) for waiver in demands.waivers)
-        if finding.episode is not None and finding.level.rank <= Level(level).rank and not is_accepted:
+    for finding in verdicts:
+        if not isinstance(finding, Finding) or finding.episode is None or finding.level.rank > Level(level).rank:
+            continue
+        if not any(waiver.covers(finding, today) for waiver in demands.waivers):
             why.setdefault(finding.episode, f"{finding.check}: {finding.message}")
-    return selection_of(rows, (row.episode for row in rows if row.episode not in why), why_not=why)
+    chosen = (row.episode for row in rows if row.episode not in why)
+    return selection_of(rows, chosen, why_not=why, notes=_failures(verdicts))
 
 
-def _judged(rows: Sequence[Described], checks: tuple[str, ...], demands: Suite) -> Iterator[Finding]:
-    facts = Facts(format="memory", version=None, rows=[row.value.row for row in rows])
-    for name in _chosen(checks, demands):
-        leaf = shelf("checks")[name]
-        if hasattr(leaf, "judge"):
-            gathered = [Gathered(row.episode, row.value.rows[name]) for row in rows if name in row.value.rows]
-            for verdict in leaf.judge(gathered, facts, **demands.arguments(name, "judge")):
-                if isinstance(verdict, Finding):
-                    yield verdict
+def _failures(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """One sentence for each check whose own code raised: what it did not judge was not cleaned."""
+    failed = [each for each in verdicts if isinstance(each, Abstention) and is_failure(each)]
+    counts, reasons = Counter(each.check for each in failed), {each.check: each.reason for each in reversed(failed)}
+    return tuple(
+        f"{check} judged nothing in {count} {'place' if count == 1 else 'places'}: {reasons[check]}"
+        for check, count in sorted(counts.items())
+    )
 
 
-def _chosen(checks: tuple[str, ...], demands: Suite) -> tuple[str, ...]:
-    try:
-        return tuple(name for name in checks if shelf("checks")[name]) or demands.checks
-    except UnknownName as error:
-        raise RecipeRefused(f"drop_found: {error}") from None
-
-
-def _suite_of(path: str) -> Suite:
-    return read_suite(Path(path)) if path else Suite()
+def _suite_of(checks: tuple[str, ...], path: str) -> Suite:
+    suite = read_suite(Path(path)) if path else Suite()
+    if not checks:
+        return suite
+    for name in checks:
+        if name not in shelf("checks"):
+            raise RecipeRefused(f"drop_found: {UnknownName('check', name, shelf('checks').names())}")
+    # A check that is named runs, also where the suite file turns it off.
+    return replace(suite, off=frozenset(shelf("checks").names()) - frozenset(checks))

@@ -30,6 +30,7 @@ class Planned:
             "selection": curated.selection.as_json(),
             "left_out": [each._asdict() for each in curated.left_out],
             "moved": dict(curated.moved),
+            "notes": list(curated.notes),
             "length_confound": length_confound(curated).as_json(),
         }
 
@@ -47,6 +48,8 @@ def show_plan(curated: Curated) -> None:
     for by, count in shown.items():
         if count > _SHOWN:
             out.print(f"  {escape(by)} leaves out {count - _SHOWN} more")
+    for note in curated.notes:
+        out.print(f"  [yellow]{escape(note)}[/]", soft_wrap=True)
     out.print(f"  {_confound(length_confound(curated))}", soft_wrap=True)
 
 
@@ -56,6 +59,8 @@ def show_written(written: Written) -> None:
     out.print(f"[bold]{escape(written.out)}[/]: {written.episodes} episodes as {written.format}")
     for by, count in written.left_out.items():
         out.print(f"  {escape(by)} left out {count}")
+    for note in written.notes:
+        out.print(f"  [yellow]{escape(note)}[/]", soft_wrap=True)
     if written.moved:
         out.print(f"  {written.moved} moved to the split of their family")
     out.print(f"  {_confound(written.length_confound)}", soft_wrap=True)

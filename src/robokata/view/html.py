@@ -10,7 +10,7 @@ from pathlib import Path
 from robokata.checkup import Report
 from robokata.core.finding import Finding
 from robokata.core.shelf import shelf
-from robokata.survey import Survey
+from robokata.dataset_survey import Survey
 from robokata.view import text
 from robokata.view.episode_map import episode_map
 from robokata.view.evidence import evidence_html

@@ -15,7 +15,7 @@ from rich.table import Table
 from robokata.catalogue import Catalogue, CheckCard
 from robokata.checkup import Report
 from robokata.core.visible import visible
-from robokata.survey import EpisodeSurvey, StreamSummary, Survey
+from robokata.dataset_survey import EpisodeSurvey, StreamSummary, Survey
 from robokata.view import text
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}

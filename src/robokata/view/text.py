@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from robokata.core.finding import Abstention, Finding
-from robokata.survey import StreamSummary
+from robokata.dataset_survey import StreamSummary
 
 UNKNOWN = "unknown"
 
