@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, QueryRefused, RobokataError, Unsupported
+from robokata.core.pointers import pointers_below
 from robokata.core.require import require
 from robokata.core.source import EpisodeRow, Facts, Source, row_of
 from robokata.core.stream import Meaning, Stream
@@ -93,6 +95,8 @@ class Survey:
     """Episodes per declared outcome: success, failure, unknown."""
     unreadable: Mapping[str, str]
     """Sampled episodes that could not be opened, and why."""
+    pointers: str | None = None
+    """What is said of a clone that holds Git LFS pointers in the place of some files, None where there are none."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -131,7 +135,7 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
 
     Raises:
         QueryRefused: `where` is no condition on the table of episodes.
-        DamagedData: the dataset's indexes cannot be read.
+        DamagedData: the dataset's indexes cannot be read, or a clone holds Git LFS pointers in the place of all.
     """
     facts = source.facts() if facts is None else facts
     rows = facts.rows if where is None else rows_where(facts.rows, where)
@@ -165,6 +169,7 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         ),
         outcomes=dict(outcomes),
         unreadable=unreadable,
+        pointers=_pointers(source.path),
     )
 
 
@@ -283,6 +288,11 @@ def _bytes_on_disk(path: Path, facts: Facts) -> int | None:
     return total if path.is_dir() else None
 
 
+def _pointers(path: Path) -> str | None:
+    found = pointers_below(os.path.abspath(path))
+    return f"{found.root}: {found.reason} {found.next_move}" if found is not None else None
+
+
 def licence_of_card(path: Path) -> str | None:
     """The licence that a dataset card declares: `license:` in the front matter of README.md, as hubs write it."""
     try:
@@ -302,14 +312,22 @@ def licence_of_card(path: Path) -> str | None:
 
 
 def _sample(source: Source, rows: Sequence[EpisodeRow]) -> tuple[list[Episode], dict[str, str]]:
-    """The first, middle and last episode that can be opened, and those that could not."""
+    """The first, middle and last episode that can be opened, and those that could not.
+
+    Raises:
+        DamagedData: none can be opened, because the clone holds Git LFS pointers.
+    """
     opened: list[Episode] = []
+    pointers: DamagedData | None = None
     unreadable: dict[str, str] = {}
     for at in sorted(set(np.linspace(0, len(rows) - 1, SAMPLED_EPISODES).astype(int).tolist())) if rows else []:
         try:
             opened.append(source.episode(rows[at].id))
         except (DamagedData, Unsupported) as error:
             unreadable[rows[at].id] = str(error)
+            pointers = pointers or (error if isinstance(error, DamagedData) and error.pointers else None)
+    if pointers is not None and not opened:
+        raise pointers
     return opened, unreadable
 
 

@@ -36,6 +36,8 @@ import difflib
 import os
 from collections.abc import Iterable
 
+from robokata.core.pointers import pointers_behind
+
 
 class RobokataError(Exception):
     """Root of every error that Robokata raises on purpose. `str()` is a message for the user."""
@@ -70,13 +72,21 @@ class LeafRefused(RobokataError):
 
 
 class DamagedData(RobokataError):
-    """The bytes are not what the format promises. Costs the episode, never the run."""
+    """The bytes are not what the format promises. Costs the episode, never the run.
+
+    A Git LFS pointer breaks every reader in its own way: whichever meets it, the message names the one cause.
+    """
 
     def __init__(
         self, file: str | os.PathLike[str], reason: str, *, offset: int | None = None, next_move: str = ""
     ) -> None:
         self.file, self.reason, self.offset, self.next_move = os.fspath(file), reason, offset, next_move
-        super().__init__(self.file, reason)
+        self.pointers = pointers_behind(file)
+        """The Git LFS pointers of the dataset, where the file is one."""
+        if self.pointers is not None:
+            self.file, self.offset = self.pointers.root, None
+            self.reason, self.next_move = self.pointers.reason, self.pointers.next_move
+        super().__init__(self.file, self.reason)
 
     def __str__(self) -> str:
         at = "" if self.offset is None else f" at byte {self.offset}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from robokata.core.episode import Episode
 from robokata.core.errors import AmbiguousFormat, NotADataset, UnknownName, Unsupported
+from robokata.core.pointers import note_root, pointers_below
 from robokata.core.shelf import shelf
 from robokata.core.stream import Role
 
@@ -196,6 +197,9 @@ def detect(path: str | os.PathLike[str]) -> str:
     where = Path(path)
     _must_exist(where)
     claims = _claims(where)
+    pointers = None if claims else pointers_below(os.path.abspath(where))
+    if pointers is not None:
+        raise NotADataset(f"{where}: {pointers.reason} {pointers.next_move}")
     if not claims:
         looked = "\n".join(f"  {name}: {shelf('formats')[name].LOOKS_FOR}" for name in readable_formats())
         raise NotADataset(
@@ -247,6 +251,7 @@ def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> S
     _must_exist(where)
     if format is not None and format not in readable_formats():
         raise Unsupported(f"{where}: {format} is written for other programs, and Robokata does not read it back.")
+    note_root(where)
     source: Source = leaf.read(where)
     if format is not None and not source.keys() and not leaf.sniff(where):
         raise NotADataset(f"{where}: holds nothing of the format {format}. Looked for {leaf.LOOKS_FOR}.")
@@ -261,6 +266,7 @@ def reopen(path: str, format_name: str) -> Source:
         NotADataset: nothing lies there any more.
     """
     _must_exist(Path(path))
+    note_root(path)
     source: Source = shelf("formats")[format_name].read(Path(path))
     return source
 

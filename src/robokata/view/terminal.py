@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
@@ -68,11 +68,13 @@ def show_survey(view: Survey) -> None:
     _show_pairs(out, rows)
     _show_instructions(out, view)
     out.print(_stream_table(view.streams, with_samples=False, columns=out.width))
-    for key, problem in view.unreadable.items():
-        out.print(f"[bold red]episode {escape(key)} cannot be opened:[/] {escape(problem)}")
-    for stream in view.streams:
-        if stream.problem:
-            out.print(f"[bold red]{escape(stream.name)}:[/] {escape(stream.problem)}")
+    for problem, episodes in _by_problem(view.unreadable.items()).items():
+        out.print(f"[bold red]{_named('episode', episodes)} cannot be opened:[/] {escape(problem)}")
+    problems = _by_problem((stream.name, stream.problem) for stream in view.streams if stream.problem)
+    for problem, streams in problems.items():
+        out.print(f"[bold red]{escape(', '.join(streams))}:[/] {escape(problem)}")
+    if view.pointers is not None and view.pointers not in {*view.unreadable.values(), *problems}:
+        out.print(f"[bold red]{escape(view.pointers)}[/]")
     if view.contradictions:
         out.print("[bold yellow]Declared, but the bytes say otherwise:[/]")
     for contradiction in view.contradictions:
@@ -172,6 +174,18 @@ def _show_group(out: Console, group: text.Group, root: str) -> None:
     first = group.findings[0]
     example = f"[dim]{escape(text.place(first))}:[/] {escape(text.said(first.message, root))}"
     out.print(Padding(example, (0, 0, 0, _INDENT)))
+
+
+def _by_problem(problems: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """What has each problem: one cause is told once."""
+    together: dict[str, list[str]] = {}
+    for name, problem in problems:
+        together.setdefault(problem, []).append(name)
+    return together
+
+
+def _named(what: str, names: Sequence[str]) -> str:
+    return f"{what} {escape(names[0])}" if len(names) == 1 else f"{what}s {escape(', '.join(names))}"
 
 
 def _show_pairs(out: Console, rows: dict[str, str]) -> None:
