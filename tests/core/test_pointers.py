@@ -12,7 +12,7 @@ from robokata.convert import convert
 from robokata.core.errors import DamagedData, NotADataset, RobokataError
 from robokata.core.pointers import pointers_below
 from robokata.core.source import find_datasets, open_source, readable_formats
-from robokata.survey import survey
+from robokata.dataset_survey import survey
 
 TEXTS = (".json", ".jsonl", ".yaml", ".txt")
 
