@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from makers import rlds as maker
 from robokata.core.errors import DamagedData, MediaMissing
+from robokata.formats._crc32c import crc32c, crc32c_of_numpy
 from robokata.formats._tf_example import (
     Feature,
     WireError,
@@ -22,7 +23,7 @@ from robokata.formats._tf_example import (
     items_of,
     parse_example,
 )
-from robokata.formats._tfrecord import BAD_LENGTH, TRUNCATED, crc32c, crc32c_of_numpy, index_shard, read_record
+from robokata.formats._tfrecord import BAD_LENGTH, TRUNCATED, index_shard, read_record
 
 INT64 = np.dtype(np.int64)
 

@@ -23,12 +23,13 @@ from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import Layout
 from robokata.core.stream import Kind
+from robokata.formats._crc32c import crc32c
 from robokata.formats._picture_write import encode_jpeg, encode_png
 from robokata.formats._rlds_layout import Column, Declared, Pictures, Plan
 from robokata.formats._rlds_left_out import PICTURES, SAMPLES, places_of
 from robokata.formats._rlds_record import FLAGS, STEPS
 from robokata.formats._tf_example_write import ExampleTooLarge, ExampleWriter
-from robokata.formats._tfrecord import MAX_RECORD_BYTES, crc32c, masked
+from robokata.formats._tfrecord import MAX_RECORD_BYTES, masked
 from robokata.media.images import probe
 
 METADATA = "episode_metadata/"

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import struct
-import warnings
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.cache import Arrays, cached_index
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge
+from robokata.formats._crc32c import BYTE_TABLE, crc32c
 
 HEADER, FOOTER = 12, 4
 """u64 length + u32 masked crc of the length; u32 masked crc of the data. All little endian."""
@@ -23,7 +20,6 @@ MAX_RECORD_BYTES = 2**31 - 1
 """No protobuf message may be longer (protobuf's encoding guide), and each record is one message."""
 TRUNCATED, BAD_LENGTH = -1, -2
 """Lengths that the index gives to what lies at an offset without being a whole record."""
-_POLYNOMIAL = 0x82F63B78  # Castagnoli, bit-reversed: RFC 3720, B.4
 _MASK_DELTA = 0xA282EAD8  # TFRecord's crc mask, so that a crc of data that holds crcs stays strong
 _SCAN_BYTES = 1 << 20
 
@@ -103,97 +99,6 @@ def masked(crc: int) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def crc32c(data: bytes) -> int:
-    """CRC-32C of the data.
-
-    A library with the processor's instruction does 10 GB/s and comes with zarr, so it is used where it
-    is there. It is no dependency: numpy alone does 200 MB/s, which is still faster than decoding JPEG.
-    """
-    fast = _crc_of_library()
-    return int(fast(data)) if fast is not None else crc32c_of_numpy(data)
-
-
-@functools.cache
-def _crc_of_library() -> Callable[[bytes], int] | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # it warns where only its slow Python form is there
-            library: Any = import_module("google_crc32c")
-    except ImportError:
-        return None
-    return library.value if getattr(library, "implementation", "") == "c" else None
-
-
-def crc32c_of_numpy(data: bytes) -> int:
-    """CRC-32C with numpy: the data as many equal lanes side by side, then the lanes' crcs joined pairwise."""
-    if len(data) < 4096:  # below this the lanes cost more than a loop over bytes
-        register = 0xFFFFFFFF
-        for byte in data:
-            register = _BYTE[(register ^ byte) & 0xFF] ^ (register >> 8)
-        return register ^ 0xFFFFFFFF
-    # 4096 lanes at most: their registers and the 16-bit table together stay in the L2 cache.
-    lanes = 1 << min(12, (len(data) // 64).bit_length() - 1)
-    steps = -(-len(data) // (2 * lanes))
-    padded = np.zeros(2 * lanes * steps, np.uint8)
-    padded[len(padded) - len(data) :] = np.frombuffer(data, np.uint8)
-    # A register of ones before the data is the same as a register of zeros and the first 32 bits flipped,
-    # and zeros in front of the data leave a register of zeros as it is: so padding goes in front.
-    padded[len(padded) - len(data) :][:4] ^= 0xFF
-    words = np.ascontiguousarray(padded.view("<u2").reshape(lanes, steps).T)
-    registers = np.zeros(lanes, np.uint32)
-    table = _word_table()
-    for row in words:
-        registers = table[(registers & 0xFFFF) ^ row] ^ (registers >> 16)
-    advance = _advance_by(2 * steps)
-    while len(registers) > 1:
-        registers = _apply(advance, registers[0::2]) ^ registers[1::2]
-        advance = _apply(advance, advance)
-    return int(registers[0]) ^ 0xFFFFFFFF
-
-
-def _byte_table() -> list[int]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = (byte >> 1) ^ (_POLYNOMIAL if byte & 1 else 0)
-        table.append(byte)
-    return table
-
-
-_BYTE = _byte_table()
-
-
-@functools.cache
-def _word_table() -> NDArray[np.uint32]:
-    """What 16 bits do to the register, (65536,)."""
-    byte = np.asarray(_BYTE, np.uint32)
-    low = np.arange(65536, dtype=np.uint32)
-    once = byte[low & 0xFF] ^ (low >> 8)
-    twice: NDArray[np.uint32] = byte[once & 0xFF] ^ (once >> 8)
-    return twice
-
-
-def _advance_by(zero_bytes: int) -> NDArray[np.uint32]:
-    """What zero bytes do to the register, as the images of its 32 bits: the map is linear over GF(2)."""
-    byte = np.asarray(_BYTE, np.uint32)
-    bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
-    square = byte[bits & 0xFF] ^ (bits >> 8)
-    result = bits
-    while zero_bytes:
-        if zero_bytes & 1:
-            result = _apply(square, result)
-        square = _apply(square, square)
-        zero_bytes >>= 1
-    return result
-
-
-def _apply(columns: NDArray[np.uint32], registers: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    out = np.zeros_like(registers)
-    for bit in range(32):
-        out ^= np.where((registers >> np.uint32(bit)) & 1, columns[bit], np.uint32(0))
-    return out
-
-
 def _hop(path: Path) -> Arrays:
     offsets, lengths = [], []
     with path.open("rb", buffering=0) as file:
@@ -251,7 +156,7 @@ def _headers_in(block: bytes) -> NDArray[np.int64]:
     # The upper half of a length is zero and the lower is not (a record of no bytes is no example): that leaves
     # few places for which a crc must be computed, also in the runs of zeros that damaged disks leave.
     at = np.flatnonzero((high == 0) & (low != 0))
-    table = np.asarray(_BYTE, np.uint32)
+    table = np.asarray(BYTE_TABLE, np.uint32)
     registers = np.full(len(at), 0xFFFFFFFF, np.uint32)
     for byte in range(8):
         registers = table[(registers ^ data[at + byte]) & 0xFF] ^ (registers >> 8)

@@ -125,7 +125,7 @@ class ZarrArray:
         return out
 
     def _refuse_empty_space(self, rows: NDArray[np.int64]) -> None:
-        row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.layout.pipeline.item_bytes
         if len(rows) * row_bytes <= MAX_CHUNK_BYTES:
             return
         wanted = set(np.unique(rows // self.layout.file_shape[0]).tolist())
@@ -156,7 +156,7 @@ class ZarrArray:
 
     def _stored(self, index: tuple[int, ...]) -> tuple[str, bytes | None]:
         layout = self.layout
-        expected = int(np.prod(layout.chunks, dtype=np.int64)) * self.dtype.itemsize
+        expected = int(np.prod(layout.chunks, dtype=np.int64)) * layout.pipeline.item_bytes
         # An encoder adds at most a header to what it cannot shrink.
         limit = bound_bytes(expected) + 65536
         if layout.shards is None:

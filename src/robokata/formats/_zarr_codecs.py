@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData, UntrustedContent
 from robokata.core.require import require
+from robokata.formats._crc32c import crc32c
 
 MAX_CHUNK_BYTES = 1 << 30
 """A decoded chunk is at most 1 GiB: Zarr's own advice is a few MB, and 100 pictures of 1080p are 600 MB."""
 
 _WIDENING = 16
 """No filter that we run shrinks numbers more than this before the compressor sees them (float128 kept as a byte)."""
+
+TEXT_BYTES = 1024
+"""Bytes that one text of free length may count for when a chunk's bound is set: an instruction has some 50."""
 
 _FILTERS = ("delta", "fixedscaleoffset", "quantize", "bitround", "shuffle", "packbits", "astype")
 _CHECKSUMS = ("crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3")
@@ -55,6 +59,12 @@ class Pipeline(NamedTuple):
     axes: tuple[int, ...]
     """Axes of the array in the order in which the bytes lie, slowest first."""
     dtype: np.dtype[Any]
+    """`object` for text of free length, which lies as `vlen-utf8`."""
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one number or text, that of free length at its most."""
+        return TEXT_BYTES if self.dtype.kind == "O" else self.dtype.itemsize
 
 
 def vet_codecs(configs: Sequence[Any], *, where: str) -> tuple[Mapping[str, Any], ...]:
@@ -95,7 +105,7 @@ def decode_chunk(pipeline: Pipeline, data: bytes, shape: tuple[int, ...], *, whe
     Raises:
         DamagedData: the bytes do not decode, or decode to another number of bytes.
     """
-    expected = int(np.prod(shape, dtype=np.int64)) * pipeline.dtype.itemsize
+    expected = int(np.prod(shape, dtype=np.int64)) * pipeline.item_bytes
     bound = bound_bytes(expected)
     step = "its codecs"
     try:
@@ -107,16 +117,52 @@ def decode_chunk(pipeline: Pipeline, data: bytes, shape: tuple[int, ...], *, whe
     except _FAILURES as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DamagedData(where, f"the chunk cannot be decoded by {step}: {reason}.") from None
-    if len(data) != expected:
+    if pipeline.dtype.kind == "O":
+        flat = _texts(data, int(np.prod(shape, dtype=np.int64)), where)
+    elif len(data) != expected:
         raise DamagedData(where, f"the chunk holds {len(data)} bytes; its array promises {expected}.")
-    stored = np.frombuffer(data, pipeline.dtype).reshape([shape[axis] for axis in pipeline.axes])
+    else:
+        flat = np.frombuffer(data, pipeline.dtype)
+    stored = flat.reshape([shape[axis] for axis in pipeline.axes])
     return stored.transpose(np.argsort(pipeline.axes)).astype(pipeline.dtype.newbyteorder("="), copy=False)
+
+
+def _texts(data: bytes, count: int, where: str) -> NDArray[Any]:
+    """Texts as `vlen-utf8` lays them: their number, then each with its length before it, all 32 bits."""
+    out = np.empty(count, object)
+    try:
+        (stored,) = struct.unpack_from("<I", data)
+        if stored != count:
+            raise DamagedData(where, f"the chunk holds {stored} texts; its array promises {count}.")
+        at = 4
+        for number in range(count):
+            (length,) = struct.unpack_from("<I", data, at)
+            if length > len(data) - at - 4:
+                raise DamagedData(where, f"text {number} of the chunk ends behind it.")
+            out[number] = data[at + 4 : at + 4 + length].decode("utf-8")
+            at += 4 + length
+    except (struct.error, UnicodeDecodeError) as error:
+        raise DamagedData(where, f"the chunk's texts cannot be read: {error}.") from None
+    return out
+
+
+def _without_crc32c(config: Mapping[str, Any], data: bytes) -> bytes:
+    """The bytes that a CRC-32C stands before or behind. numcodecs has this codec only beside a further library."""
+    if len(data) < 4:
+        raise ValueError(f"{len(data)} bytes hold no checksum")
+    is_last = config.get("location", "end") == "end"
+    payload, stored = (data[:-4], data[-4:]) if is_last else (data[4:], data[:4])
+    if struct.unpack("<I", stored)[0] != crc32c(payload):
+        raise ValueError("the checksum does not match")
+    return payload
 
 
 def _decode(config: Mapping[str, Any], data: bytes, bound: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     name = str(config["id"])
     if name in _COMPRESSORS:
         return bytes(_COMPRESSORS[name](data, bound))
+    if name == "crc32c":
+        return _without_crc32c(config, data)
     if name.startswith("imagecodecs_"):
         if not data.endswith(_LAST_BYTES.get(name, b"")):
             raise ValueError("the picture ends early")

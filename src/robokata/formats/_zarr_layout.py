@@ -22,6 +22,9 @@ MAX_CHUNKS_PER_ROW = 4096
 """Chunks that one row may be cut into; more would be one file per few bytes, and hours per picture."""
 
 _V2_DTYPE = re.compile(r"[<>|]([biufcUSmM])(\d{1,6})(\[\w{1,10}\])?")
+_V3_TEXTS = {"fixed_length_utf32": ("<U", 4), "null_terminated_bytes": ("S", 1)}
+"""Texts of fixed length as zarr-python writes them, with numpy's letter and the bytes of a character."""
+_TEXT_CODEC = "vlen-utf8"
 _V3_DTYPE = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)|complex(64|128)")
 
 
@@ -134,9 +137,12 @@ def read_layout(store: Store, name: str) -> Layout:
 
 
 def _layout_v2(meta: Mapping[str, Any], where: str) -> Layout:
-    dtype = _dtype_v2(meta["dtype"], where)
-    shape, chunks = _sizes(meta["shape"], 0), _sizes(meta["chunks"], 1)
     configs = [*(meta.get("filters") or []), *([meta["compressor"]] if meta.get("compressor") else [])]
+    # An array of objects is text where a codec lays each of them as UTF-8; any other codec rebuilds objects by code.
+    is_text = meta["dtype"] == "|O" and bool(configs) and configs[0] == {"id": _TEXT_CODEC}
+    dtype = np.dtype(object) if is_text else _dtype_v2(meta["dtype"], where)
+    configs = configs[is_text:]
+    shape, chunks = _sizes(meta["shape"], 0), _sizes(meta["chunks"], 1)
     axes = tuple(range(len(shape)))
     pipeline = Pipeline(vet_codecs(configs, where=where), axes[::-1] if meta.get("order") == "F" else axes, dtype)
     if meta.get("order", "C") not in ("C", "F"):
@@ -148,9 +154,7 @@ def _layout_v2(meta: Mapping[str, Any], where: str) -> Layout:
 
 
 def _layout_v3(meta: Mapping[str, Any], where: str) -> Layout:
-    name = meta["data_type"]
-    if not (isinstance(name, str) and _V3_DTYPE.fullmatch(name)):
-        raise Unsupported(f"{where}: the data type {str(name)[:60]!r} is not one of Zarr's core numbers.")
+    dtype = _dtype_v3(meta["data_type"], where)
     grid, keys = meta["chunk_grid"], meta.get("chunk_key_encoding") or {"name": "default"}
     if grid["name"] != "regular" or keys["name"] not in ("default", "v2"):
         raise Unsupported(f"{where}: the chunk grid {grid['name']!r} with keys {keys['name']!r} is not regular.")
@@ -166,7 +170,7 @@ def _layout_v3(meta: Mapping[str, Any], where: str) -> Layout:
         inner = codecs[0]["configuration"]
         chunks, codecs = _sizes(inner["chunk_shape"], 1), list(inner["codecs"])
         shards = _shards(inner, outer, chunks, where)
-    pipeline = _pipeline_v3(codecs, np.dtype(name), len(shape), where)
+    pipeline = _pipeline_v3(codecs, dtype, len(shape), where)
     fill = _fill(meta.get("fill_value"), pipeline.dtype)
     prefix = "c" if is_default else ""
     return Layout(shape, chunks, pipeline, fill, prefix, separator, shards, meta.get("attributes") or {})
@@ -188,15 +192,19 @@ def _shards(inner: Mapping[str, Any], outer: tuple[int, ...], chunks: tuple[int,
 
 
 def _pipeline_v3(codecs: list[Any], dtype: np.dtype[Any], axes: int, where: str) -> Pipeline:
-    order, configs = tuple(range(axes)), []
+    order, configs, is_text = tuple(range(axes)), list[Any](), False
     for codec in codecs:
         name, settings = codec["name"], dict(codec.get("configuration") or {})
         if name == "transpose":
             order = tuple(order[int(axis)] for axis in settings["order"])
         elif name == "bytes":
             dtype = dtype.newbyteorder(">" if settings.get("endian") == "big" else "<")
+        elif name == _TEXT_CODEC and dtype.kind == "O" and not configs:
+            is_text = True
         else:
             configs.append({**settings, "id": str(name).removeprefix("numcodecs.")})
+    if is_text != (dtype.kind == "O"):
+        raise Unsupported(f"{where}: text that does not lie as {_TEXT_CODEC}.")
     if sorted(order) != list(range(axes)):
         raise ValueError(f"transpose to {order}")
     return Pipeline(vet_codecs(configs, where=where), order, dtype)
@@ -216,6 +224,19 @@ def _dtype_v2(name: Any, where: str) -> np.dtype[Any]:
     return np.dtype(f"{name[0]}i8") if match[1] in "mM" else np.dtype(name)
 
 
+def _dtype_v3(name: Any, where: str) -> np.dtype[Any]:
+    if isinstance(name, str) and _V3_DTYPE.fullmatch(name):
+        return np.dtype(name)
+    if name == "string":
+        return np.dtype(object)
+    kind = name.get("name") if isinstance(name, Mapping) else name
+    if kind in _V3_TEXTS and isinstance(name, Mapping):
+        code, width = _V3_TEXTS[str(kind)]
+        (size,) = _sizes([name["configuration"]["length_bytes"]], 0)
+        return np.dtype(f"{code}{size // width}")
+    raise Unsupported(f"{where}: the data type {str(kind)[:60]!r} is no number and no text of Zarr 3 that is read.")
+
+
 def _sizes(values: Any, least: int) -> tuple[int, ...]:
     sizes = tuple(values)
     if not all(isinstance(n, int) and not isinstance(n, bool) and least <= n < 2**62 for n in sizes):
@@ -224,8 +245,8 @@ def _sizes(values: Any, least: int) -> tuple[int, ...]:
 
 
 def _fill(value: Any, dtype: np.dtype[Any]) -> Any:
-    if value is None or dtype.kind in "US":
-        return None if value is None else np.zeros((), dtype)[()]
+    if value is None or dtype.kind in "USO":
+        return None if value is None else "" if dtype.kind == "O" else np.zeros((), dtype)[()]
     if isinstance(value, (list, tuple)):
         value = complex(float(value[0]), float(value[1]))
     elif isinstance(value, str):
@@ -239,7 +260,7 @@ def _refuse_absurd(layout: Layout, where: str) -> None:
         raise Unsupported(f"{where}: a single value, not rows.")
     if not len(layout.shape) == len(layout.file_shape) == len(layout.chunks):
         raise DamagedData(where, f"shape {layout.shape} and chunks {layout.file_shape} do not belong together.")
-    item = layout.pipeline.dtype.itemsize
+    item = layout.pipeline.item_bytes
     # Python's integers: numpy's would wrap around on the very numbers that this is about.
     chunk_bytes, row_bytes = item, item
     for size in layout.chunks:

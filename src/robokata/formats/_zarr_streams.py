@@ -59,7 +59,7 @@ def role_of(name: str) -> Role:
 
 
 def text_of(rows: Rows) -> NDArray[Any]:
-    """Fixed-width text as `str`, dtype object."""
+    """Text as `str`, dtype object."""
     array = rows[:]
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")

@@ -111,7 +111,10 @@ class ReplayBuffer:
         return {name: array for name, array in self.arrays.items() if name.startswith("data/")}
 
     @cached_property
-    def _longest(self) -> int:
+    def _longest(self) -> int | None:
+        """Rows of the longest array, None where every array was refused: then each stream says why."""
+        if not self._data and any(name.startswith("data/") for name in self.refused):
+            return None
         return max(map(len, self._data.values()), default=0)
 
     @cached_property
@@ -205,7 +208,7 @@ class ReplayBuffer:
         first, end = int(self.starts[number]), int(self.ends[number])
         if end < first or first < self._highest[number]:
             return f"gives episode {number} the rows {first} to {end}, but rows only ever go up."
-        if end > self._longest:
+        if self._longest is not None and end > self._longest:
             return f"gives episode {number} the rows {first} to {end}, but the longest array ends at {self._longest}."
         return None
 
@@ -225,7 +228,7 @@ class ReplayBuffer:
         values: Values = rows
         if is_picture(array):
             kind, role, values = Kind.IMAGE, Role.CAMERA, pictures_of(rows, f"{self.path}: {name}")
-        elif array.dtype.kind in "US":
+        elif array.dtype.kind in "USO":
             kind, role = Kind.TEXT, Role.LANGUAGE
             values = LazyValues((count, *array.shape[1:]), object, lambda: text_of(rows))
         says_axis_angle = array.dtype.kind == "f" and short.endswith("axis_angle")
