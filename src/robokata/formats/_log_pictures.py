@@ -14,12 +14,11 @@ from robokata.core.clock import Clock, Reading
 from robokata.core.errors import DamagedData, TooLarge, Unsupported
 from robokata.core.stream import Kind, Stream
 from robokata.core.values import Index, IndexedValues, Values, ordinals
+from robokata.formats._log_depth import UNITS as DEPTH_UNITS
+from robokata.formats._log_depth import DepthImages, encoding_of, quantisation
 from robokata.media.images import EncodedImages, RawImages, probe
 from robokata.media.packet_index import MAX_PIXELS
 from robokata.media.packets import VideoPackets
-
-_DEPTH_PREFIX_BYTES = 12
-"""compressed_depth_image_transport puts its ConfigHeader (an enum and two floats) before the PNG."""
 
 
 class _Layout(NamedTuple):
@@ -162,22 +161,40 @@ def _video_stream(view: TopicView, said: str) -> Stream:
 
 def _encoded_stream(view: TopicView, first: Mapping[str, Any]) -> Stream:
     said = str(first.get("format", ""))
-    skip = _DEPTH_PREFIX_BYTES if "compressedDepth" in said else 0
-    extra: dict[str, Any] = {"format": said}
-    if skip:
-        extra["depth_prefix"] = first["data"][:skip]
+    if "compressedDepth" in said:
+        return _depth_stream(view, said, first["data"])
     try:
-        codec = probe(first["data"][skip:], where=view.where).codec
+        codec = probe(first["data"], where=view.where).codec
     except (DamagedData, Unsupported) as reason:
-        messages = MessageValues(view.samples, lambda i: bytes(view.log.message(view.number, i).data))
         if "jp" not in said and "png" not in said:
             # A codec that we do not know: a message is no picture of its own.
-            return view.stream(
-                view.topic.name, messages, kind=Kind.MESSAGE, encoding=said or None, extra={**extra, "why": str(reason)}
-            )
+            return _unread_stream(view, said, reason)
         codec = "jpeg" if "jp" in said else "png"
-    values = EncodedImages(view.samples, lambda i: bytes(view.parts(i)["data"][skip:]), where=view.where)
-    return view.stream(view.topic.name, values, kind=Kind.IMAGE, encoding=codec, extra=extra)
+    values = EncodedImages(view.samples, lambda i: bytes(view.parts(i)["data"]), where=view.where)
+    return view.stream(view.topic.name, values, kind=Kind.IMAGE, encoding=codec, extra={"format": said})
+
+
+def _depth_stream(view: TopicView, said: str, first: bytes) -> Stream:
+    """Depth of compressed_depth_image_transport: (T, H, W) as of a raw depth picture, never the codes behind it."""
+    extra: dict[str, Any] = {"format": said}
+    try:
+        encoding, codec = encoding_of(said)
+        if encoding == "32FC1":
+            extra["depth_quantisation"] = quantisation(first, where=view.where)._asdict()
+        values = DepthImages(
+            view.samples, lambda i: bytes(view.parts(i)["data"]), encoding=encoding, codec=codec, where=view.where
+        )
+    except (DamagedData, Unsupported) as reason:
+        return _unread_stream(view, said, reason)
+    return view.stream(
+        view.topic.name, values, kind=Kind.IMAGE, encoding=codec, unit=DEPTH_UNITS[encoding], extra=extra
+    )
+
+
+def _unread_stream(view: TopicView, said: str, reason: Exception) -> Stream:
+    messages = MessageValues(view.samples, lambda i: bytes(view.log.message(view.number, i).data))
+    extra = {"format": said, "why": str(reason)}
+    return view.stream(view.topic.name, messages, kind=Kind.MESSAGE, encoding=said or None, extra=extra)
 
 
 def _raw_stream(view: TopicView, first: Mapping[str, Any]) -> Stream | None:
@@ -199,7 +216,9 @@ def _raw_stream(view: TopicView, first: Mapping[str, Any]) -> Stream | None:
 
     values: Values = IndexedValues(shape, layout.dtype, load)
     images = RawImages(values, where=view.where, scale=layout.scale)
-    return view.stream(view.topic.name, images, kind=Kind.IMAGE, encoding="raw", extra=extra)
+    # 16 bits of one channel are infrared too: only where the topic says depth do they count millimetres (REP 118).
+    unit = DEPTH_UNITS.get(encoding) if "depth" in view.topic.name.lower() else None
+    return view.stream(view.topic.name, images, kind=Kind.IMAGE, encoding="raw", unit=unit, extra=extra)
 
 
 def unpacked(parts: Mapping[str, Any], layout: _Layout, expected: tuple[int, int, str], where: str) -> NDArray[Any]:
