@@ -23,13 +23,12 @@ from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import Layout
 from robokata.core.stream import Kind
-from robokata.formats._crc32c import crc32c
 from robokata.formats._picture_write import encode_jpeg, encode_png
 from robokata.formats._rlds_layout import Column, Declared, Pictures, Plan
 from robokata.formats._rlds_left_out import PICTURES, SAMPLES, places_of
 from robokata.formats._rlds_record import FLAGS, STEPS
 from robokata.formats._tf_example_write import ExampleTooLarge, ExampleWriter
-from robokata.formats._tfrecord import MAX_RECORD_BYTES, masked
+from robokata.formats._tfrecord import MAX_RECORD_BYTES, masked_crc32c
 from robokata.media.images import probe
 
 METADATA = "episode_metadata/"
@@ -126,7 +125,7 @@ def record_of(episode: Episode, plan: Plan, layout: Layout, *, pictures: Picture
     handle, name = tempfile.mkstemp(suffix=".record", dir=scratch)
     with os.fdopen(handle, "wb") as file:
         file.writelines(
-            (length, struct.pack("<I", masked(crc32c(length))), data, struct.pack("<I", masked(crc32c(data))))
+            (length, struct.pack("<I", masked_crc32c(length)), data, struct.pack("<I", masked_crc32c(data)))
         )
     return Written(episode.id, split_of(episode), Path(name), len(data), declared)
 

@@ -81,7 +81,7 @@ def read_record(path: Path, offset: int, length: int) -> bytes:
         raise _unreadable(path, error) from None
     if len(footer) < FOOTER:
         raise _damaged(path, offset, TRUNCATED)
-    if struct.unpack("<I", footer)[0] != masked(crc32c(data)):
+    if struct.unpack("<I", footer)[0] != masked_crc32c(data):
         reason = f"the record's {length} bytes are not those that were written (crc32c differs)."
         raise DamagedData(path, reason, offset=offset, next_move="Fetch this file again.")
     return data
@@ -94,8 +94,9 @@ def starts_like_tfrecord(path: Path) -> bool:
     return not first or _checked_length(first) is not None
 
 
-def masked(crc: int) -> int:
-    """A crc as TFRecord stores it."""
+def masked_crc32c(data: bytes) -> int:
+    """The checksum of bytes as TFRecord stores it."""
+    crc = crc32c(data)
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
@@ -129,7 +130,7 @@ def _checked_length(head: bytes) -> int | None:
     if len(head) < HEADER:
         return None
     length, crc = struct.unpack("<QI", head)
-    return int(length) if masked(crc32c(head[:8])) == crc and length <= MAX_RECORD_BYTES else None
+    return int(length) if masked_crc32c(head[:8]) == crc and length <= MAX_RECORD_BYTES else None
 
 
 def _next_header(file: BinaryIO, start: int, size: int) -> int:
