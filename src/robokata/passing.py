@@ -9,11 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, Losses, LossReport, Place, Way
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
+from robokata.core.stream import LATE
 from robokata.engine import Crew, map_episodes
 
 Result = TypeVar("Result")
@@ -63,7 +66,25 @@ def _plan_of(what: _Held, format_name: str, options: Mapping[str, Any]) -> Plann
     shapes = {target: stream.shape if stream.is_numeric else None for target, stream in streams.items()}
     # Which sample stands in which row is for the writer: of 10,000 episodes it would be most of a report.
     places = tuple(replace(place, appears_at=None) for place in layout.places)
-    return Planned(held.id, Layout((*places, *left_out), layout.notes), shapes)
+    return Planned(held.id, Layout((*places, *left_out), (*layout.notes, *_clock_notes(held))), shapes)
+
+
+def _clock_notes(episode: Episode) -> Iterator[str]:
+    """What a reader of the plan must know of the order of the samples: a target may assume that times rise.
+
+    Without counts, so that a thousand episodes with one trouble have one note.
+    """
+    late, seen = set[str](), set[int]()
+    for stream in episode.streams.values():
+        words = stream.extra.get(LATE)
+        if isinstance(words, str) and words not in late:
+            late.add(words)
+            yield f"{stream.name} lies in the file in another order than it was received: it is read by receive time"
+        if id(stream.clock) in seen or len(stream.clock) < 2 or not stream.clock.is_measured:
+            continue
+        seen.add(id(stream.clock))
+        if np.diff(stream.clock.times_ns).min() < 0:
+            yield f"the clock of {stream.name} runs backwards (kata check says where): its samples keep their order"
 
 
 class _Held(NamedTuple):

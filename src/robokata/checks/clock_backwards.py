@@ -16,7 +16,8 @@ Example:
 
 Limits:
     Abstains for times that nobody measured. A reset of the clock between episodes is legal and not seen
-    here. Topics that several publishers share (messages that are not taken apart, texts) may carry equal or
+    here. Messages of a log are read by receive time; where the file holds them in another order, that is told
+    as INFO. Topics that several publishers share (messages that are not taken apart, texts) may carry equal or
     crossed stamps for good reason: they are told as INFO, and so are the further clocks of a stream.
 
 Repair:
@@ -36,7 +37,7 @@ from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
-from robokata.core.stream import Kind, Stream
+from robokata.core.stream import LATE, Kind, Stream
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
 
@@ -50,6 +51,7 @@ def check(episode: Episode) -> Iterator[Verdict]:
     There are no thresholds: no clock that was read once per sample does either.
     """
     yield from unmeasured("clock_backwards", episode)
+    yield from _late(episode)
     for used in measured_clocks(episode):
         stream = used.stream
         sampled = stream.kind in _SAMPLED
@@ -61,6 +63,23 @@ def check(episode: Episode) -> Iterator[Verdict]:
                 label = f"{stream.name} by its {name} clock"
                 yield from _steps_back(episode, stream, label, clock, Level.INFO)
                 yield from _repeats(episode, stream, label, clock, Level.INFO)
+
+
+def _late(episode: Episode) -> Iterator[Finding]:
+    """Files whose messages are not in the order of their times; one finding per topic."""
+    said: set[str] = set()
+    for stream in episode.streams.values():
+        words = stream.extra.get(LATE)
+        if isinstance(words, str) and words not in said:
+            said.add(words)
+            yield Finding(
+                check="clock_backwards",
+                level=Level.INFO,
+                message=words,
+                episode=episode.id,
+                stream=stream.name,
+                repair="none is needed for reading: tools that sort by time give the same order",
+            )
 
 
 def _steps_back(episode: Episode, stream: Stream, label: str, clock: Clock, level: Level) -> Iterator[Finding]:

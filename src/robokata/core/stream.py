@@ -92,6 +92,9 @@ class Meaning:
 
 UNKNOWN_MEANING = Meaning()
 
+LATE = "late_in_file"
+"""Key of `Stream.extra`: how the order of the samples differs from that of the file, in words."""
+
 
 @dataclass(frozen=True, eq=False)
 class Stream:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.source import Declaration
-from robokata.formats._log import Message, Places, Topic, TopicIndex, span_of
+from robokata.formats._log import Message, Places, Topic, TopicIndex, index_of, span_of
 from robokata.formats._log_blocks import MAX_CHUNK, BlockCache, FileBytes, decompressed
 from robokata.formats._log_decode import Schema
+from robokata.formats._log_topics import contradictions, topics_of
 
 MAGIC = b"#ROSBAG V2.0\n"
 _MESSAGE, _BAG, _INDEX, _CHUNK, _CHUNK_INFO, _CONNECTION = range(2, 8)
@@ -63,7 +64,11 @@ class BagFile:
         self._blocks = BlockCache(lambda block: self._unpacked(self._record(self._chunks[block])))
         self._open()
         self._ids = sorted(self._connections)
-        self.topics: Sequence[Topic] = [self._connections[number] for number in self._ids]
+        members = topics_of([self._connections[number] for number in self._ids])
+        self.topics: Sequence[Topic] = [one.topic for one in members]
+        self._members = [[self._ids[place] for place in one.channels] for one in members]
+        """Connections of each topic: one per publisher, and one more whenever a publisher comes back."""
+        self._declared += contradictions(self.topics, str(path))
         self.extra: Mapping[str, Any] = {}
 
     def span_ns(self) -> tuple[int, int] | None:
@@ -72,14 +77,14 @@ class BagFile:
 
     def counts(self) -> Sequence[int]:
         """Messages per topic that the index states."""
-        return [self._counts.get(number, 0) for number in self._ids]
+        return [sum(self._counts.get(number, 0) for number in connections) for connections in self._members]
 
     def declarations(self) -> Sequence[Declaration]:
         """What the bag states of itself, beside what was found."""
         return self._declared
 
     def index(self, topic: int) -> TopicIndex:
-        """Where the messages of one connection lie, in the order of the file.
+        """Where the messages of one topic lie, by receive time.
 
         Raises:
             DamagedData: an index record is broken, or lists other messages than the chunks promise.
@@ -89,16 +94,16 @@ class BagFile:
             for block, at in enumerate(self._chunks):
                 self._list(found, block, at)
             self._places, self._is_listed = found, True
-        number = self._ids[topic]
-        listed = self._places.get(number, Places())
-        if len(listed) != self._counts.get(number, 0):
+        listed = [self._places.get(number, Places()) for number in self._members[topic]]
+        promised = [self._counts.get(number, 0) for number in self._members[topic]]
+        if [len(places) for places in listed] != promised:
             raise DamagedData(
                 self.path,
-                f"topic {self._connections[number].name} has {self._counts.get(number, 0)} messages by the chunk "
-                f"infos and {len(listed)} by the index.",
+                f"topic {self.topics[topic].name} has {sum(promised)} messages by the chunk "
+                f"infos and {sum(map(len, listed))} by the index.",
                 next_move=_NEXT_MOVE,
             )
-        return listed.index()
+        return index_of(listed)
 
     def read(self, topic: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[Message]:
         """Messages at places.
@@ -109,7 +114,7 @@ class BagFile:
         for owner, (_, block, at) in zip(topic.tolist(), places.tolist(), strict=True):
             data, offset = self._blocks[block], self._chunks[block]
             record = _record_in(data, at, self.path, offset)
-            if record.opcode != _MESSAGE or _number(record, "conn", 4, self.path) != self._ids[owner]:
+            if record.opcode != _MESSAGE or _number(record, "conn", 4, self.path) not in self._members[owner]:
                 raise DamagedData(self.path, "the index points at no message of its topic.", offset=offset)
             body = data[record.data_at : record.data_at + record.data_length]
             yield Message(_time(_field(record, "time", 8, self.path)), None, body)

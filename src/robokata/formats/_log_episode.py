@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from robokata.core.clock import NS_PER_S, Clock, ClockQuality, Reading
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction
 from robokata.core.errors import DamagedData, Unsupported
-from robokata.core.stream import Evidence, Fact, Role, Stream
-from robokata.formats._log import Log, Message, OpenLog, stamps_ns
+from robokata.core.stream import LATE, Evidence, Fact, Role, Stream
+from robokata.formats._log import Log, Message
+from robokata.formats._log_open import OpenLog, stamps_ns
 from robokata.formats._log_streams import View, is_text, role_of, streams_of
 from robokata.formats._ros_decode import Columns
 
@@ -38,7 +39,7 @@ def episode_of(log: OpenLog, ref: EpisodeRef) -> Episode:
     streams: dict[str, Stream] = {}
     for view in views:
         for stream in streams_of(view):
-            # Two publishers may share a topic (two MCAP channels, two ROS 1 connections): both are kept.
+            # Publishers of one topic that do not agree on its type are no one stream: both are kept.
             name, again = stream.name, 2
             while name in streams:
                 name, again = f"{stream.name}#{again}", again + 1
@@ -65,6 +66,12 @@ def _view(log: OpenLog, number: int, first: Message | None) -> View:
     topic, decoder = log.log.topics[number], log.decoders[number]
     extra: dict[str, Any] = {**topic.extra, "schema": topic.schema.name, "schema_encoding": topic.schema.encoding}
     reason = log.undecoded[number] or (decoder.opaque_because if decoder else None)
+    late, count = log.index(number).late, len(log.index(number).places)
+    if late:
+        extra[LATE] = (
+            f"{late} of {count} messages of {topic.name} lie in the file behind messages that were received later; "
+            f"they are read by receive time"
+        )
     columns: Columns = {}
     if decoder is not None and first is not None:
         try:
@@ -81,7 +88,7 @@ def _view(log: OpenLog, number: int, first: Message | None) -> View:
         extra["kept_as_bytes"] = reason
     stamp = stamps_ns(columns)
     has_stamps = first is not None and _can_lead(stamp, first.receive_ns)
-    clocks = _clocks(log, number, len(log.index(number).places), stamp is not None)
+    clocks = _clocks(log, number, count, stamp is not None)
     if first is None or first.publish_ns is None:
         clocks.pop("publish", None)
     main = "header" if has_stamps else "receive"
@@ -94,7 +101,7 @@ def _view(log: OpenLog, number: int, first: Message | None) -> View:
         log,
         number,
         topic,
-        len(log.index(number).places),
+        count,
         clocks.pop(main),
         clocks,
         {**extra, "clock": main},

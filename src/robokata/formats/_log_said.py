@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from robokata.core.clock import Clock
 from robokata.core.values import Values
-from robokata.formats._log import OpenLog
+from robokata.formats._log_open import OpenLog
 
 
 class Said(NamedTuple):

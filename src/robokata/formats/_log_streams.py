@@ -15,7 +15,8 @@ from robokata.core.errors import DamagedData, Unsupported
 from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import LazyValues, Values
 from robokata.formats import _log_pictures as pictures
-from robokata.formats._log import STAMP_FIELDS, OpenLog, Topic
+from robokata.formats._log import Topic
+from robokata.formats._log_open import STAMP_FIELDS, OpenLog
 from robokata.formats._log_said import Said, remember
 from robokata.formats._ros_decode import Columns
 from robokata.formats._ros_definition import short_name

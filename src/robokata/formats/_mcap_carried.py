@@ -16,8 +16,8 @@ from robokata.core.errors import DamagedData
 from robokata.core.source import EpisodeRow
 from robokata.core.stream import Stream
 from robokata.core.values import Index, Values
-from robokata.formats._log import OpenLog
 from robokata.formats._log_episode import episode_of
+from robokata.formats._log_open import OpenLog
 from robokata.formats._mcap_file import McapFile
 from robokata.media.images import RawImages
 

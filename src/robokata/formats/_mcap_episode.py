@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,8 @@ def layout_of(episode: Episode) -> Layout:
     Raises:
         DamagedData: a stream cannot be read.
     """
-    planner = _planned(episode)
-    return _layout(planner, _shift_ns(planner.tracks))
+    planner, late = _planned(episode)
+    return _layout(planner, late, _shift_ns(planner.tracks))
 
 
 def write_episode(path: Path, episode: Episode) -> None:
@@ -39,9 +40,9 @@ def write_episode(path: Path, episode: Episode) -> None:
     Raises:
         DamagedData: a stream cannot be read.
     """
-    planner = _planned(episode)
+    planner, late = _planned(episode)
     shift_ns = _shift_ns(planner.tracks)
-    layout = _layout(planner, shift_ns)
+    layout = _layout(planner, late, shift_ns)
     with McapWriter(path, profile=_profile(planner.tracks)) as writer:
         numbers = [writer.channel(t.topic, t.encoding, t.schema, t.metadata) for t in planner.tracks]
         for owner, row, data in _merged(planner.tracks):
@@ -55,13 +56,29 @@ def write_episode(path: Path, episode: Episode) -> None:
         writer.finish()
 
 
-def _planned(episode: Episode) -> Planner:
+class _Plan(NamedTuple):
+    """The channels of an episode."""
+
+    planner: Planner
+    late: Mapping[str, int]
+    """Topic -> messages whose receive time was before that of the message ahead of them."""
+
+
+def _planned(episode: Episode) -> _Plan:
     planner = Planner(episode)
     planner.plan()
-    return planner
+    late: dict[str, int] = {}
+    for number, track in enumerate(planner.tracks):
+        # A clock that runs backwards must not turn samples around: each message waits for those before it.
+        rising = np.maximum.accumulate(track.log_ns) if len(track.log_ns) else track.log_ns
+        moved = int(np.sum(rising != track.log_ns))
+        if moved:
+            late[track.topic] = moved
+            planner.tracks[number] = replace(track, log_ns=rising)
+    return _Plan(planner, late)
 
 
-def _layout(planner: Planner, shift_ns: int) -> Layout:
+def _layout(planner: Planner, late: Mapping[str, int], shift_ns: int) -> Layout:
     found = {place.stream: place for track in planner.tracks for place in track.places}
     found |= {place.stream: place for place in planner.carried}
     notes = [
@@ -69,6 +86,12 @@ def _layout(planner: Planner, shift_ns: int) -> Layout:
     ]
     if shift_ns:
         notes.append(f"MCAP has no times before zero: log_time is {shift_ns} ns later; the original times are carried")
+    if late:
+        notes.append(
+            f"the clock of {', '.join(late)} runs backwards, and readers of MCAP sort by log_time: "
+            f"{sum(late.values())} messages have that of the message before, so that samples keep their order; the "
+            f"original times are carried"
+        )
     return Layout(tuple(found[name] for name in planner.episode.streams), tuple(notes))
 
 
@@ -88,8 +111,7 @@ def _merged(tracks: list[Track]) -> Iterator[tuple[int, int, bytes]]:
 
     16 bytes per message are held to find the order; the messages themselves are read block by block.
     """
-    # A clock that runs backwards must not turn samples around: each message waits for those before it.
-    keys = [np.maximum.accumulate(track.log_ns) if len(track.log_ns) else track.log_ns for track in tracks]
+    keys = [track.log_ns for track in tracks]
     order: NDArray[np.int64] = np.argsort(np.concatenate(keys or [np.empty(0, np.int64)]), kind="stable")
     starts = np.cumsum([0, *(len(key) for key in keys)])
     owners = np.searchsorted(starts, order, side="right") - 1

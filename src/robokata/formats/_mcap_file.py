@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.source import Declaration
-from robokata.formats._log import Message, Places, Topic, TopicIndex, span_of
+from robokata.formats._log import Message, Places, Topic, TopicIndex, index_of, span_of
 from robokata.formats._log_blocks import MAX_CHUNK, BlockCache, FileBytes, decompressed
 from robokata.formats._log_decode import Schema
+from robokata.formats._log_topics import contradictions, topics_of
 from robokata.formats._mcap_records import Chunk, Contents, Fields, time_ns
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -50,7 +51,11 @@ class McapFile:
         found = self._from_summary()
         self.contents = found if found is not None else self._from_scan()
         self._ids = sorted(self.contents.channels)
-        self.topics: Sequence[Topic] = [self._topic(number) for number in self._ids]
+        members = topics_of([self._topic(number) for number in self._ids])
+        self.topics: Sequence[Topic] = [one.topic for one in members]
+        self._members = [[self._ids[place] for place in one.channels] for one in members]
+        """Channel ids of each topic."""
+        self._declared += contradictions(self.topics, str(path))
         self._table: dict[int, Places] | None = self.contents.places
 
     @property
@@ -77,20 +82,23 @@ class McapFile:
     def counts(self) -> Sequence[int]:
         """Messages per topic."""
         if self._table is not None or self.contents.counts is None:
-            return [len(self._places().get(number, ())) for number in self._ids]
-        return [self.contents.counts.get(number, 0) for number in self._ids]
+            counts = {number: len(listed) for number, listed in self._places().items()}
+        else:
+            counts = self.contents.counts
+        return [sum(counts.get(number, 0) for number in channels) for channels in self._members]
 
     def declarations(self) -> Sequence[Declaration]:
         """What the file states of itself, beside what was found."""
         return self._declared
 
     def index(self, topic: int) -> TopicIndex:
-        """Where the messages of one topic lie, in the order of the file.
+        """Where the messages of one topic lie, by receive time.
 
         Raises:
             DamagedData: a message index is broken.
         """
-        return self._places().get(self._ids[topic], Places()).index()
+        found = self._places()
+        return index_of([found[number] for number in self._members[topic] if number in found])
 
     def read(self, topic: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[Message]:
         """Messages at places.
@@ -103,7 +111,7 @@ class McapFile:
             if len(record) < 22:
                 raise DamagedData(self.path, "a message record is too short.", offset=self._offset(block, at))
             channel, _, log_ns, publish_ns = struct.unpack_from("<HIQQ", record)
-            if channel != self._ids[owner]:
+            if channel not in self._members[owner]:
                 raise DamagedData(
                     self.path, "the message index points at another channel.", offset=self._offset(block, at)
                 )

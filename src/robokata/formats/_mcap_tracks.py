@@ -53,7 +53,7 @@ class Track:
     schema: Schema
     encoding: str
     log_ns: NDArray[np.int64]
-    """Receive time of each message, in the order in which the messages are to lie."""
+    """Receive time of each message, in the order in which the messages are to lie; it must not fall."""
     publish_ns: NDArray[np.int64]
     messages: Callable[[], Iterator[bytes]]
     places: tuple[Place, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -78,6 +78,21 @@ class Message:
     def head(self) -> Message:
         """The same type cut behind its header or stamp: enough to read stamps of large messages."""
         return Message(self.type, self.fields[:1] if self.has_stamp else (), self.parts)
+
+    def on_the_wire(self) -> Hashable:
+        """The fields and those of all messages inside: equal for definitions that differ in their words only."""
+        return self.fields, tuple((name, self.parts[name]) for name in sorted(self._used()))
+
+    def _used(self) -> set[str]:
+        """Types of the messages inside."""
+        found: set[str] = set()
+        waiting = [field.type for field in self.fields]
+        while waiting:
+            name = waiting.pop()
+            if name in self.parts and name not in found:
+                found.add(name)
+                waiting += [field.type for field in self.parts[name]]
+        return found
 
 
 def short_name(type_name: str) -> str:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge, UntrustedContent
 from robokata.core.require import require
 from robokata.core.source import Declaration
-from robokata.formats._log import Message, Topic, TopicIndex
+from robokata.formats._log import Message, Topic, TopicIndex, index_in_time
 from robokata.formats._log_decode import Schema
+from robokata.formats._log_topics import contradictions, topics_of
 
 HEADER = b"SQLite format 3\0"
 MAX_MESSAGE = 1 << 28
@@ -38,8 +39,13 @@ class SqliteFile:
         self._connection = self._connect()
         weakref.finalize(self, self._connection.close)
         self._refuse_programs()
-        self._ids, self.topics = self._topics()
-        self._rows: list[tuple[int, int, int]] | None = None
+        self._ids, listed = self._topics()
+        members = topics_of(listed)
+        self.topics: Sequence[Topic] = [one.topic for one in members]
+        self._members = [[self._ids[place] for place in one.channels] for one in members]
+        """Rows of the table of topics that are one topic: a writer may name a topic once per publisher."""
+        self._declared += contradictions(self.topics, str(path))
+        self._rows: NDArray[np.int64] | None = None
         pending = path.with_name(path.name + "-wal")
         if pending.exists() and pending.stat().st_size:
             hint = "messages in the write-ahead log are not read: open and close the bag once with SQLite"
@@ -56,27 +62,27 @@ class SqliteFile:
         """Messages per topic."""
         rows = self._query("SELECT topic_id, count(*) FROM messages GROUP BY topic_id")
         counts = dict(rows)
-        return [int(counts.get(number, 0)) for number in self._ids]
+        return [sum(int(counts.get(number, 0)) for number in numbers) for numbers in self._members]
 
     def declarations(self) -> Sequence[Declaration]:
         """What the file states of itself, beside what was found."""
         return self._declared
 
     def index(self, topic: int) -> TopicIndex:
-        """Where the messages of one topic lie, in the order in which they were written.
+        """Where the messages of one topic lie, by receive time, as rosbag2 gives them.
 
         Raises:
             DamagedData: the table cannot be read.
         """
         if self._rows is None:
-            self._rows = self._query("SELECT id, topic_id, timestamp FROM messages ORDER BY id")
-            if not all(isinstance(value, int) for row in self._rows for value in row):
+            rows = self._query("SELECT id, topic_id, timestamp FROM messages ORDER BY id")
+            if not all(isinstance(value, int) for row in rows for value in row):
                 raise DamagedData(self.path, "the table of messages holds a stamp that is no number.")
-        mine = [(number, time) for number, owner, time in self._rows if owner == self._ids[topic]]
-        table = np.asarray(mine, np.int64).reshape(-1, 2)
-        places = np.zeros((len(table), 3), np.int64)
-        places[:, 2] = table[:, 0]
-        return TopicIndex(table[:, 1], places)
+            self._rows = np.asarray(rows, np.int64).reshape(-1, 3)
+        mine = self._rows[np.isin(self._rows[:, 1], self._members[topic])]
+        places = np.zeros((len(mine), 3), np.int64)
+        places[:, 2] = mine[:, 0]
+        return index_in_time(mine[:, 2], places)
 
     def read(self, topic: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[Message]:
         """Messages at places.
@@ -86,7 +92,7 @@ class SqliteFile:
         """
         for owner, number in zip(topic.tolist(), places[:, 2].tolist(), strict=True):
             rows = self._query("SELECT topic_id, timestamp, data FROM messages WHERE id = ?", number)
-            if not rows or rows[0][0] != self._ids[owner] or not isinstance(rows[0][2], bytes):
+            if not rows or rows[0][0] not in self._members[owner] or not isinstance(rows[0][2], bytes):
                 raise DamagedData(self.path, f"message {number} is not where the table says.", next_move=_NEXT_MOVE)
             data = rows[0][2]
             if self._is_message_packed:

@@ -15,8 +15,9 @@ from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import Layout
 from robokata.core.source import EpisodeRow, Source
-from robokata.formats._log import Log, LogSource
+from robokata.formats._log import Log
 from robokata.formats._log_episode import steps_of
+from robokata.formats._log_source import LogSource
 from robokata.formats._mcap_carried import restored_episode, told_row
 from robokata.formats._mcap_episode import layout_of, write_episode
 from robokata.formats._mcap_file import MAGIC, McapFile

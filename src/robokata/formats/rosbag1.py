@@ -11,8 +11,8 @@ from pathlib import Path
 
 from robokata.core.source import Source
 from robokata.formats._bag_file import MAGIC, BagFile
-from robokata.formats._log import LogSource
 from robokata.formats._log_episode import episode_of, steps_of
+from robokata.formats._log_source import LogSource
 
 LOOKS_FOR = "a *.bag file of ROS 1 (#ROSBAG V2.0), or a folder of them (one episode per file)"
 

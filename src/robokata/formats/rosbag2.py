@@ -7,6 +7,7 @@ order of metadata.yaml; where that is absent, all files of the folder in the ord
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 from robokata.core.errors import DamagedData, MediaMissing, Unsupported
 from robokata.core.require import require
 from robokata.core.source import Declaration, Source
-from robokata.formats._log import Log, LogSource, Message, Topic, TopicIndex
+from robokata.formats._log import Log, Message, Topic, TopicIndex, index_in_time
 from robokata.formats._log_episode import episode_of, steps_of
+from robokata.formats._log_source import LogSource
+from robokata.formats._log_topics import contradictions, topics_of
 from robokata.formats._mcap_file import McapFile
 from robokata.formats._sqlite_log import HEADER, SqliteFile
 
@@ -92,17 +95,11 @@ class BagFolder:
         info = self._metadata()
         self._files = [self._open(file, info) for file in self._listed(info)]
         # A topic that goes on in the next file is the same topic.
-        names = dict.fromkeys((t.name, t.schema.name) for file in self._files for t in file.topics)
-        self._members: list[list[tuple[int, int]]] = [
-            [
-                (number, inner)
-                for number, file in enumerate(self._files)
-                for inner, topic in enumerate(file.topics)
-                if (topic.name, topic.schema.name) == name
-            ]
-            for name in names
-        ]
-        self.topics: Sequence[Topic] = [self._files[m[0][0]].topics[m[0][1]] for m in self._members]
+        inside = [(n, i) for n, file in enumerate(self._files) for i in range(len(file.topics))]
+        found = topics_of([self._files[n].topics[i] for n, i in inside])
+        self.topics: Sequence[Topic] = [one.topic for one in found]
+        self._members = [[inside[place] for place in one.channels] for one in found]
+        """File and topic in the file of each topic."""
         self.version = None if "version" not in info else f"{info['version']} ({info.get('storage_identifier')})"
         self.extra: Mapping[str, Any] = {"rosbag2": info} if info else {}
         self.extra = {**self.extra, **{f"file {n}": dict(f.extra) for n, f in enumerate(self._files) if f.extra}}
@@ -121,8 +118,13 @@ class BagFolder:
 
     def declarations(self) -> Sequence[Declaration]:
         """What metadata.yaml states, beside what the files hold."""
-        where, found = str(self.path / _METADATA), dict(zip(self._names(), self.counts(), strict=True))
+        where, found = str(self.path / _METADATA), Counter[str]()
+        for topic, count in zip(self.topics, self.counts(), strict=True):
+            found[topic.name] += count
         out = [*self._declared, *(d for file in self._files for d in file.declarations())]
+        if len(self._files) > 1:
+            stated = {d.subject for d in out}
+            out += [d for d in contradictions(self.topics, str(self.path)) if d.subject not in stated]
         if "message_count" in self._info:
             out.append(Declaration("message_count", self._info["message_count"], sum(found.values()), where))
         for said in _list(self._info.get("topics_with_message_count")):
@@ -131,7 +133,7 @@ class BagFolder:
         return out
 
     def index(self, topic: int) -> TopicIndex:
-        """Where the messages of one topic lie: file after file, each in its own order.
+        """Where the messages of one topic lie, by receive time over all files.
 
         Raises:
             DamagedData: a file's index is broken.
@@ -142,7 +144,7 @@ class BagFolder:
             places = found.places.copy()
             places[:, 0] = number
             parts.append(TopicIndex(found.receive_ns, places))
-        return TopicIndex(np.concatenate([p.receive_ns for p in parts]), np.concatenate([p.places for p in parts]))
+        return index_in_time(np.concatenate([p.receive_ns for p in parts]), np.concatenate([p.places for p in parts]))
 
     def read(self, topic: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[Message]:
         """Messages at places, in their order; those of one file in a row are read together.
@@ -157,9 +159,6 @@ class BagFolder:
                 number = int(places[rows[0], 0])
                 owners = np.asarray([inner_of[number, t] for t in topic[rows].tolist()], np.int64)
                 yield from self._files[number].read(owners, places[rows])
-
-    def _names(self) -> list[str]:
-        return [topic.name for topic in self.topics]
 
     def _open(self, path: Path, info: Mapping[str, Any]) -> Log:
         is_packed = str(info.get("compression_mode", "")).upper() == "MESSAGE"
