@@ -80,9 +80,22 @@ class OpenLog:
         return self._index[topic]
 
     def message(self, topic: int, number: int) -> Message:
-        """One message of a topic."""
-        place = self.index(topic).places[number : number + 1]
-        return next(iter(self.log.read(np.full(1, topic, np.int64), place)))
+        """One message of a topic.
+
+        Raises:
+            DamagedData: it cannot be read, or is not the one that the index promises.
+        """
+        index = self.index(topic)
+        place = index.places[number : number + 1]
+        found = next(iter(self.log.read(np.full(1, topic, np.int64), place)))
+        if found.receive_ns != int(index.receive_ns[number]):
+            raise self._false_index(topic, number)
+        return found
+
+    def _false_index(self, topic: int, number: int) -> DamagedData:
+        # The order of the samples rests on the times of the index: false ones would turn samples around.
+        words = f"the index states another time for message {number} than the message itself."
+        return DamagedData(self.where(topic), words, next_move="Restore the file from its origin.")
 
     def firsts(self) -> dict[int, Message]:
         """The first message of every topic that has one; each block of the file is visited once."""
@@ -169,6 +182,11 @@ class OpenLog:
             columns = {name: column[order] for name, column in columns.items()}
             receive_ns = receive_ns[order]
             publish_ns = publish_ns[order] if publish_ns is not None and len(publish_ns) == len(order) else publish_ns
+        stated = self.index(topic).receive_ns
+        false = np.flatnonzero(receive_ns != stated) if len(receive_ns) == len(stated) else stated[:0]
+        if len(false):
+            damage, nothing = self._false_index(topic, int(false[0])), np.empty(0, np.int64)
+            return TopicData(nothing, None, None, {}, damage)
         return TopicData(
             receive_ns=receive_ns,
             publish_ns=publish_ns,
