@@ -14,6 +14,7 @@ from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import Values
 from robokata.formats._hdf5 import Container, DatasetValues
 from robokata.formats._hdf5_values import Table, text
+from robokata.formats._roles import is_flag
 from robokata.media.images import EncodedImages, RawImages
 
 _CAMERA_WORDS = re.compile(r"image|rgb|depth|camera|(^|_)cam(_|$)|(^|_)view(_|$)|segmentation")
@@ -29,15 +30,20 @@ def stream_of(
     """One dataset whose first axis is time, as a stream."""
     about = {**table.attributes, **extra}
     leaf = name.rpartition("/")[2].lower()
-    is_camera = role is Role.CAMERA or (_CAMERA_WORDS.search(leaf) is not None and role is not Role.ACTION)
+    is_named = _CAMERA_WORDS.search(leaf) is not None and not is_flag(name, table.dtype)
+    is_camera = role is Role.CAMERA or (is_named and role is not Role.ACTION)
     pictures = _pictures(container, table, leaf, is_camera=is_camera)
     if pictures is not None:
         values, encoding = pictures
         shown = Role.CAMERA if role is not Role.BOOKKEEPING else role
         return Stream(name, Kind.IMAGE, shown, clock, values, encoding=encoding, extra=about)
+    return Stream(name, kind_of_numbers(table), role, clock, container.values(table), encoding="raw", extra=about)
+
+
+def kind_of_numbers(table: Table) -> Kind:
+    """What a sample is where it is no picture."""
     kinds = {"numbers": Kind.TENSOR, "text": Kind.TEXT, "lists": Kind.RAGGED}
-    kind = kinds.get(table.content, Kind.MESSAGE)
-    return Stream(name, kind, role, clock, container.values(table), encoding="raw", extra=about)
+    return kinds.get(table.content, Kind.MESSAGE)
 
 
 def _pictures(container: Container, table: Table, leaf: str, *, is_camera: bool) -> tuple[Values, str | None] | None:

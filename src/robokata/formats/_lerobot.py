@@ -20,6 +20,7 @@ from robokata.core.require import require
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import LazyValues
 from robokata.formats._parquet import ParquetRows, guarded
+from robokata.formats._roles import column_role, is_flag
 from robokata.geometry.runs import Run
 from robokata.media.images import EncodedImages
 from robokata.media.video import VideoFrames
@@ -39,26 +40,17 @@ def hint_of(feature: Mapping[str, Any]) -> Mapping[str, Any]:
     return hint if isinstance(hint, dict) else {}
 
 
-def role_of(name: str, dtype: str) -> Role:
-    """What a feature is for, by the names that LeRobot's documentation fixes."""
+def role_of(name: str, kind: Kind, dtype: np.dtype[Any]) -> Role:
+    """What a feature is for: by the names that LeRobot's documentation fixes, else by its words and what it holds."""
     if name in BOOKKEEPING:
         return Role.BOOKKEEPING
-    if dtype in ("video", "image") or name.startswith("observation.image"):
-        return Role.CAMERA
-    prefixes = {
-        "observation.state": Role.STATE,
-        "observation.effort": Role.STATE,
-        "observation.velocity": Role.STATE,
-        "observation.": Role.SENSOR,
-        "action": Role.ACTION,
-        "next.reward": Role.REWARD,
-        "reward": Role.REWARD,
-        "next.": Role.ENDING,
-        "annotation": Role.LANGUAGE,
-        "language": Role.LANGUAGE,
-        "task": Role.LANGUAGE,
-    }
-    return next((role for prefix, role in prefixes.items() if name.startswith(prefix)), Role.UNKNOWN)
+    is_vector = kind is Kind.TENSOR and dtype.kind in "iuf" and not is_flag(name, dtype)
+    if is_vector and name.startswith(("observation.state", "observation.effort", "observation.velocity")):
+        return Role.STATE
+    if name.startswith(("annotation", "language", "task", "subtask")) and not is_flag(name, dtype):
+        return Role.LANGUAGE
+    role = column_role(name, kind, dtype, otherwise=Role.SENSOR if name.startswith("observation.") else Role.UNKNOWN)
+    return Role.ENDING if role is Role.UNKNOWN and name.startswith("next.") and kind is Kind.TENSOR else role
 
 
 def channels_of(feature: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -292,7 +284,7 @@ def column_stream(
         width = column_array(load(), spec, where=where).shape[1] if count else 0
         shape = (width,)
     values = LazyValues((count, *shape), spec.dtype, lambda: column_array(load(), spec, where=where))
-    role = role_of(name, str(feature.get("dtype", "")))
+    role = role_of(name, spec.kind, spec.dtype)
     return Stream(name, spec.kind, role, clock, values, channels=channels_of(feature), encoding=encoding, extra=extra)
 
 

@@ -45,7 +45,7 @@ def _is_conventional(stream: Stream) -> bool:
         return stream.name.startswith("observation.image")
     # `actions` and `observation_state` are other formats' words.
     is_plain = stream.role not in _PREFIXES or stream.name == "action" or stream.name.startswith(_PREFIXES[stream.role])
-    return is_plain and role_of(stream.name, "") is stream.role
+    return is_plain and role_of(stream.name, stream.kind, stream.values.dtype) is stream.role
 
 
 def _wanted(stream: Stream, streams: Sequence[Stream]) -> str:
@@ -60,7 +60,7 @@ def _wanted(stream: Stream, streams: Sequence[Stream]) -> str:
 
 def _positions(states: Sequence[Stream]) -> Stream | None:
     """The joint positions among several states, by their name; None where no name says so."""
-    for pattern in (r"qpos", r"joint.*pos", r"proprio"):
+    for pattern in (r"qpos", r"joint.*pos", r"proprio", r"^(robot_)?state$"):
         found = next((state for state in states if re.search(pattern, state.name, re.IGNORECASE)), None)
         if found is not None:
             return found

@@ -18,6 +18,7 @@ from robokata.formats import _log_pictures as pictures
 from robokata.formats._log import Topic
 from robokata.formats._log_open import STAMP_FIELDS, OpenLog
 from robokata.formats._log_said import Said, remember
+from robokata.formats._roles import is_flag
 from robokata.formats._ros_decode import Columns
 from robokata.formats._ros_definition import short_name
 
@@ -134,6 +135,8 @@ def role_of(topic: Topic) -> Role:
         return Role.CAMERA
     if is_text(topic):
         return Role.LANGUAGE if _LANGUAGE_NAME.search(topic.name) else Role.UNKNOWN
+    if is_flag(topic.name, np.dtype(bool)):
+        return Role.UNKNOWN
     if _ACTION_NAME.search(topic.name):
         return Role.ACTION
     if bare in ("JointState", "JointStates", "DynamicJointState") or _STATE_NAME.search(topic.name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +14,8 @@ from robokata.core.clock import grid_clock
 from robokata.core.errors import TooLarge, Unsupported
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import IndexedValues, LazyValues
-from robokata.formats._rlds_record import FLAGS, INTEGERS, STEPS, Record, int_dtype, step_features, text_of, whole
+from robokata.formats._rlds_record import INTEGERS, STEPS, Record, int_dtype, step_features, text_of, whole
+from robokata.formats._roles import column_role
 from robokata.formats._tf_example import floats_of, ints_of
 from robokata.formats._tfds_features import Spec
 from robokata.media.images import EncodedImages, RawImages
@@ -28,12 +28,7 @@ _MAX_STREAM_NUMBERS = 1 << 31
 """A record has less than 2 GiB, and a number takes at least one byte."""
 _FLOATS = frozenset(["float16", "float32", "float64"])
 _PICTURES = {b"\xff\xd8": "jpeg", b"\x89P": "png", b"RI": "webp"}
-_STATE = {"state", "states", "proprio", "proprioception", "joint", "joints", "eef", "ee", "tcp", "cartesian"}
-_STATE |= {"gripper", "pose", "position", "velocity", "qpos", "qvel", "orientation"}
-_SENSOR = {"force", "forces", "torque", "torques", "wrench", "ft", "imu", "tactile", "accelerometer", "gyro"}
-_SENSOR |= {"depth", "lidar"}
 _COUNTER = {"index", "idx", "timestep", "timestamp", "step_id", "frame_index", "step_index"}
-_LANGUAGE = {"language", "instruction", "instructions"}
 
 Load = Callable[[], Record]
 
@@ -83,7 +78,15 @@ def _stream(key: str, record: Record, load: Load) -> Stream | None:
     if is_picture:
         raw = RawImages(values, where=f"{record.file}: {record.where}: {name}")
         return Stream(name, Kind.IMAGE, Role.CAMERA, grid_clock(steps, None), raw, encoding="raw", extra=_extra(spec))
-    stream = Stream(name, Kind.TENSOR, _role(name), grid_clock(steps, None), values, encoding="raw", extra=_extra(spec))
+    stream = Stream(
+        name,
+        Kind.TENSOR,
+        _role(name, Kind.TENSOR, dtype),
+        grid_clock(steps, None),
+        values,
+        encoding="raw",
+        extra=_extra(spec),
+    )
     if spec is not None and spec.dtype and spec.dtype != dtype.name:
         # An example holds float32 and int64 only: what was float64 before it was written has lost its precision.
         stream = _noted(stream, "declared_dtype", spec.dtype)
@@ -150,9 +153,9 @@ def _of_bytes(key: str, record: Record, load: Load, shape: tuple[int, ...]) -> S
         return Stream(name, Kind.IMAGE, Role.CAMERA, clock, pictures, encoding=encoding, extra=extra)
     if spec is not None and spec.form in ("tensor", "label") and spec.dtype not in ("string", "object", ""):
         return _encoded_tensor(key, spec, record, load)
-    role = Role.LANGUAGE if is_language(name) else _role(name)
     is_text = all(text_of(items.copy(i)) is not None for i in range(len(items.starts)))
     kind = Kind.TEXT if is_text and not is_image else Kind.MESSAGE
+    role = _role(name, kind, np.dtype(object))
     values = LazyValues((steps, *shape), object, lambda: _objects(load(), key, kind).reshape(steps, *shape))
     return Stream(name, kind, role, clock, values, encoding=codec or "raw", extra=extra)
 
@@ -180,7 +183,9 @@ def _encoded_tensor(key: str, spec: Spec, record: Record, load: Load) -> Stream:
 
     values = IndexedValues((record.steps, *shape), dtype.newbyteorder("="), sample)
     clock = grid_clock(record.steps, None)
-    return Stream(name, Kind.TENSOR, _role(name), clock, values, encoding=spec.encoding, extra=_extra(spec))
+    return Stream(
+        name, Kind.TENSOR, _role(name, Kind.TENSOR, dtype), clock, values, encoding=spec.encoding, extra=_extra(spec)
+    )
 
 
 def _inflated(data: bytes, expected: int, record: Record, key: str) -> bytes:
@@ -219,7 +224,15 @@ def _ragged(key: str, record: Record, load: Load) -> Stream | None:
 
     name = key.removeprefix(STEPS)
     values = LazyValues((steps,), object, samples)
-    return Stream(name, Kind.RAGGED, _role(name), grid_clock(steps, None), values, encoding="raw", extra=_extra(spec))
+    return Stream(
+        name,
+        Kind.RAGGED,
+        _role(name, Kind.RAGGED, dtype),
+        grid_clock(steps, None),
+        values,
+        encoding="raw",
+        extra=_extra(spec),
+    )
 
 
 def _objects(record: Record, key: str, kind: Kind) -> Any:
@@ -228,11 +241,6 @@ def _objects(record: Record, key: str, kind: Kind) -> Any:
     for index in range(len(out)):
         out[index] = text_of(items.copy(index)) if kind is Kind.TEXT else items.copy(index)
     return out
-
-
-def is_language(name: str) -> bool:
-    """True where a feature's name says that it holds language."""
-    return bool(_LANGUAGE & set(_words(name)))
 
 
 def _ends_with_is_last(record: Record) -> bool:
@@ -251,25 +259,9 @@ def _noted(stream: Stream, key: str, value: Any) -> Stream:
     return replace(stream, extra={**stream.extra, key: value})
 
 
-def _words(name: str) -> list[str]:
-    return re.split(r"[/_\-. ]+", name.lower())
-
-
-def _role(name: str) -> Role:
-    """What a feature is for, by its name: RLDS fixes the flags, reward and discount; the rest is custom."""
-    words, last = set(_words(name)), name.rpartition("/")[2].lower()
-    if last in FLAGS or last == "success":
-        return Role.ENDING
-    if last in ("reward", "discount"):
-        return Role.REWARD
-    if words & _LANGUAGE:
-        return Role.LANGUAGE
-    if any(part.startswith("action") for part in name.lower().split("/")):
-        return Role.ACTION
-    if last in _COUNTER:
+def _role(name: str, kind: Kind, dtype: np.dtype[Any]) -> Role:
+    """What a feature is for: RLDS fixes the flags, reward and discount; the rest is custom, and goes by its words."""
+    if name.rpartition("/")[2].lower() in _COUNTER:
         return Role.BOOKKEEPING
-    if words & _SENSOR and not words & {"joint", "joints"}:
-        return Role.SENSOR
-    if words & _STATE:
-        return Role.STATE
-    return Role.SENSOR if name.startswith("observation/") else Role.UNKNOWN
+    otherwise = Role.SENSOR if name.startswith("observation/") else Role.UNKNOWN
+    return column_role(name, kind, dtype, otherwise=otherwise)

@@ -11,26 +11,16 @@ from typing import Any
 from robokata.core.clock import NS_PER_S, ClockQuality, grid_clock
 from robokata.core.stream import Role, Stream
 from robokata.formats._hdf5 import Container
-from robokata.formats._hdf5_streams import stream_of
+from robokata.formats._hdf5_streams import kind_of_numbers, stream_of
 from robokata.formats._hdf5_values import Table
+from robokata.formats._roles import column_role
 
 _STEP_GROUPS = ("obs", "next_obs", "states", "actions", "rewards", "dones", "action_dict", "datagen_info")
 _MATRIX_ROWS = 4
 """In the groups of steps, a dataset of at most 4 rows in an episode of over 8 is a calibration matrix (3 x 3,
 3 x 4, 4 x 4) or one constant, not a stream that lost its samples."""
-_ROBOT = re.compile(
-    r"^(robot\d*_|ee_|eef_|gripper_|joint_|robot_states|robot_joint|proprio|qpos$|qvel$)|(^|/)articulation/robot"
-)
-_ROLES = {
-    "rewards": Role.REWARD,
-    "dones": Role.ENDING,
-    "terminals": Role.ENDING,
-    "timeouts": Role.ENDING,
-    "terminated": Role.ENDING,
-    "truncated": Role.ENDING,
-    "success": Role.ENDING,
-    "successes": Role.ENDING,
-}
+_ROBOT = re.compile(r"^states/articulation/robot")
+"""Isaac Lab's part of the simulator's state that is the robot's."""
 
 
 def steps_of(tables: Sequence[Table], declared: int | None) -> int | None:
@@ -66,18 +56,15 @@ def robomimic_stream(box: Container, table: Table, rate_hz: Fraction | None) -> 
         start_ns = NS_PER_S if rate_hz is None else round(NS_PER_S / rate_hz)
         extra = {"copy_of": "obs/" + table.name.removeprefix("next_obs/"), "steps_later": 1}
     clock = grid_clock(table.shape[0], rate_hz, quality=ClockQuality.DECLARED, start_ns=start_ns)
-    return stream_of(box, table, name=table.name, role=_role(table.name), clock=clock, extra=extra)
+    return stream_of(box, table, name=table.name, role=_role(table), clock=clock, extra=extra)
 
 
-def _role(name: str) -> Role:
-    top, _, rest = name.partition("/")
+def _role(table: Table) -> Role:
+    top = table.name.partition("/")[0]
     if top == "next_obs":
         return Role.BOOKKEEPING
-    if top in ("actions", "actions_abs", "action_dict"):
-        return Role.ACTION
-    if top in _ROLES:
-        return _ROLES[top]
-    if _ROBOT.search(rest if top in ("obs", "states") else name):
-        return Role.STATE
-    # `states` is the simulator's whole state, of the robot and of everything else.
-    return Role.SENSOR if top in ("obs", "states") and rest != "actions" else Role.UNKNOWN
+    if top == "states":
+        # The simulator's whole state, of the robot and of everything else.
+        return Role.STATE if _ROBOT.search(table.name) else Role.SENSOR
+    otherwise = Role.SENSOR if top == "obs" else Role.UNKNOWN
+    return column_role(table.name, kind_of_numbers(table), table.dtype, otherwise=otherwise)

@@ -145,7 +145,7 @@ def _wanted(stream: Stream, actions: Sequence[Stream], taken: Mapping[str, str],
     if stream in actions:
         return "actions" if len(actions) == 1 and len(stream.shape) == 1 else f"action_dict/{name}"
     is_flag = int(np.prod(stream.shape, dtype=np.int64)) == 1
-    if stream.role is Role.REWARD and is_flag and "rewards" not in taken.values():
+    if stream.role is Role.REWARD and is_flag and "discount" not in name and "rewards" not in taken.values():
         return "rewards"
     if stream.role is Role.ENDING and is_flag and "dones" not in taken.values() and "success" not in name:
         return "dones"

@@ -13,21 +13,14 @@ from robokata.core.clock import NS_PER_S, ClockQuality, Reading, grid_clock
 from robokata.core.errors import DamagedData, RobokataError
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import LazyValues
+from robokata.formats._roles import column_role
 from robokata.formats._zarr import Rows, ZarrArray
 from robokata.media.images import RawImages
 
 _LEAST_PICTURE_PX = 16
 """Rows of (H, W, 3) smaller than this are matrices or point sets; the smallest camera picture seen is 64 px."""
-_ROLES = (
-    (Role.ACTION, re.compile(r"(.*_)?actions?")),
-    (Role.REWARD, re.compile(r"(.*_)?rewards?")),
-    (Role.ENDING, re.compile(r"(.*_)?(dones?|terminals?|truncated|success)")),
-    # UMI repeats the pose at either end of the demonstration in every row: a key for its loader, not a measurement.
-    (Role.BOOKKEEPING, re.compile(r".*_demo_(start|end)_pose|timestamps?|stage|index|(.*_)?(episode|frame)_index")),
-    (Role.STATE, re.compile(r"(.*_)?(states?|agent_pos|proprio\w*|qpos|qvel|joints?(_\w+)?)")),
-    (Role.STATE, re.compile(r"robot\w*_(eef|joint|gripper)_\w+|robot\w*_(pose|pos|joints?)|gripper_\w+|eef_\w+")),
-)
-"""What a name is evidence for, first match first; everything else was measured by something: a sensor."""
+# UMI repeats the pose at either end of the demonstration in every row: a key for its loader, not a measurement.
+_BOOKKEEPING = re.compile(r".*_demo_(start|end)_pose|timestamps?|stage|index|(.*_)?(episode|frame)_index")
 
 
 class _FloatPictures(RawImages):
@@ -52,10 +45,11 @@ def is_picture(array: ZarrArray) -> bool:
     return len(size) == 3 and size[2] in (1, 3, 4) and min(size[:2]) >= _LEAST_PICTURE_PX and is_sample
 
 
-def role_of(name: str) -> Role:
+def role_of(name: str, dtype: np.dtype[Any]) -> Role:
     """The role that a name is evidence for; a sensor where it says nothing."""
-    leaf = name.rpartition("/")[2].lower()
-    return next((role for role, pattern in _ROLES if pattern.fullmatch(leaf)), Role.SENSOR)
+    if _BOOKKEEPING.fullmatch(name.rpartition("/")[2].lower()):
+        return Role.BOOKKEEPING
+    return column_role(name, Kind.TENSOR, dtype, otherwise=Role.SENSOR)
 
 
 def text_of(rows: Rows) -> NDArray[Any]:

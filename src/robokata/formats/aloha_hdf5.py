@@ -23,9 +23,10 @@ from robokata.core.stream import Role, Stream
 from robokata.formats._aloha_write import Options, Packing, plan, write_folder
 from robokata.formats._hdf5 import Container
 from robokata.formats._hdf5_open import SUFFIXES, file_bytes, has_signature, hdf5_files
-from robokata.formats._hdf5_streams import stream_of
+from robokata.formats._hdf5_streams import kind_of_numbers, stream_of
 from robokata.formats._hdf5_values import Table
 from robokata.formats._hdf5_write import BLOB, blob_in
+from robokata.formats._roles import column_role, is_flag
 from robokata.formats._row_table import restored
 
 LOOKS_FOR = "episode_0.hdf5, episode_1.hdf5, ... (or one such file) with observations/qpos and action"
@@ -214,9 +215,11 @@ def _is_stream(table: Table, steps: int | None) -> bool:
 
 
 def _stream(box: Container, table: Table) -> Stream:
-    is_camera = table.name.startswith(_IMAGES)
+    is_camera = table.name.startswith(_IMAGES) and not is_flag(table.name, table.dtype)
     others = Role.SENSOR if table.name.startswith("observations/") else Role.UNKNOWN
-    role = Role.CAMERA if is_camera else _ROLES.get(table.name, others)
+    kind = kind_of_numbers(table)
+    named = _ROLES.get(table.name) or column_role(table.name, kind, table.dtype, otherwise=others)
+    role = Role.CAMERA if is_camera else named
     clock = grid_clock(table.shape[0], None)
     is_encoded = is_camera and len(table.shape) < 3
     extra = {"colour_order": _COLOUR} if is_encoded else {}

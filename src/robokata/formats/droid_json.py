@@ -22,6 +22,7 @@ from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats._droid_fields import declared_count, json_object, listed_paths, number_table
+from robokata.formats._roles import is_flag
 from robokata.media.packet_index import packet_index
 from robokata.media.video import VideoFrames
 
@@ -114,7 +115,8 @@ class DroidJson:
             if not is_due and not (isinstance(value, list) and value and isinstance(value[0], (list, float))):
                 continue
             array = number_table(where, name, value)
-            role = Role.ACTION if name.startswith("action.") else Role.STATE if is_due else Role.SENSOR
+            named = Role.ACTION if name.startswith("action.") else Role.STATE if is_due else Role.SENSOR
+            role = Role.SENSOR if is_flag(name, array.dtype) else named
             clock = grid_clock(len(array), None)
             yield Stream(name, Kind.TENSOR, role, clock, ArrayValues(array), encoding="json")
 

@@ -33,8 +33,9 @@ from robokata.formats._rlds_layout import LUMA_SCALE, Pictures, Plan, plan_episo
 from robokata.formats._rlds_left_out import with_left_out
 from robokata.formats._rlds_record import STEPS, Record, step_features, texts_of, whole
 from robokata.formats._rlds_shards import INFO, SHARD_NAME, ShardFile, declarations, splits_of
-from robokata.formats._rlds_streams import is_language, streams_of
+from robokata.formats._rlds_streams import streams_of
 from robokata.formats._rlds_write import CARRIED, VersionFolder, Written, record_of, split_of, title_of
+from robokata.formats._roles import is_language
 from robokata.formats._tfds_features import Spec, read_features, read_json
 from robokata.formats._tfrecord import FOOTER, HEADER, read_record, starts_like_tfrecord
 from robokata.media.images import RawImages

@@ -224,7 +224,7 @@ class ReplayBuffer:
         count = max(min(end, len(array)) - first, 0)
         rows = Rows(array, first, count)
         short = name.removeprefix("data/")
-        kind, role = Kind.TENSOR, role_of(short)
+        kind, role = Kind.TENSOR, role_of(short, array.dtype)
         values: Values = rows
         if is_picture(array):
             kind, role, values = Kind.IMAGE, Role.CAMERA, pictures_of(rows, f"{self.path}: {name}")

@@ -58,6 +58,6 @@ def _created_s(path: Path) -> Fraction | None:
 def _tags(path: Path, name: str) -> list[str]:
     packet_index(path)  # vets the file
     av = require("av", extra="video")
-    with av.open(str(path), options=OPENING) as container:
+    with av.open(str(path), options=OPENING, metadata_errors="replace") as container:
         kept = [container.metadata, *(stream.metadata for stream in container.streams)]
     return [str(tags[name]) for tags in kept if name in tags]

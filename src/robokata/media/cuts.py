@@ -140,7 +140,7 @@ def _scan(path: Path) -> Arrays:
     av = require("av", extra="video")
     rows, is_uniform = [], True
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             context = stream.codec_context
             for packet in container.demux(stream):

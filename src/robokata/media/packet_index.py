@@ -136,7 +136,7 @@ def decoded_as(path: Path, track: Track) -> Decoded | None:
     if known is None:
         av = require("av", extra="video")
         try:
-            with av.open(str(path), options=OPENING) as container:
+            with av.open(str(path), options=OPENING, metadata_errors="replace") as container:
                 context = container.streams.video[0].codec_context
                 known = Decoded(
                     str(context.codec.canonical_name),
@@ -183,7 +183,7 @@ def _scan(path: Path) -> Arrays:
     """One pass over the packets of a file."""
     av = require("av", extra="video")
     try:
-        with av.open(str(path), options=OPENING) as container:
+        with av.open(str(path), options=OPENING, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise DamagedData(path, "the file holds no video stream.", next_move="Restore it from the original.")
             stream = container.streams.video[0]

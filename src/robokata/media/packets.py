@@ -332,7 +332,7 @@ def _demuxed(path: Path, index: PacketIndex, key: int) -> Iterator[tuple[int, by
     av = require("av", extra="video")
     bitstream = require("av.bitstream", extra="video")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             name = _FILTERS[index.codec]
             change = bitstream.BitStreamFilterContext(name, stream) if name else None

@@ -29,7 +29,7 @@ class PacketSource:
         av = require("av", extra="video")
         self._errors = (av.error.FFmpegError, ValueError, OSError)
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path), metadata_errors="replace")
             self.stream = self._container.streams.video[0]
         except (*self._errors, IndexError) as error:
             raise DamagedData(path, f"cannot be opened as a video: {error}.") from None

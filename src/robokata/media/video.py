@@ -140,7 +140,7 @@ class _Decoder:
         self._is_closed = False
         av = require("av", extra="video")
         self._errors = av.error.FFmpegError
-        self._container = av.open(str(path), options=OPENING)
+        self._container = av.open(str(path), options=OPENING, metadata_errors="replace")
         self._stream = self._container.streams.video[0]
         if self._stream.codec_context is None:
             self._container.close()
