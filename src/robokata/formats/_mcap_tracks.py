@@ -14,7 +14,7 @@ from robokata.core.cells import is_unicode
 from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, Unsupported
-from robokata.core.layout import Place, Way
+from robokata.core.layout import Place, Way, way_of_pixels
 from robokata.core.require import require
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import Pictures
@@ -283,9 +283,9 @@ class Planner:
                     yield ros.image(int(times_ns[start + offset]), pixels, encoding=encoding, frame=frame)
 
         target = self._target(topic)
-        is_raw = isinstance(values, RawImages)
+        is_raw, media = isinstance(values, RawImages), stream.pictures.media()
         way, note = (
-            (Way.COPIED, "the same pixels") if is_raw else (Way.DECODED, f"{stream.encoding or 'encoded'} decoded")
+            (Way.COPIED, "the same pixels") if is_raw else way_of_pixels(media, f"{media.codec or 'encoded'} decoded")
         )
         sample = {"shape": list(stream.shape), "dtype": values.dtype.str, "scale": getattr(values, "scale", 1.0)}
         place = Place(stream.name, target, way, f"sensor_msgs/Image {encoding}, {note}")

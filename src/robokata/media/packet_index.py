@@ -26,7 +26,7 @@ OPENING = {
 }
 """Containers of video that FFmpeg may take a file for. It goes by content: a text file called x.mp4 could be a playlist
 that makes it open other files, or other machines' files."""
-_INDEX_KIND = "video-packets-2"
+_INDEX_KIND = "video-packets-3"
 
 
 class PacketIndex(NamedTuple):
@@ -48,6 +48,8 @@ class PacketIndex(NamedTuple):
     frames_declared: int | None
     """Frames that the container's header promises to show, None where it promises nothing."""
     average_rate_hz: Fraction | None
+    sound: str | None = None
+    """The first sound track beside the pictures (`aac, 16000 Hz, mono`), None where there is none."""
 
     def seconds(self, ordinal: int) -> float:
         """Presentation time of a frame, from the file's own zero."""
@@ -195,7 +197,7 @@ def _scan(path: Path) -> Arrays:
             if context.width * context.height == 0:
                 raise DamagedData(path, "the header claims frames without pixels.", next_move="Restore the file.")
             packets, hidden = _packets(path, container, stream)
-            facts = _stream_facts(stream, context, hidden)
+            facts = [*_stream_facts(stream, context, hidden), _sound(container)]
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise DamagedData(
             path, f"cannot be opened as a video: {error}.", next_move="Restore it, or record the episode again."
@@ -220,6 +222,16 @@ def _stream_facts(stream: Any, context: Any, hidden: int) -> list[str]:
         str(declared),
         str(Fraction(rate)) if rate else "0",
     ]
+
+
+def _sound(container: Any) -> str:
+    """The first sound track in words, "" where there is none."""
+    for track in container.streams.audio[:1]:
+        context = track.codec_context
+        if context is None:
+            return "unknown codec"
+        return f"{context.codec.canonical_name}, {context.sample_rate} Hz, {context.layout.name}"
+    return ""
 
 
 class _Packets(NamedTuple):
@@ -260,4 +272,5 @@ def _unpack(arrays: Arrays) -> PacketIndex:
         pixel_format=facts[4],
         frames_declared=int(facts[5]) or None,
         average_rate_hz=Fraction(facts[6]) or None,
+        sound=facts[7] or None,
     )

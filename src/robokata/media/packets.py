@@ -20,6 +20,7 @@ from robokata.core.picked import PickedPictures
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, Values, ordinals
 from robokata.media.packet_index import MAX_PIXELS, PacketIndex, packet_index
+from robokata.media.pixels import PixelLayout, frame_pixels, pixel_layout
 from robokata.media.video import VideoFrames, luma_grid
 
 _REORDERS = ("h264", "hevc")
@@ -123,23 +124,32 @@ class VideoPackets:
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        frame = self._shown(int(self.ranks[self._keys[0]])) if self.count and len(self._keys) else None
-        return (self.count, frame.height, frame.width, 3) if frame is not None else (self.count, 0, 0, 3)
+        frame = self._first_frame
+        height, width = (frame.height, frame.width) if frame is not None else (0, 0)
+        return (self.count, height, width, self._layout.channels)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8)
+        return self._layout.dtype
+
+    @cached_property
+    def _first_frame(self) -> Any | None:
+        return self._shown(int(self.ranks[self._keys[0]])) if self.count and len(self._keys) else None
+
+    @property
+    def _layout(self) -> PixelLayout:
+        return pixel_layout("yuv420p" if self._first_frame is None else self._first_frame.format.name)
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
         wanted = ordinals(index, self.count)
-        pictures = [self._shown(int(i)).to_ndarray(format="rgb24") for i in wanted]
+        pictures = [frame_pixels(self._shown(int(i))) for i in wanted]
         if isinstance(index, (int, np.integer)):
             return np.asarray(pictures[0])
         if not pictures:
-            return np.empty((0, *self.shape[1:]), np.uint8)
+            return np.empty((0, *self.shape[1:]), self.dtype)
         if len({picture.shape for picture in pictures}) > 1:
             raise DamagedData(self.where, "the pictures of one stream differ in size.")
         return np.stack(pictures)
@@ -150,7 +160,19 @@ class VideoPackets:
 
     def media(self) -> Media:
         """What lies behind; every message is one picture."""
-        return Media(self.where, self.codec, self.count, self.count)
+        try:
+            frame, layout = self._first_frame, self._layout
+        except (DamagedData, Unsupported):
+            return Media(self.where, self.codec, self.count, self.count)
+        return Media(
+            self.where,
+            self.codec,
+            self.count,
+            self.count,
+            bits=layout.bits,
+            left_out=layout.left_out,
+            pixel_format=None if frame is None else frame.format.name,
+        )
 
     def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:
         """Every picture as a grey grid of at most `points` x `points` samples, one pass, no colour conversion.
