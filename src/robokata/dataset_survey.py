@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from robokata.core.declared import false_picture_declarations
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, QueryRefused, RobokataError, Unsupported
 from robokata.core.pointers import pointers_below
@@ -164,7 +165,7 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         total_bytes=_bytes_on_disk(source.path, facts),
         contradictions=tuple(
             Contradiction(d.subject, str(d.declared), str(d.found), d.where, d.hint)
-            for d in facts.declarations
+            for d in (*facts.declarations, *false_picture_declarations(samples))
             if not d.holds
         ),
         outcomes=dict(outcomes),
@@ -345,7 +346,7 @@ def _summarise(stream: Stream, facts: Facts) -> StreamSummary:
         shape, dtype = stream.shape, str(stream.values.dtype)
         if stream.is_picture:
             media = stream.pictures.media()
-            encoding, problem = media.codec or encoding, media.problem
+            encoding, problem = media.encoding or encoding, media.problem
     except RobokataError as error:
         problem = str(error)
     return StreamSummary(

@@ -67,7 +67,7 @@ def test_joints_commands_and_instruction_have_their_roles(tmp_path: Path) -> Non
 def test_attachments_and_metadata_records_are_kept(tmp_path: Path) -> None:
     path = _one_file(tmp_path)
     extra = one(path).extra
-    assert extra["metadata"] == {"session": {"operator": "a", "site": "b"}}
+    assert extra["metadata"] == [{"name": "session", "values": {"operator": "a", "site": "b"}}]
     assert extra["attachments"][0]["name"] == "calibration.yaml"
     assert mcap.read(path).episode_log("take").attachment("calibration.yaml") == b"fx: 600"
 

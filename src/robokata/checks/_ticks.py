@@ -76,7 +76,7 @@ def used_clocks(episode: Episode) -> list[UsedClock]:
 
 
 def _rank(stream: Stream) -> int:
-    if stream.role in (Role.STATE, Role.ACTION, Role.CAMERA):
+    if stream.role in (Role.STATE, Role.ACTION, Role.CAMERA, Role.DEPTH):
         return 0
     return 1 if stream.is_numeric or stream.is_picture else 2
 

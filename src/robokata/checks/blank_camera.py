@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
-from robokata.core.stream import Kind, Stream
+from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import IndexedValues
 from robokata.geometry.runs import moment_of, runs_of
 from robokata.media.glance import Glance, glance
@@ -54,7 +54,7 @@ def check(
     error_above_share: float = 0.5,
 ) -> Iterator[Verdict]:
     """One finding per camera, located at the longest blank stretch."""
-    looks = {s.name: glance(s.pictures) for s in episode.pictures() if s.values.dtype != np.uint16}
+    looks = {s.name: glance(s.pictures) for s in episode.pictures() if _shows_light(s)}
     usual = [float(np.median(look.spread)) for look in looks.values() if len(look.spread)]
     # The best camera of the episode: with two of three blank, the median would be blank itself.
     floor = max(below_spread_levels, below_usual_share * max(usual, default=0.0))
@@ -67,6 +67,10 @@ def check(
         blank = _blank(look, floor, at_least_pictures_count)
         if blank.any():
             yield _finding(episode, episode.streams[name], look, blank, error_above_share)
+
+
+def _shows_light(stream: Stream) -> bool:
+    return stream.role is not Role.DEPTH and stream.values.dtype != np.uint16
 
 
 def _blank(look: Glance, floor: float, at_least_count: int) -> NDArray[np.bool_]:
@@ -114,7 +118,7 @@ def _colour(brightness: float) -> str:
 
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
     """Turn one camera black for a tenth of the episode (times `magnitude`)."""
-    streams = [s for s in episode.pictures() if len(s) and s.values.dtype != np.uint16]
+    streams = [s for s in episode.pictures() if len(s) and _shows_light(s)]
     stream = streams[int(rng.integers(len(to_plant_into(streams, "camera with pictures"))))]
     pictures = stream.pictures
     length = min(len(stream), round(0.1 * magnitude * len(stream)))

@@ -68,7 +68,7 @@ def gather(episode: Episode) -> Shape:
         robot=episode.embodiment.name if episode.embodiment else None,
         declared_steps=episode.declared_steps,
         rows=lengths.pop() if len(lengths) == 1 else None,
-        cameras=tuple(stream.name for stream in episode.of_role(Role.CAMERA)),
+        cameras=tuple(stream.name for stream in episode.of_role(Role.CAMERA, Role.DEPTH)),
         widths=tuple((stream.name, int(np.prod(stream.shape, dtype=np.int64))) for stream in numbers),
         duration_s=episode.duration_s,
     )

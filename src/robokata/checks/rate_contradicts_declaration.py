@@ -71,7 +71,7 @@ def check(
 def _declared_hz(episode: Episode, stream: Stream) -> float | None:
     rate_hz = stream.clock.declared_rate_hz
     # The rate of the dataset's steps holds for what a step consists of, not for every sensor of a log.
-    if rate_hz is None and stream.role in (Role.STATE, Role.ACTION, Role.CAMERA):
+    if rate_hz is None and stream.role in (Role.STATE, Role.ACTION, Role.CAMERA, Role.DEPTH):
         rate_hz = episode.declared_rate_hz
     return None if rate_hz is None else float(rate_hz)
 

@@ -42,7 +42,7 @@ from robokata.core.stream import Role, Stream
 
 NEEDS: Sequence[Need] = ()
 
-_MAIN = (Role.STATE, Role.ACTION, Role.CAMERA)
+_MAIN = (Role.STATE, Role.ACTION, Role.CAMERA, Role.DEPTH)
 _REGULAR = (Role.SENSOR, Role.UNKNOWN)
 """Of a topic whose purpose nobody states, the rhythm tells whether it should last as long as the others."""
 _FEWEST_MESSAGES = 20

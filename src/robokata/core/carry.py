@@ -185,6 +185,7 @@ def _unpack_stream(
         encoding=found.streams[entry["target"]].encoding if entry["target"] else entry["encoding"],
         other_clocks={name: _unpack_clock(clock, arrays, clocks) for name, clock in entry["other_clocks"].items()},
         extra=_restored(entry["extra"], arrays),
+        declared=found.streams[entry["target"]].declared if entry["target"] else {},
     )
 
 

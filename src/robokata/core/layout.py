@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.values import Media
+
 
 class Way(enum.StrEnum):
     """How a stream gets into the target, best first."""
@@ -24,6 +26,8 @@ class Way(enum.StrEnum):
     """Only in the target's extension place: its own tools do not see it, and it comes back."""
     THINNED = "thinned"
     """Pictures that stand in no row are left out, and do not come back."""
+    NARROWED = "narrowed"
+    """Pictures decoded to less than the source holds: fewer levels, or without transparency."""
     REENCODED = "re-encoded"
     """Pictures through another lossy encoding."""
     DROPPED = "dropped"
@@ -32,7 +36,14 @@ class Way(enum.StrEnum):
     @property
     def is_lossy(self) -> bool:
         """True where converting back does not give the original."""
-        return self in (Way.THINNED, Way.REENCODED, Way.DROPPED)
+        return self in (Way.THINNED, Way.NARROWED, Way.REENCODED, Way.DROPPED)
+
+
+def way_of_pixels(media: Media, note: str) -> tuple[Way, str]:
+    """How pictures that a target takes as pixels get there, and the note with what decoding leaves out."""
+    if media.left_out is None:
+        return Way.DECODED, note
+    return Way.NARROWED, "; ".join(part for part in (note, media.left_out) if part)
 
 
 @dataclass(frozen=True)

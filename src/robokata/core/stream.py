@@ -40,6 +40,8 @@ class Role(enum.StrEnum):
     ACTION = "action"
     """What the robot was told to do."""
     CAMERA = "camera"
+    DEPTH = "depth"
+    """Pictures whose values are distances, or codes of distances: no colours."""
     SENSOR = "sensor"
     """Anything else that was measured: IMU, force, odometry, object poses of a simulator."""
     REWARD = "reward"
@@ -115,6 +117,9 @@ class Stream:
     """Further clocks of the same samples, by their name in the source: `header`, `publish`, `receive`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the source says about this stream and has no other home."""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    """What an index says of the pictures and only their file knows: any of `height`, `width`, `channels`, `codec`,
+    `pixel_format`, `is_depth`, `has_sound`. Nothing reads pictures by it; it is compared with the file."""
 
     def __repr__(self) -> str:
         return f"Stream({self.name!r}, {self.kind}, {self.role}, {self.values!r})"

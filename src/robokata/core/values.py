@@ -56,10 +56,25 @@ class Media:
     """True where an index gives the episode a span of a file, False where the whole file is its own."""
     rate_hz: Fraction | None = None
     """Average rate that the container states, None where it states none or has none."""
+    bits: int | None = None
+    """Bits per channel of the pictures as they lie there, None where that is not known."""
+    left_out: str | None = None
+    """What decoding leaves out (`10 bits per colour become 8`), None where the values hold all of a picture."""
+    pixel_format: str | None = None
+    """What FFmpeg calls a video's pixels (`yuv420p`, `gray12le`), None where it is no video."""
+    sound: str | None = None
+    """The first sound track beside the pictures (`aac, 16000 Hz, mono`), None where there is none."""
     problem: str | None = None
     """Why the media cannot be opened, None where it can."""
     is_absent: bool = False
     """True where the file that should hold the pictures does not exist."""
+
+    @property
+    def encoding(self) -> str | None:
+        """The codec, with what else a reader of the pictures should know: an unusual number of bits, a sound track."""
+        bits = f", {self.bits} bit" if self.bits is not None and self.bits > 8 else ""
+        sound = f", with sound ({self.sound.partition(',')[0]})" if self.sound else ""
+        return None if self.codec is None else f"{self.codec}{bits}{sound}"
 
 
 @runtime_checkable

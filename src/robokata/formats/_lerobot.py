@@ -19,19 +19,23 @@ from robokata.core.errors import DamagedData, MediaMissing
 from robokata.core.require import require
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import LazyValues
+from robokata.formats._lerobot_cameras import (
+    HINT,
+    declared_media,
+    depth_meaning,
+    feature_extra,
+    is_depth,
+    is_shape,
+)
 from robokata.formats._parquet import ParquetRows, guarded
 from robokata.formats._roles import column_role, is_flag
 from robokata.geometry.runs import Run
 from robokata.media.images import EncodedImages
-from robokata.media.video import VideoFrames
 
 BOOKKEEPING = (
     *("timestamp", "frame_index", "episode_index", "index", "task_index"),
     *("episode_data_index_from", "episode_data_index_to"),
 )
-
-HINT = "robokata"
-"""Key of a feature in info.json under which we keep what the stream was: its name, whether it stands in rows whole."""
 
 
 def hint_of(feature: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -57,7 +61,7 @@ def channels_of(feature: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Channel names of a feature: a list, a nested list or a dict; None where absent or of the wrong length."""
     names, shape = feature.get("names"), feature.get("shape")
     flat = tuple(_flatten(names))
-    count = int(np.prod(shape)) if isinstance(shape, list) and _is_shape(shape) else None
+    count = int(np.prod(shape)) if isinstance(shape, list) and is_shape(shape) else None
     return flat if flat and len(flat) == count else None
 
 
@@ -72,21 +76,6 @@ def _flatten(names: Any, depth: int = 0) -> Iterator[str]:
     elif isinstance(names, (Mapping, Sequence)):
         for part in names.values() if isinstance(names, Mapping) else names:
             yield from _flatten(part, depth + 1)
-
-
-def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, list) and all(isinstance(size, int) and size >= 0 for size in shape)
-
-
-def picture_shape(feature: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """(H, W, C) of a picture feature, from its shape and the names of its axes; None where that is unclear."""
-    shape, names = feature.get("shape"), feature.get("names")
-    if not (_is_shape(shape) and isinstance(shape, list) and len(shape) == 3):
-        return None
-    first_is_channel = isinstance(names, list) and names and str(names[0]).startswith("channel")
-    if first_is_channel or (shape[0] in (1, 3) and shape[2] not in (1, 3)):
-        return shape[1], shape[2], shape[0]
-    return shape[0], shape[1], shape[2]
 
 
 def row_clock(count: int, rate_hz: Fraction, load_s: Callable[[], NDArray[Any]] | None) -> Clock:
@@ -139,7 +128,7 @@ def column_spec(arrow_type: Any, feature: Mapping[str, Any]) -> ColumnSpec:
         # LeRobot stores one number per row as a bare number; our own hint tells it from a vector of one.
         return ColumnSpec(Kind.TENSOR, (1,) if hint_of(feature).get("shape") == [1] else (), dtype)
     shape = feature.get("shape")
-    if isinstance(shape, list) and _is_shape(shape):
+    if isinstance(shape, list) and is_shape(shape):
         return ColumnSpec(Kind.TENSOR, tuple(shape), dtype)
     return ColumnSpec(Kind.TENSOR, (-1,) if -1 in sizes else tuple(sizes), dtype)
 
@@ -275,10 +264,21 @@ def column_stream(
 ) -> Stream:
     """One column of an episode as a stream; `load` gives the Arrow column of the episode's rows."""
     count = len(clock)
-    extra = _feature_extra(feature)
+    extra = feature_extra(feature)
     if spec.kind is Kind.IMAGE:
         images = EncodedImages(count, picture_loader(load, root=root, where=where), where=where)
-        return Stream(name, Kind.IMAGE, Role.CAMERA, clock, images, encoding="image bytes", extra=extra)
+        role, declared = Role.DEPTH if is_depth(feature) else Role.CAMERA, declared_media(feature)
+        return Stream(
+            name,
+            Kind.IMAGE,
+            role,
+            clock,
+            images,
+            encoding="image bytes",
+            extra=extra,
+            declared=declared,
+            meaning=depth_meaning(feature),
+        )
     shape = spec.shape
     if shape == (-1,):
         width = column_array(load(), spec, where=where).shape[1] if count else 0
@@ -286,10 +286,6 @@ def column_stream(
     values = LazyValues((count, *shape), spec.dtype, lambda: column_array(load(), spec, where=where))
     role = role_of(name, spec.kind, spec.dtype)
     return Stream(name, spec.kind, role, clock, values, channels=channels_of(feature), encoding=encoding, extra=extra)
-
-
-def _feature_extra(feature: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in feature.items() if key not in ("dtype", "shape", "names", HINT)}
 
 
 def picture_loader(load: Callable[[], Any], *, root: Path, where: str) -> Callable[[int], bytes]:
@@ -348,14 +344,6 @@ def picture_file(root: Path, path: str, *, where: str) -> bytes:
         raise MediaMissing(
             where, f"the picture {path!r} is not there.", next_move="Restore it from the original."
         ) from None
-
-
-def video_stream(name: str, feature: Mapping[str, Any], frames: VideoFrames, clock: Clock) -> Stream:
-    """A camera whose pictures lie in a video."""
-    info = feature.get("info") or feature.get("video_info") or {}
-    codec = info.get("video.codec") if isinstance(info, dict) else None
-    encoding = str(codec) if codec else "video"
-    return Stream(name, Kind.VIDEO, Role.CAMERA, clock, frames, encoding=encoding, extra=_feature_extra(feature))
 
 
 def runs_of_owners(column: Any, *, where: str) -> dict[int, list[Run]]:

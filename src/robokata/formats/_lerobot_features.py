@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
-from robokata.formats._lerobot import HINT
+from robokata.core.stream import Role
+from robokata.formats._lerobot_cameras import HINT
 from robokata.formats._lerobot_names import MADE
 from robokata.formats._lerobot_plan import Column, Form, Options, Plan, said
 from robokata.media.cuts import places_of
@@ -52,32 +53,57 @@ def _feature(column: Column, plan: Plan, options: Options) -> dict[str, Any]:
 
 
 def _picture_feature(column: Column, plan: Plan, options: Options) -> dict[str, Any]:
-    height, width, depth = (*column.stream.shape, 1)[:3]
+    height, width, channels = (*column.stream.shape, 1)[:3]
     is_image = column.form is Form.IMAGES
-    shape = [height, width, depth if is_image else 3]
+    # Pictures that are encoded become colours; those of copied packets are what they were.
+    shape = [height, width, 3 if column.form is Form.ENCODED_VIDEO else channels]
     feature = {"dtype": "image" if is_image else "video", "shape": shape, "names": ["height", "width", "channels"]}
     extra = _extra(column)
-    if is_image:
-        return {**feature, **{name: value for name, value in extra.items() if name not in ("info", "video_info")}}
     known = extra.pop("video_info", None) or extra.pop("info", None)
-    info = known if isinstance(known, dict) and column.form is Form.COPIED_VIDEO else {}
-    return {**feature, **extra, "info": {**_video_facts(column, plan.rows.rate_hz, options), **info}}
+    said = known if isinstance(known, dict) else {}
+    if is_image:
+        info = {name: value for name, value in said.items() if _plain(name) in _DEPTH} if is_depth_map(column) else {}
+        return {**feature, **extra, **({"info": info} if info else {})}
+    said = said if column.form is Form.COPIED_VIDEO else {}
+    return {**feature, **extra, "info": _told(said, _video_facts(column, plan.rows.rate_hz, options))}
+
+
+_DEPTH = ("is_depth_map", "depth_min", "depth_max", "shift", "use_log")
+
+
+def is_depth_map(column: Column) -> bool:
+    """True where a column holds distances."""
+    return column.stream.role is Role.DEPTH
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("video.")
+
+
+def _told(said: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the source says of a video, but for what follows from the file: a falsehood is not copied."""
+    true = {_plain(name): value for name, value in facts.items()}
+    kept = {name: true.get(_plain(name), value) for name, value in said.items() if not name.startswith("audio.")}
+    spelt = {_plain(name) for name in kept}
+    return {**{name: value for name, value in facts.items() if _plain(name) not in spelt}, **kept}
 
 
 def _video_facts(column: Column, rate_hz: Fraction, options: Options) -> dict[str, Any]:
-    height, width = column.stream.shape[:2]
+    height, width, channels = (*column.stream.shape, 1)[:3]
     codec, pixel_format = _CODEC_OF.get(options.codec, options.codec), "yuv420p"
     if column.run is not None and column.form is Form.COPIED_VIDEO:
         shape = places_of(column.run.video).shape
         codec, pixel_format = shape.codec, shape.pixel_format
+    else:
+        channels = 3
     return {
         "video.height": height,
         "video.width": width,
         "video.codec": codec,
         "video.pix_fmt": pixel_format,
-        "video.is_depth_map": False,
+        "video.is_depth_map": is_depth_map(column),
         "video.fps": plain_rate(rate_hz),
-        "video.channels": 3,
+        "video.channels": channels,
         "has_audio": False,
     }
 

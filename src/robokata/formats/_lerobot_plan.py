@@ -16,12 +16,12 @@ from robokata.core.cells import is_unicode
 from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
-from robokata.core.layout import Layout, Place, Way
+from robokata.core.layout import Layout, Place, Way, way_of_pixels
 from robokata.core.picked import PickedPictures
 from robokata.core.rows import Rows, rows_of
 from robokata.core.stream import Kind, Role, Stream
 from robokata.formats._lerobot_names import MADE, target_names
-from robokata.media.cuts import Cut, Run, cut_of, run_of
+from robokata.media.cuts import Cut, Run, cut_of, places_of, run_of
 from robokata.media.encode import measured_psnr_db
 
 LOSES: Sequence[str] = (
@@ -162,8 +162,10 @@ def _formed_pictures(stream: Stream, rows: Rows, options: Options) -> _Formed | 
         cut = None if run is None else cut_of(run)
         if cut is not None:
             return _Formed(Form.COPIED_VIDEO, run, cut)
-        _refuse_unfit_video(stream)
-        return _Formed(Form.ENCODED_VIDEO)
+        # Levels of more bits than an encoder takes: as pictures they are all kept.
+        if options.pictures == "video" or stream.values.dtype == np.uint8 or not _png_holds(stream):
+            _refuse_unfit_video(stream)
+            return _Formed(Form.ENCODED_VIDEO)
     if options.pictures == "auto" and not _png_holds(stream) and not _has_own_bytes(stream):
         return None
     return _Formed(Form.IMAGES)
@@ -258,7 +260,8 @@ def _place(column: Column, rows: Rows, options: Options) -> Place:
 
 def _copied(column: Column, rows: Rows) -> tuple[Way, str]:
     assert column.cut is not None, "only what can be cut is copied"
-    codec = f"{column.stream.encoding or 'video'} packets"
+    assert column.run is not None, "what is cut is a run"
+    codec = f"{places_of(column.run.video).shape.codec} packets"
     beside = column.cut.lead + column.cut.tail
     extra = f", with {beside} frames that decoding needs and nobody is shown" if beside else ""
     left_out = len(column.stream) - len(column.picked)
@@ -272,9 +275,9 @@ def _picture_way(column: Column, options: Options) -> tuple[Way, str]:
     if column.form is Form.IMAGES:
         if _has_own_bytes(stream):
             return Way.COPIED, "encoded pictures byte by byte, in the table"
-        return Way.DECODED, "every pixel as PNG, in the table"
+        return way_of_pixels(stream.pictures.media(), "every pixel as PNG, in the table")
     note = f"{options.codec}, a key frame every {options.gop} frames, crf {options.crf}"
-    return Way.REENCODED, note
+    return Way.REENCODED, "; ".join(filter(None, (note, stream.pictures.media().left_out)))
 
 
 def _measured(plan: Plan, options: Options) -> Plan:

@@ -167,12 +167,15 @@ def _moments_of(table: NDArray[Any]) -> Moments:
 def sampled_pictures(pictures: Pictures, picked: NDArray[np.int64]) -> Moments:
     """Statistics of the colours of a few pictures spread over an episode, each channel in 0..1."""
     moments = Moments()
+    bits = pictures.media().bits
     rows = np.unique(np.linspace(0, len(picked) - 1, PICTURES_SAMPLED).astype(np.int64))
     for row in rows:
         picture = np.asarray(pictures[int(picked[row])])
         step = -(-max(picture.shape[:2]) // _SIDE_PX)
         thinned = picture[::step, ::step].reshape(-1, picture.shape[2] if picture.ndim == 3 else 1)
-        moments.add(thinned / (65535.0 if picture.dtype == np.uint16 else 255.0))
+        held = 8 * picture.dtype.itemsize if picture.dtype.kind == "u" else 8
+        # Codes of 12 bits in numbers of 16: their own range is 0..1.
+        moments.add(thinned / float(2 ** min(held, bits or held) - 1))
     moments.rows = len(rows)
     return moments
 

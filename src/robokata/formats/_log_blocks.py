@@ -82,6 +82,8 @@ def decompressed(packed: bytes, size: int, compression: str, *, path: Path, at: 
         Unsupported: a compression that we do not know.
     """
     _refuse_bomb(len(packed), size, compression, path=path, at=at)
+    if not (packed or size) and compression in ("zstd", "lz4", "bz2"):
+        return b""  # Some writers pack an empty chunk into no bytes at all.
     if compression in ("", "none"):
         data = packed
     elif compression == "bz2":

@@ -81,7 +81,7 @@ def restored_episode(log: OpenLog, ref: EpisodeRef) -> Episode:
 
 def told_row(row: EpisodeRow, extra: Mapping[str, Any]) -> EpisodeRow:
     """An index row with what the file's metadata says of the episode; a record that says nothing changes nothing."""
-    about = extra.get("metadata", {}).get(ABOUT, {})
+    about = _record(extra, ABOUT)
     try:
         said = json.loads(about.get("instructions", "[]"))
     except (ValueError, RecursionError):
@@ -97,10 +97,14 @@ def told_row(row: EpisodeRow, extra: Mapping[str, Any]) -> EpisodeRow:
     )
 
 
+def _record(extra: Mapping[str, Any], name: str) -> Mapping[str, str]:
+    """The metadata record of a name that only Robokata writes, and writes once; empty where there is none."""
+    return next((record["values"] for record in extra.get("metadata", ()) if record["name"] == name), {})
+
+
 def _samples(found: Episode, where: str) -> Mapping[str, Any]:
-    records = found.extra.get("metadata", {})
     try:
-        samples = json.loads(records.get(RECORD, {}).get("samples", "{}"))
+        samples = json.loads(_record(found.extra, RECORD).get("samples", "{}"))
     except (ValueError, RecursionError) as error:
         raise DamagedData(where, f"the metadata record {RECORD!r} is broken: {error}.") from None
     if not isinstance(samples, dict) or not all(isinstance(sample, dict) for sample in samples.values()):

@@ -16,6 +16,7 @@ from robokata.core import carry
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.layout import Layout
+from robokata.formats._bag_folder import BagFolder
 from robokata.formats._mcap_carried import ABOUT, ATTACHMENT, RECORD
 from robokata.formats._mcap_file import McapFile
 from robokata.formats._mcap_tracks import Planner, Track
@@ -126,11 +127,10 @@ def _merged(tracks: list[Track]) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _add_metadata(writer: McapWriter, episode: Episode, planner: Planner) -> None:
-    copied = episode.extra.get("metadata")
-    if planner.logs and isinstance(copied, Mapping):
-        for name, values in copied.items():
-            if isinstance(values, Mapping) and name not in (ABOUT, RECORD):
-                writer.metadata(str(name), {str(key): str(value) for key, value in values.items()})
+    for file in _logs(planner):
+        for record in file.extra.get("metadata", ()):
+            if record["name"] not in (ABOUT, RECORD):
+                writer.metadata(record["name"], record["values"])
     writer.metadata(ABOUT, _about(episode))
     samples = {
         place.target: {"count": len(track.log_ns), **track.sample}
@@ -160,11 +160,11 @@ def _about(episode: Episode) -> dict[str, str]:
 
 def _add_attachments(writer: McapWriter, episode: Episode, planner: Planner) -> None:
     """The attachments of the log that messages come from, the robot's model, and its calibration."""
-    for file in {id(said.log.log): said.log.log for said in planner.logs}.values():
-        if isinstance(file, McapFile):
-            for row, data in file.attachments():
-                if row["name"] != ATTACHMENT:
-                    writer.attachment(row["name"], row["media_type"], data, time_ns=max(row["log_time_ns"], 0))
+    for file in _logs(planner):
+        for row, data in file.attachments():
+            if row["name"] != ATTACHMENT:
+                times = {name: row[name] for name in ("log_time_ns", "create_time_ns")}
+                writer.attachment(row["name"], row["media_type"], data, **times)
     model = episode.embodiment.model if episode.embodiment else None
     if model and not any(track.topic.endswith("robot_description") for track in planner.tracks):
         name = "robot_model.urdf" if "<robot" in model else "robot_model.xml"
@@ -173,6 +173,13 @@ def _add_attachments(writer: McapWriter, episode: Episode, planner: Planner) -> 
     if calibration:
         data = json.dumps(calibration, indent=2, default=_plain).encode()
         writer.attachment("calibration.json", "application/json", data)
+
+
+def _logs(planner: Planner) -> list[McapFile]:
+    """MCAP files that messages are copied from; their metadata and attachments go along."""
+    logs = {id(said.log.log): said.log.log for said in planner.logs}.values()
+    files = [file for log in logs for file in (log.files if isinstance(log, BagFolder) else [log])]
+    return [file for file in files if isinstance(file, McapFile)]
 
 
 def _calibration(episode: Episode) -> dict[str, Any]:

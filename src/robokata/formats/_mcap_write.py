@@ -101,16 +101,23 @@ class McapWriter:
         if len(chunk.data) >= CHUNK_BYTES:
             self._close_chunk()
 
-    def attachment(self, name: str, media_type: str, data: bytes, *, time_ns: int = 0) -> None:
+    def attachment(
+        self, name: str, media_type: str, data: bytes, *, log_time_ns: int = 0, create_time_ns: int = 0
+    ) -> None:
         """Append a file within the file."""
         self._close_chunk()
-        fields = struct.pack("<QQ", time_ns, time_ns) + _text(name) + _text(media_type) + struct.pack("<Q", len(data))
+        fields = (
+            struct.pack("<QQ", log_time_ns, create_time_ns)
+            + _text(name)
+            + _text(media_type)
+            + struct.pack("<Q", len(data))
+        )
         crc = zlib.crc32(data, zlib.crc32(fields))
         at, length = self._at, len(fields) + len(data) + 4
         self._put(struct.pack("<BQ", _ATTACHMENT, length) + fields)
         self._put(data)
         self._put(struct.pack("<I", crc))
-        index = struct.pack("<QQQQQ", at, 9 + length, time_ns, time_ns, len(data))
+        index = struct.pack("<QQQQQ", at, 9 + length, log_time_ns, create_time_ns, len(data))
         self._attachments.append(_record(_ATTACHMENT_INDEX, index + _text(name) + _text(media_type)))
 
     def metadata(self, name: str, values: Mapping[str, str]) -> None:

@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import rate_fraction
-from robokata.core.layout import Place, Way
-from robokata.core.stream import Stream
+from robokata.core.layout import Place, Way, way_of_pixels
+from robokata.core.stream import Role, Stream
 from robokata.formats._rerun_recording import Recording, Times, split, timelines_of
-from robokata.media.bare import PacketRun, packet_run
 from robokata.media.clips import clip_of
 from robokata.media.cuts import Run, cut_of, run_of
+from robokata.media.depth import DepthCodes, depth_codes
 from robokata.media.encode import encode_png
 from robokata.media.mp4_write import SplicedVideo
+from robokata.media.packets import PacketRun, packet_run
 
 _CODECS = {"h264": "H264", "hevc": "H265", "av1": "AV1", "vp9": "VP9"}
 _MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
@@ -40,6 +41,7 @@ class Form(Enum):
     ENCODED = "encoded pictures"
     PNG = "PNG"
     DEPTH = "raw depth"
+    METRES = "depth in metres, float32, out of its codes"
 
 
 class Chosen(NamedTuple):
@@ -57,7 +59,10 @@ def chosen(stream: Stream) -> Chosen:
         DamagedData: its pictures cannot be read.
     """
     pictures = stream.pictures
-    packets = packet_run(pictures) if len(stream) else None
+    if _codes(stream) is not None and len(stream):
+        return Chosen(Form.METRES)
+    # A viewer shows packets as colours of 8 bits: levels of more bits go as pictures.
+    packets = packet_run(pictures) if len(stream) and pictures.dtype == np.uint8 else None
     if packets is not None and packets.codec in _CODECS:
         if np.all(np.diff(packets.ranks) > 0):
             return Chosen(Form.PACKETS, packets)
@@ -87,9 +92,12 @@ def place_of_pictures(stream: Stream, entity: str) -> Place:
         return Place(
             stream.name, None, Way.DROPPED, f"Rerun shows no {stream.values.dtype}{list(stream.shape)} pictures"
         )
+    if form is Form.METRES:
+        return Place(stream.name, entity, Way.DECODED, f"as {form.value}")
     is_raw = media.codec in (None, "raw")
-    way = Way.DECODED if form is Form.PNG and not is_raw else Way.COPIED
-    return Place(stream.name, entity, way, f"as {form.value}")
+    if form is Form.PNG and not is_raw:
+        return Place(stream.name, entity, *way_of_pixels(media, f"as {form.value}"))
+    return Place(stream.name, entity, Way.COPIED, f"as {form.value}")
 
 
 def put_pictures(recording: Recording, entity: str, stream: Stream) -> None:
@@ -108,7 +116,7 @@ def put_pictures(recording: Recording, entity: str, stream: Stream) -> None:
     elif form is Form.PNG:
         _put_png(recording, entity, stream)
     else:
-        _put_depth(recording, entity, stream)
+        _put_depth(recording, entity, stream, _codes(stream) if form is Form.METRES else None)
 
 
 def _put_packets(recording: Recording, entity: str, stream: Stream, packets: PacketRun) -> None:
@@ -183,13 +191,21 @@ def _put_png(recording: Recording, entity: str, stream: Stream) -> None:
         recording.put(entity, split(times, slice(rows[0], rows[-1] + 1)), columns)
 
 
-def _put_depth(recording: Recording, entity: str, stream: Stream) -> None:
+def _codes(stream: Stream) -> DepthCodes | None:
+    """How the codes of a depth stream become metres, None where it holds none."""
+    info = stream.extra.get("info")
+    is_code = stream.role is Role.DEPTH and stream.values.dtype.kind == "u" and stream.shape[2:] in ((), (1,))
+    return depth_codes(info) if is_code and isinstance(info, dict) else None
+
+
+def _put_depth(recording: Recording, entity: str, stream: Stream, codes: DepthCodes | None) -> None:
     rr, times = recording.rr, timelines_of(stream)
     height, width = stream.shape[:2]
-    kind = rr.ChannelDatatype.from_np_dtype(stream.values.dtype)
+    kind = rr.ChannelDatatype.from_np_dtype(stream.values.dtype if codes is None else np.dtype(np.float32))
     layout = rr.components.ImageFormat(width=width, height=height, color_model="L", channel_datatype=kind)
     for rows in _blocks(len(stream)):
         block = np.ascontiguousarray(stream.values[rows[0] : rows[-1] + 1])
+        block = block if codes is None else codes.metres(block)
         columns = rr.DepthImage.columns(buffer=[p.tobytes() for p in block], format=[layout] * len(rows))
         recording.put(entity, split(times, slice(rows[0], rows[-1] + 1)), columns)
 

@@ -15,7 +15,7 @@ from robokata.core.cells import is_unicode
 from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
-from robokata.core.layout import Place, Way
+from robokata.core.layout import Place, Way, way_of_pixels
 from robokata.core.rows import Rows, rows_of
 from robokata.core.stream import Kind, Role, Stream
 from robokata.formats._picture_write import can_be_png, encode_jpeg, psnr_db
@@ -179,8 +179,9 @@ def _picture_way(stream: Stream, pictures: Pictures) -> tuple[Way, Declared, str
         declared = Declared("image", "uint8", "jpeg", shape, about)
         lowest_db = _lowest_psnr_db(stream, pictures.quality)
         return Way.REENCODED, declared, f"JPEG of quality {pictures.quality}", lowest_db
-    note = f"{stream.encoding or 'raw'} as PNG, every pixel kept"
-    return Way.DECODED, Declared("image", dtype.name, "png", shape, about), note, None
+    media = stream.pictures.media()
+    way, note = way_of_pixels(media, f"{media.codec or 'raw'} as PNG, every pixel kept")
+    return way, Declared("image", dtype.name, "png", shape, about), note, None
 
 
 def _lowest_psnr_db(stream: Stream, quality: int) -> float:

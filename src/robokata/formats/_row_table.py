@@ -15,7 +15,7 @@ from robokata.core.carry import pack, unpack
 from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
-from robokata.core.layout import Layout, Place, Way
+from robokata.core.layout import Layout, Place, Way, way_of_pixels
 from robokata.core.picked import PickedPictures, PickedValues
 from robokata.core.rows import rows_of
 from robokata.core.stream import Stream
@@ -141,10 +141,10 @@ def carried(stream: Stream) -> Place:
 
 def decoding(stream: Stream) -> tuple[Way, str]:
     """How pictures become raw pixels: copied where they are raw already."""
-    codec = stream.pictures.media().codec
-    if codec in (None, "raw"):
+    media = stream.pictures.media()
+    if media.codec in (None, "raw"):
         return Way.COPIED, ""
-    return Way.DECODED, f"{codec} decoded to raw pixels"
+    return way_of_pixels(media, f"{media.codec} decoded to raw pixels")
 
 
 def legal_name(name: str) -> str:

@@ -25,7 +25,8 @@ from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats._arrow_stream import ArrowStreamRows
-from robokata.formats._lerobot import column_array, column_spec, column_stream, outcome_of, row_clock, video_stream
+from robokata.formats._lerobot import column_array, column_spec, column_stream, outcome_of, row_clock
+from robokata.formats._lerobot_cameras import video_stream
 from robokata.formats._lerobot_facts import Later, files_below, is_there, read_json, size_of, text_or_none
 from robokata.formats._safetensors import read_safetensors
 from robokata.media.video import VideoFrames

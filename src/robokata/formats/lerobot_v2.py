@@ -25,7 +25,8 @@ from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
 from robokata.formats._groot import channel_groups, read_modality
-from robokata.formats._lerobot import EpisodeRows, image_folder, picture_shape, video_stream
+from robokata.formats._lerobot import EpisodeRows, image_folder
+from robokata.formats._lerobot_cameras import video_frames, video_stream
 from robokata.formats._lerobot_carried import carried_file, renamed_statistics
 from robokata.formats._lerobot_episode import episode_of
 from robokata.formats._lerobot_extents import episode_extents
@@ -66,7 +67,6 @@ from robokata.formats._lerobot_plan import LOSES as LOSES
 from robokata.formats._lerobot_plan import Options, plan_of
 from robokata.formats._lerobot_write_v2 import write_dataset
 from robokata.formats._parquet import ParquetRows
-from robokata.media.video import VideoFrames
 
 IS_ONE_TABLE = True
 LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v2.x"
@@ -227,7 +227,7 @@ class LeRobotV2:
                 # wrote ourselves was there.
                 was_recorded = is_there(file) or name in self._cameras_with_files
                 if was_recorded or is_there(carried_file(self.path, number)):
-                    frames = VideoFrames(file, len(clock), shape=picture_shape(feature))
+                    frames = video_frames(file, len(clock), feature)
                     yield video_stream(name, feature, frames, clock)
             elif feature.get("dtype") == "image":
                 stream = image_folder(self.path, name, number, clock)

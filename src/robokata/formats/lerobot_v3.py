@@ -20,7 +20,8 @@ from robokata.core.layout import Layout
 from robokata.core.require import require
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
-from robokata.formats._lerobot import EpisodeRows, picture_shape, runs_of_owners, video_stream
+from robokata.formats._lerobot import EpisodeRows, runs_of_owners
+from robokata.formats._lerobot_cameras import video_frames, video_stream
 from robokata.formats._lerobot_carried import renamed_statistics
 from robokata.formats._lerobot_episode import episode_of
 from robokata.formats._lerobot_extents import episode_extents
@@ -48,7 +49,6 @@ from robokata.formats._lerobot_plan import Options, plan_of
 from robokata.formats._lerobot_write import write_dataset
 from robokata.formats._parquet import ParquetRows, guarded
 from robokata.geometry.runs import Run
-from robokata.media.video import VideoFrames
 
 IS_ONE_TABLE = True
 LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v3.x"
@@ -244,7 +244,7 @@ class LeRobotV3:
             if file is None or span_s is None:
                 # The index has no pointer for this camera and episode: the stream exists, its media does not.
                 file, span_s = self.path / "videos" / name / "no pointer in meta/episodes", None
-            frames = VideoFrames(file, len(clock), span_s=span_s, shape=picture_shape(feature))
+            frames = video_frames(file, len(clock), feature, span_s=span_s)
             yield video_stream(name, feature, frames, clock)
 
     def _video_span_s(self, camera: str, row: int) -> tuple[float, float] | None:

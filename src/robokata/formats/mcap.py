@@ -20,7 +20,8 @@ from robokata.formats._log_episode import steps_of
 from robokata.formats._log_source import LogSource
 from robokata.formats._mcap_carried import restored_episode, told_row
 from robokata.formats._mcap_episode import layout_of, write_episode
-from robokata.formats._mcap_file import MAGIC, McapFile
+from robokata.formats._mcap_file import McapFile
+from robokata.formats._mcap_records import MAGIC
 
 LOOKS_FOR = "a *.mcap file, or a folder of them (one episode per file) without metadata.yaml"
 

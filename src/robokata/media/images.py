@@ -14,6 +14,7 @@ from robokata.core.errors import DamagedData, MediaMissing, MissingPart, TooLarg
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, Values, ordinals
 from robokata.media.packet_index import MAX_PIXELS
+from robokata.media.pixels import TRANSPARENCY
 
 
 class ImageFacts(NamedTuple):
@@ -174,7 +175,11 @@ class EncodedImages:
         except (DamagedData, Unsupported) as damage:
             is_absent = isinstance(damage, MediaMissing)
             return Media(self.where, None, self.count, self.count, problem=str(damage), is_absent=is_absent)
-        return Media(self.where, codec, self.count, self.count)
+        facts = self._facts
+        if facts is None:
+            return Media(self.where, codec, 0, 0)
+        left_out = TRANSPARENCY if facts.codec == "png" and facts.channels in (2, 4) else None
+        return Media(self.where, codec, self.count, self.count, bits=facts.bits, left_out=left_out)
 
     def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:
         for index in range(self.count):

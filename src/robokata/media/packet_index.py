@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.cache import Arrays, cached_index
-from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupported
+from robokata.core.errors import DamagedData, MediaMissing, TooLarge
 from robokata.core.require import require
 from robokata.media.mp4 import Track, forget_tracks, plain_track
 
@@ -26,7 +26,7 @@ OPENING = {
 }
 """Containers of video that FFmpeg may take a file for. It goes by content: a text file called x.mp4 could be a playlist
 that makes it open other files, or other machines' files."""
-_INDEX_KIND = "video-packets-2"
+_INDEX_KIND = "video-packets-3"
 
 
 class PacketIndex(NamedTuple):
@@ -48,6 +48,8 @@ class PacketIndex(NamedTuple):
     frames_declared: int | None
     """Frames that the container's header promises to show, None where it promises nothing."""
     average_rate_hz: Fraction | None
+    sound: str | None = None
+    """The first sound track beside the pictures (`aac, 16000 Hz, mono`), None where there is none."""
 
     def seconds(self, ordinal: int) -> float:
         """Presentation time of a frame, from the file's own zero."""
@@ -78,7 +80,6 @@ def packet_index(path: Path) -> PacketIndex:
         MediaMissing: the file does not exist.
         DamagedData: it is no video, or its packets carry no usable stamps.
         TooLarge: it claims pictures or a number of packets beyond all reason.
-        Unsupported: nothing in it says in which order its frames are shown.
     """
     return keyed_index(path)[1]
 
@@ -90,7 +91,6 @@ def keyed_index(path: Path) -> tuple[FileKey, PacketIndex]:
         MediaMissing: the file does not exist.
         DamagedData: it is no video, or its packets carry no usable stamps.
         TooLarge: it claims pictures or a number of packets beyond all reason.
-        Unsupported: nothing in it says in which order its frames are shown.
     """
     try:
         stat = path.stat()
@@ -196,9 +196,8 @@ def _scan(path: Path) -> Arrays:
                 raise TooLarge(path, f"the header claims frames of {context.width} x {context.height}.")
             if context.width * context.height == 0:
                 raise DamagedData(path, "the header claims frames without pixels.", next_move="Restore the file.")
-            _refuse_stamps_of_packets(path, container, context)
             packets, hidden = _packets(path, container, stream)
-            facts = _stream_facts(stream, context, hidden)
+            facts = [*_stream_facts(stream, context, hidden), _sound(container)]
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise DamagedData(
             path, f"cannot be opened as a video: {error}.", next_move="Restore it, or record the episode again."
@@ -208,16 +207,6 @@ def _scan(path: Path) -> Arrays:
     if len(order) and np.any(np.diff(stamps[order]) == 0):
         raise DamagedData(path, "two frames of the video carry the same presentation stamp.")
     return {"packets": packets[order], "facts": np.asarray(facts)}
-
-
-def _refuse_stamps_of_packets(path: Path, container: Any, context: Any) -> None:
-    """AVI numbers packets and not pictures: with B-frames of H.264 nobody can tell which frame is shown when."""
-    if "avi" in container.format.name and context.codec.canonical_name in ("h264", "hevc") and context.reorder_depth:
-        raise Unsupported(
-            f"{path}: an AVI file with {context.codec.canonical_name} video whose frames are not shown in the order of "
-            f"their packets (B-frames), and AVI has no stamps that say the order. Write it into another container "
-            f"with an encoder (ffmpeg -i {path.name} -crf 16 out.mp4)."
-        )
 
 
 def _stream_facts(stream: Any, context: Any, hidden: int) -> list[str]:
@@ -233,6 +222,16 @@ def _stream_facts(stream: Any, context: Any, hidden: int) -> list[str]:
         str(declared),
         str(Fraction(rate)) if rate else "0",
     ]
+
+
+def _sound(container: Any) -> str:
+    """The first sound track in words, "" where there is none."""
+    for track in container.streams.audio[:1]:
+        context = track.codec_context
+        if context is None:
+            return "unknown codec"
+        return f"{context.codec.canonical_name}, {context.sample_rate} Hz, {context.layout.name}"
+    return ""
 
 
 class _Packets(NamedTuple):
@@ -273,4 +272,5 @@ def _unpack(arrays: Arrays) -> PacketIndex:
         pixel_format=facts[4],
         frames_declared=int(facts[5]) or None,
         average_rate_hz=Fraction(facts[6]) or None,
+        sound=facts[7] or None,
     )

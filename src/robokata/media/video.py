@@ -20,6 +20,7 @@ from robokata.core.errors import DamagedData, MediaMissing, Unsupported
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, ordinals
 from robokata.media.packet_index import OPENING, FileKey, PacketIndex, forget_indexes, keyed_index, packet_index
+from robokata.media.pixels import PixelLayout, frame_pixels, pixel_layout
 
 OPEN_DECODERS = 8
 """Decoders kept open per process: the cameras of one bimanual robot. Each holds some tens of megabytes."""
@@ -28,8 +29,9 @@ OPEN_DECODERS = 8
 class VideoFrames:
     """A run of frames of one video file as the pictures of a stream: (T, H, W, C).
 
-    `first` and `count` come from the dataset's table. What the file really holds is `media()`; asking for
-    a frame that the file lacks raises DamagedData with the frame's number.
+    `first` and `count` come from the dataset's table. Size, channels and type are the file's; `shape` is what the
+    index declares, and counts only where the file cannot be asked. What the file really holds is `media()`; asking
+    for a frame that the file lacks raises DamagedData with the frame's number.
     """
 
     def __init__(
@@ -39,11 +41,15 @@ class VideoFrames:
         *,
         span_s: tuple[float, float] | None = None,
         shape: tuple[int, int, int] | None = None,
+        is_depth: bool = False,
     ) -> None:
         self.path, self.count = path, count
         self.span_s = span_s
         """Seconds of the file that the dataset's index gives to the episode; None: the whole file is its own."""
-        self._declared_shape = shape
+        self.declared_shape = shape
+        """(H, W, C) that the dataset's index gives, None where it says nothing."""
+        self.is_depth = is_depth
+        """True where the index says that the brightness holds codes of distances."""
         self._known_first: tuple[PacketIndex, int] | None = None
 
     def __repr__(self) -> str:
@@ -62,25 +68,37 @@ class VideoFrames:
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        if self._declared_shape is not None:
-            return (self.count, *self._declared_shape)
-        index = packet_index(self.path)
-        return (self.count, index.height, index.width, 1 if index.pixel_format.startswith("gray") else 3)
+        try:
+            index = packet_index(self.path)
+        except (DamagedData, Unsupported):
+            if self.declared_shape is None:
+                raise
+            return (self.count, *self.declared_shape)
+        return (self.count, index.height, index.width, self._layout(index).channels)
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8)
+        try:
+            return self._layout(packet_index(self.path)).dtype
+        except (DamagedData, Unsupported):
+            # Nobody gets a picture of such a file; most videos hold 8 bits.
+            return np.dtype(np.uint8)
+
+    def _layout(self, index: PacketIndex) -> PixelLayout:
+        return pixel_layout(index.pixel_format, is_depth=self.is_depth)
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
         wanted = ordinals(index, self.count)
-        pictures = [frame.to_ndarray(format="rgb24") for frame in self._frames(wanted + self.first)]
+        pictures = [frame_pixels(frame, is_depth=self.is_depth) for frame in self._frames(wanted + self.first)]
         if isinstance(index, (int, np.integer)):
             return np.asarray(pictures[0])
         if not pictures:
-            return np.empty((0, *self.shape[1:]), np.uint8)
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        if len({picture.shape for picture in pictures}) > 1:
+            raise DamagedData(self.path, "the size of the pictures changes within the video.")
         return np.stack(pictures)
 
     def encoded(self, index: int) -> EncodedPicture | None:
@@ -107,6 +125,10 @@ class VideoFrames:
             first_frame=self.first,
             span_is_declared=self.span_s is not None,
             rate_hz=index.average_rate_hz,
+            bits=self._layout(index).bits,
+            left_out=self._layout(index).left_out,
+            pixel_format=index.pixel_format,
+            sound=index.sound,
         )
 
     def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:

@@ -47,9 +47,10 @@ def store_pictures(store: Store, stream: Stream) -> dict[str, Any]:
     if picked is not None:
         said["picked"] = store.put(_npy(picked))
     if isinstance(pictures, VideoFrames):
-        span_s, shape = pictures.span_s, pictures.__dict__.get("shape")
+        span_s, declared = pictures.span_s, pictures.declared_shape
         said |= {"way": "video", "part": store.put_file(pictures.path), "count": len(pictures)}
-        return said | {"span_s": list(span_s) if span_s else None, "shape": list(shape[1:]) if shape else None}
+        said |= {"span_s": list(span_s) if span_s else None, "shape": list(declared) if declared else None}
+        return said | {"is_depth": pictures.is_depth}
     if isinstance(pictures, VideoPackets):
         return said | _store_packets(store, pictures, stream)
     with _scratch("pictures") as file:
@@ -91,6 +92,7 @@ def _opened(store: Store, said: Mapping[str, Any], where: str) -> Pictures:
             int(said["count"]),
             span_s=(float(span_s[0]), float(span_s[1])) if span_s else None,
             shape=(int(shape[0]), int(shape[1]), int(shape[2])) if shape else None,
+            is_depth=bool(said.get("is_depth", False)),
         )
         return cast(Pictures, video)
     if said["way"] == "images":
