@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robokata.core.clock import NS_PER_S, Clock, measured_clock
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention
-from robokata.core.stream import Kind, Role, Stream
+from robokata.core.stream import OPTIONAL, Kind, Role, Stream
 
 FEWEST_SAMPLES = 8
 """Samples below which a median interval says nothing: two odd intervals would already be a third of them."""
@@ -66,11 +66,12 @@ def ticks_of(clock: Clock) -> Ticks:
 def used_clocks(episode: Episode) -> list[UsedClock]:
     """Every clock of the episode once, with the streams on it; the format's own counters are left out.
 
+    So are values that the source may leave out: their messages tick, and are judged by the streams that all hold.
     One clock behind forty columns of a table is one clock: its gap is one finding, not forty.
     """
     sharing: dict[int, list[Stream]] = {}
     for stream in episode.streams.values():
-        if stream.role is not Role.BOOKKEEPING:
+        if stream.role is not Role.BOOKKEEPING and not stream.extra.get(OPTIONAL):
             sharing.setdefault(id(stream.clock), []).append(stream)
     return [UsedClock(min(streams, key=_rank), len(streams)) for streams in sharing.values()]
 

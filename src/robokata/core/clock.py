@@ -98,6 +98,15 @@ def measured_clock(times_ns: NDArray[np.int64], *, declared_rate_hz: Fraction | 
     return Clock(len(times), lambda: Reading(times, ClockQuality.MEASURED), declared_rate_hz=declared_rate_hz)
 
 
+def picked_clock(clock: Clock, picked: NDArray[np.int64]) -> Clock:
+    """The times of some samples, (n,) by number; read when they are asked for."""
+
+    def load() -> Reading:
+        return Reading(clock.times_ns[picked], clock.quality)
+
+    return Clock(len(picked), load, declared_rate_hz=clock.declared_rate_hz)
+
+
 def grid_clock(
     count: int,
     rate_hz: Fraction | None,

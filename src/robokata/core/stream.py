@@ -94,6 +94,8 @@ class Meaning:
 
 UNKNOWN_MEANING = Meaning()
 
+OPTIONAL = "optional"
+"""Key of `Stream.extra`, True where the source may leave a value out: the times are no rate, and their gaps no loss."""
 LATE = "late_in_file"
 """Key of `Stream.extra`: how the order of the samples differs from that of the file, in words."""
 

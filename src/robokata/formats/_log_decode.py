@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData, Unsupported
 from robokata.core.require import require
-from robokata.formats._ros_decode import Columns, decode_messages, lay_out
+from robokata.formats._log_table import Table, table_of
+from robokata.formats._ros_decode import decode_messages, lay_out
 from robokata.formats._ros_definition import NUMBERS, Message, known_message, message_from_text
 
 HEAD_BYTES = 1024
@@ -29,11 +30,11 @@ class Decoder(Protocol):
     opaque_because: str | None
     """Why the messages stay bytes, None where they are columns of numbers and text."""
 
-    def head(self, messages: Sequence[bytes], where: str) -> Columns:
+    def head(self, messages: Sequence[bytes], where: str) -> Table:
         """The columns that a header gives, from the first `HEAD_BYTES` of each message."""
         ...
 
-    def table(self, messages: Sequence[bytes], where: str) -> Columns:
+    def table(self, messages: Sequence[bytes], where: str) -> Table:
         """All columns."""
         ...
 
@@ -56,21 +57,24 @@ class RosDecoder:
         self.message, self.encoding = message, encoding
         self.opaque_because = _why_opaque(message, message.type)
 
-    def head(self, messages: Sequence[bytes], where: str) -> Columns:
+    def head(self, messages: Sequence[bytes], where: str) -> Table:
         """The header's columns.
 
         Raises:
             DamagedData: a message ends inside its header.
         """
-        return decode_messages(self.message.head(), messages, encoding=self.encoding, where=where, is_head=True)
+        head = self.message.head()
+        columns = decode_messages(head, messages, encoding=self.encoding, where=where, is_head=True)
+        return Table(len(messages), columns, {})
 
-    def table(self, messages: Sequence[bytes], where: str) -> Columns:
+    def table(self, messages: Sequence[bytes], where: str) -> Table:
         """All columns.
 
         Raises:
             DamagedData: a message is not what its definition says.
         """
-        return decode_messages(self.message, messages, encoding=self.encoding, where=where)
+        columns = decode_messages(self.message, messages, encoding=self.encoding, where=where)
+        return Table(len(messages), columns, {})
 
     def parts(self, data: bytes, where: str) -> Mapping[str, Any]:
         """All fields of one message.
@@ -120,24 +124,22 @@ class LooseDecoder:
     def __init__(self, parse: Callable[[bytes, str], Mapping[str, Any]]) -> None:
         self.parts = parse
 
-    def head(self, messages: Sequence[bytes], where: str) -> Columns:
+    def head(self, messages: Sequence[bytes], where: str) -> Table:
         """The columns of stamps and frames.
 
         Raises:
             DamagedData: a message cannot be parsed.
         """
         wanted = ("timestamp", "header", "frame_id")
-        rows = [{k: v for k, v in self.parts(m, where).items() if k.startswith(wanted)} for m in messages]
-        return _columns(rows, where)
+        return table_of([{k: v for k, v in self.parts(m, where).items() if k.startswith(wanted)} for m in messages])
 
-    def table(self, messages: Sequence[bytes], where: str) -> Columns:
+    def table(self, messages: Sequence[bytes], where: str) -> Table:
         """All columns.
 
         Raises:
             DamagedData: a message cannot be parsed.
-            Unsupported: the messages differ in their fields.
         """
-        return _columns([self.parts(m, where) for m in messages], where)
+        return table_of([self.parts(m, where) for m in messages])
 
 
 class Schema(NamedTuple):
@@ -192,9 +194,19 @@ def _flatten(value: Any, path: str, out: dict[str, Any], where: str, depth: int 
             _flatten(inner, f"{path}.{key}" if path else str(key), out, where, depth + 1)
     elif isinstance(value, list) and any(isinstance(v, (list, Mapping)) for v in value):
         # Bytes mean "not a column": the topic stays a stream of messages.
-        out[path] = json.dumps(value, default=str).encode()
+        matrix = _matrix(value)
+        out[path] = json.dumps(value, default=str).encode() if matrix is None else matrix
     else:
         out[path] = value
+
+
+def _matrix(value: list[Any]) -> NDArray[np.float64] | None:
+    """Lists of lists of numbers as one array, None where they are no rectangle of numbers."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, OverflowError):
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "biuf" and array.size else None
 
 
 def _protobuf_parser(schema: Schema) -> Callable[[bytes, str], Mapping[str, Any]]:
@@ -239,38 +251,9 @@ def _flatten_protobuf(message: Any, path: str, out: dict[str, Any], where: str, 
         if field.is_repeated:
             is_list = field.message_type is not None
             out[name] = b"" if is_list else list(value)
+        elif field.has_presence and not message.HasField(field.name):
+            continue  # Absent, not zero.
         elif field.message_type is not None:
-            # An absent message reads as its defaults; a type that contains itself would never end.
-            if message.HasField(field.name) or depth < 4:
-                _flatten_protobuf(value, name, out, where, depth + 1)
+            _flatten_protobuf(value, name, out, where, depth + 1)
         else:
             out[name] = value
-
-
-def _columns(rows: Sequence[Mapping[str, Any]], where: str) -> Columns:
-    names = list(rows[0]) if rows else []
-    for number, row in enumerate(rows):
-        if row.keys() != rows[0].keys():
-            odd = sorted(row.keys() ^ rows[0].keys())[0]
-            raise Unsupported(f"{where}: message {number} and the first differ in field {odd!r}.")
-    return {name: _column([row[name] for row in rows], name, where) for name in names}
-
-
-def _column(values: list[Any], name: str, where: str) -> NDArray[Any]:
-    if all(isinstance(v, (bool, int, float)) for v in values):
-        try:
-            numbers = np.asarray(values)
-        except OverflowError:
-            numbers = np.asarray(values, np.float64)
-        return numbers if numbers.dtype.kind in "biuf" else numbers.astype(np.float64)
-    out = np.empty(len(values), object)
-    for row, value in enumerate(values):
-        if isinstance(value, list) and all(isinstance(v, (bool, int, float)) for v in value):
-            out[row] = np.asarray(value, np.float64)
-        elif isinstance(value, list):
-            out[row] = tuple(str(v) for v in value)
-        else:
-            out[row] = "" if value is None else value if isinstance(value, (str, bytes)) else str(value)
-    if all(isinstance(v, np.ndarray) for v in out) and len({len(v) for v in out}) == 1:
-        return np.stack(list(out))
-    return out

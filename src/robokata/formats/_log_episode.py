@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,12 @@ from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction
 from robokata.core.errors import DamagedData, Unsupported
 from robokata.core.stream import LATE, Evidence, Fact, Role, Stream
 from robokata.formats._log import Log, Message
+from robokata.formats._log_forms import forms_of
 from robokata.formats._log_open import OpenLog, stamps_ns
-from robokata.formats._log_streams import View, is_text, role_of, streams_of
+from robokata.formats._log_streams import View, is_steady, is_text, may_vary, role_of, streams_of
+from robokata.formats._log_table import settled
 from robokata.formats._ros_decode import Columns
+from robokata.formats._ros_definition import short_name
 
 _SAME_EPOCH_NS = 3600 * NS_PER_S
 """Header and receive stamps further apart than an hour do not count from the same zero (librealsense stamps
@@ -35,7 +39,9 @@ def episode_of(log: OpenLog, ref: EpisodeRef) -> Episode:
         DamagedData: its index or the first message of a topic cannot be read.
     """
     firsts = log.firsts()
-    views = [_view(log, number, firsts.get(number)) for number in range(len(log.log.topics))]
+    # All topics are looked at before any is read whole: one pass then serves them all.
+    looks = [_look(log, number, firsts.get(number)) for number in range(len(log.log.topics))]
+    views = [_view(log, number, firsts.get(number), look) for number, look in enumerate(looks)]
     streams: dict[str, Stream] = {}
     for view in views:
         for stream in streams_of(view):
@@ -61,32 +67,59 @@ def steps_of(log: Log) -> int | None:
     return max(acting or [n for _, n in counts], default=None)
 
 
-def _view(log: OpenLog, number: int, first: Message | None) -> View:
-    """Decide from the first message of a topic what its columns and its clock are."""
+class _Look(NamedTuple):
+    """What the first message of a topic says."""
+
+    columns: Columns
+    reason: str | None
+    """Why the topic stays bytes, None where it is a table."""
+
+
+def _look(log: OpenLog, number: int, first: Message | None) -> _Look:
+    decoder = log.decoders[number]
+    reason = log.undecoded[number] or (decoder.opaque_because if decoder else None)
+    if decoder is None or first is None:
+        return _Look({}, reason)
+    try:
+        columns = settled(decoder.head([first.data], log.where(number))).columns
+        if reason is not None:
+            return _Look(columns, reason)
+        table = settled(decoder.table([first.data], log.where(number)))
+    except (DamagedData, Unsupported) as damage:
+        # The first message does not fit its definition: the topic stays bytes, and says why.
+        log.decoders[number] = None
+        return _Look({}, str(damage))
+    blob = _blob(table.columns)
+    log.is_table[number] = blob is None
+    return _Look(table.columns if blob is None else columns, blob)
+
+
+def _blob(columns: Columns) -> str | None:
+    """Why columns are no table, None where they are one."""
+    name = next((n for n, c in columns.items() if len(c) and isinstance(c[0], bytes)), None)
+    return None if name is None else f"field {name!r} is a blob"
+
+
+def _view(log: OpenLog, number: int, first: Message | None, look: _Look) -> View:
+    """What the columns and the clocks of a topic are: by its first message, or by all where they may differ."""
     topic, decoder = log.log.topics[number], log.decoders[number]
     extra: dict[str, Any] = {**topic.extra, "schema": topic.schema.name, "schema_encoding": topic.schema.encoding}
-    reason = log.undecoded[number] or (decoder.opaque_because if decoder else None)
     late, count = log.index(number).late, len(log.index(number).places)
     if late:
         extra[LATE] = (
             f"{late} of {count} messages of {topic.name} lie in the file behind messages that were received later; "
             f"they are read by receive time"
         )
-    columns: Columns = {}
-    if decoder is not None and first is not None:
-        try:
-            columns = decoder.head([first.data], log.where(number))
-            if reason is None:
-                table = decoder.table([first.data], log.where(number))
-                blob = next((n for n, c in table.items() if isinstance(c[0], bytes)), None)
-                log.is_table[number] = blob is None
-                reason, columns = (f"field {blob!r} is a blob", columns) if blob is not None else (None, table)
-        except (DamagedData, Unsupported) as damage:
-            # The first message does not fit its definition: the topic stays bytes, and says why.
-            reason, columns, log.decoders[number] = str(damage), {}, None
+    columns, reason, stamp = look.columns, look.reason, stamps_ns(look.columns)
+    rows: Mapping[str, NDArray[np.int64]] = {}
+    kind = short_name(topic.schema.name.replace(".", "/"))
+    data = log.surveyed(number) if log.is_table[number] and decoder and may_vary(decoder, kind) else None
+    if data is not None:
+        reason, stamp = _blob(data.columns), data.header_ns
+        log.is_table[number] = reason is None
+        columns, rows = data.columns, data.rows
     if reason is not None:
         extra["kept_as_bytes"] = reason
-    stamp = stamps_ns(columns)
     has_stamps = first is not None and _can_lead(stamp, first.receive_ns)
     clocks = _clocks(log, number, count, stamp is not None)
     if first is None or first.publish_ns is None:
@@ -106,7 +139,9 @@ def _view(log: OpenLog, number: int, first: Message | None) -> View:
         clocks,
         {**extra, "clock": main},
         Fact(frame, Evidence.FILE) if frame else None,
-        columns,
+        {name: column[:1] for name, column in columns.items()},
+        {} if decoder is None else forms_of(columns, rows, partial(is_steady, decoder, kind)),
+        {},
     )
 
 

@@ -5,6 +5,7 @@ Pictures are read one by one when they are asked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,8 @@ from robokata.core.clock import NS_PER_S
 from robokata.core.errors import DamagedData, RobokataError, Unsupported
 from robokata.formats._log import Log, Message, TopicIndex
 from robokata.formats._log_decode import HEAD_BYTES, Decoder, decoder_of
-from robokata.formats._ros_decode import Columns, concatenated
+from robokata.formats._log_table import Table, joined, reordered, settled
+from robokata.formats._ros_decode import Columns
 
 _BLOCK_MESSAGES, _BLOCK_BYTES = 4096, 8_000_000
 """Messages of a topic that are decoded at once: enough that numpy's overhead vanishes, little enough to hold."""
@@ -30,6 +32,8 @@ class TopicData:
     publish_ns: NDArray[np.int64] | None
     header_ns: NDArray[np.int64] | None
     columns: Columns
+    rows: Mapping[str, NDArray[np.int64]]
+    """Column -> messages that hold it; a column that is not named here stands in every message."""
     damage: RobokataError | None = None
     """Why the columns are missing, None where they are there."""
 
@@ -42,7 +46,7 @@ class _Gathering:
     publish_ns: list[int | None] = field(default_factory=list)
     waiting: list[bytes] = field(default_factory=list)
     waiting_bytes: int = 0
-    blocks: list[Columns] = field(default_factory=list)
+    blocks: list[Table] = field(default_factory=list)
     damage: RobokataError | None = None
 
 
@@ -64,7 +68,7 @@ class OpenLog:
                 self.decoders.append(None)
                 self.undecoded.append(str(reason))
         self.is_table = [False] * len(log.topics)
-        """Topics whose messages become columns; decided by a look at the first message."""
+        """Topics whose messages become columns, as far as the first message says."""
         self.streams_made: dict[int, int] = {}
         """Streams that came out of each topic so far."""
         self._index: dict[int, TopicIndex] = {}
@@ -121,17 +125,28 @@ class OpenLog:
             raise self._passed
         return self._passed[topic]
 
-    def column(self, topic: int, name: str) -> NDArray[Any]:
-        """One column of a topic.
+    def column(self, topic: int, name: str, rows: NDArray[np.int64] | None) -> NDArray[Any]:
+        """One field of a topic in some of the messages that hold it, None for all messages.
 
         Raises:
             DamagedData: a message of the topic is not what its definition says.
-            Unsupported: the messages of the topic differ in their fields.
+            Unsupported: a message of the topic is not read.
         """
         data = self.data(topic)
         if data.damage is not None:
             raise data.damage
-        return data.columns[name]
+        column, held = data.columns[name], data.rows.get(name)
+        if rows is None or held is rows:
+            return column
+        return column[rows if held is None else np.searchsorted(held, rows)]
+
+    def surveyed(self, topic: int) -> TopicData | None:
+        """What all messages of a topic hold, None where they cannot be read: whoever asks for values is told why."""
+        try:
+            data = self.data(topic)
+        except DamagedData:
+            return None
+        return data if data.damage is None else None
 
     def _pass(self) -> list[TopicData]:
         gathered = [_Gathering() for _ in self.log.topics]
@@ -172,38 +187,31 @@ class OpenLog:
 
     def _finish(self, topic: int, gathered: _Gathering) -> TopicData:
         self._decode(topic, gathered)
-        columns = concatenated(gathered.blocks) if gathered.blocks and gathered.damage is None else {}
-        # The pass goes through the file in its order; samples stand in the order in which they were received.
+        nothing = np.empty(0, np.int64)
+        table = settled(joined(gathered.blocks)) if gathered.blocks and gathered.damage is None else Table(0, {}, {})
         receive_ns = np.asarray(gathered.receive_ns, np.int64)
-        order = self._from_file(topic)
         publish = [p for p in gathered.publish_ns if p is not None]
-        publish_ns = np.asarray(publish, np.int64) if publish else None
-        if order is not None:
-            columns = {name: column[order] for name, column in columns.items()}
-            receive_ns = receive_ns[order]
-            publish_ns = publish_ns[order] if publish_ns is not None and len(publish_ns) == len(order) else publish_ns
+        publish_ns = np.asarray(publish, np.int64) if len(publish) == len(receive_ns) else None
+        # The pass goes through the file in its order; samples stand in the order in which they were received.
+        numbers = self._numbers_in_file(topic)
+        if numbers is not None:
+            table = reordered(table, numbers) if table.messages else table
+            order = np.argsort(numbers)
+            receive_ns, publish_ns = receive_ns[order], None if publish_ns is None else publish_ns[order]
         stated = self.index(topic).receive_ns
-        false = np.flatnonzero(receive_ns != stated) if len(receive_ns) == len(stated) else stated[:0]
+        false = np.flatnonzero(receive_ns != stated) if len(receive_ns) == len(stated) else nothing
         if len(false):
-            damage, nothing = self._false_index(topic, int(false[0])), np.empty(0, np.int64)
-            return TopicData(nothing, None, None, {}, damage)
+            return TopicData(nothing, None, None, {}, {}, self._false_index(topic, int(false[0])))
         return TopicData(
-            receive_ns=receive_ns,
-            publish_ns=publish_ns,
-            header_ns=stamps_ns(columns),
-            columns=columns,
-            damage=gathered.damage,
+            receive_ns, publish_ns, stamps_ns(table.dense), table.columns, table.rows, damage=gathered.damage
         )
 
-    def _from_file(self, topic: int) -> NDArray[np.int64] | None:
-        """Number in the file of each message by receive time, None where the two orders are the same."""
+    def _numbers_in_file(self, topic: int) -> NDArray[np.int64] | None:
+        """Number by receive time of each message in the order of the file, None where the two orders are the same."""
         index = self.index(topic)
         if not index.late:
             return None
-        filed = np.lexsort((index.places[:, 2], index.places[:, 1], index.places[:, 0]))
-        order = np.empty_like(filed)
-        order[filed] = np.arange(len(filed))
-        return order
+        return np.lexsort((index.places[:, 2], index.places[:, 1], index.places[:, 0])).astype(np.int64)
 
 
 _STAMPS = (

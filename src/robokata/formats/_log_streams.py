@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock
-from robokata.core.errors import DamagedData, Unsupported
-from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
+from robokata.core.clock import Clock, picked_clock
+from robokata.core.stream import OPTIONAL, Evidence, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import LazyValues, Values
 from robokata.formats import _log_pictures as pictures
 from robokata.formats._log import Topic
-from robokata.formats._log_open import STAMP_FIELDS, OpenLog
+from robokata.formats._log_decode import Decoder
+from robokata.formats._log_forms import Form
+from robokata.formats._log_joints import JOINT_FIELDS, joint_streams
+from robokata.formats._log_open import STAMP_FIELDS, OpenLog, TopicData
 from robokata.formats._log_said import Said, remember
 from robokata.formats._roles import is_flag
 from robokata.formats._ros_decode import Columns
@@ -45,7 +47,6 @@ _UNITS: Mapping[str, str] = {
     "range": "m",
 }
 """Units that the comments of the ROS message definitions declare, by the field's last name."""
-_JOINT_FIELDS = ("position", "velocity", "effort")
 
 
 class View(NamedTuple):
@@ -60,7 +61,11 @@ class View(NamedTuple):
     extra: Mapping[str, Any]
     frame: Fact | None
     first: Columns
-    """Columns of the first message; of its header alone where the topic stays a stream of messages."""
+    """One sample of each field; of the header alone where the topic stays a stream of messages."""
+    forms: Mapping[str, Form]
+    """What each field is in all messages; in the first, where the others cannot be read or cannot differ."""
+    clocks_of_parts: dict[bytes, tuple[Clock, Mapping[str, Clock]]]
+    """Clocks of some of the messages, so that streams of the same messages share theirs."""
 
     @property
     def type(self) -> str:
@@ -70,8 +75,13 @@ class View(NamedTuple):
     def where(self) -> str:
         return self.log.where(self.number)
 
-    def column(self, name: str) -> NDArray[Any]:
-        return self.log.column(self.number, name)
+    def column(self, name: str, rows: NDArray[np.int64] | None) -> NDArray[Any]:
+        """One field in some of the messages that hold it, None for all messages."""
+        return self.log.column(self.number, name, rows)
+
+    def surveyed(self) -> TopicData | None:
+        """What all messages hold, None where they cannot be read."""
+        return self.log.surveyed(self.number)
 
     def parts(self, number: int) -> Mapping[str, Any]:
         """All fields of one message."""
@@ -105,15 +115,25 @@ class View(NamedTuple):
         rotation: str | None = None,
         encoding: str | None = None,
         extra: Mapping[str, Any] | None = None,
+        rows: NDArray[np.int64] | None = None,
+        is_optional: bool = True,
     ) -> Stream:
-        """A stream of this topic, on the topic's clocks."""
+        """A stream of this topic, on the topic's clocks; `rows` are the messages that hold it, None for all.
+
+        `is_optional` is False for rows that one of several publishers sent: they tick by themselves.
+        """
         receive = self.other_clocks.get("receive", self.clock)
-        remember(values, Said(self.log, self.number, name, receive, self.other_clocks.get("publish"), self.clock))
+        clock, others = self._clocks(rows)
+        remember(values, Said(self.log, self.number, name, receive, self.other_clocks.get("publish"), clock))
+        part: dict[str, Any] = (
+            {} if rows is None else {"messages": f"{len(rows)} of {self.samples} messages of the topic hold it"}
+        )
+        part |= {OPTIONAL: True} if rows is not None and is_optional else {}
         return Stream(
             name,
             kind,
             (Role.BOOKKEEPING if self._describes(name) else role_of(self.topic)) if role is None else role,
-            self.clock,
+            clock,
             values,
             channels=channels,
             meaning=Meaning(
@@ -122,9 +142,18 @@ class View(NamedTuple):
                 frame=self.frame_of(name.removeprefix(self.topic.name).lstrip(".")),
             ),
             encoding=encoding or f"{self.topic.encoding}:{self.topic.schema.name}",
-            other_clocks=self.other_clocks,
-            extra={**self.extra, **(extra or {})},
+            other_clocks=others,
+            extra={**self.extra, **part, **(extra or {})},
         )
+
+    def _clocks(self, rows: NDArray[np.int64] | None) -> tuple[Clock, Mapping[str, Clock]]:
+        if rows is None:
+            return self.clock, self.other_clocks
+        key = rows.tobytes()
+        if key not in self.clocks_of_parts:
+            others = {name: picked_clock(clock, rows) for name, clock in self.other_clocks.items()}
+            self.clocks_of_parts[key] = (picked_clock(self.clock, rows), others)
+        return self.clocks_of_parts[key]
 
 
 def role_of(topic: Topic) -> Role:
@@ -153,16 +182,18 @@ def streams_of(view: View) -> Iterator[Stream]:
         # Somebody announced the topic and never spoke: a stream of no samples.
         yield view.stream(view.topic.name, _bytes_of(view), kind=Kind.MESSAGE)
         return
-    if "header.seq" in view.first:
+    if "header.seq" in view.forms:
         yield _numbers(view, f"{view.topic.name}.header.seq", ["header.seq"], role=Role.BOOKKEEPING)
     if not view.log.is_table[view.number]:
         picture = pictures.picture_stream(view)
         yield picture or view.stream(view.topic.name, _bytes_of(view), kind=Kind.MESSAGE)
         return
-    names = [n for n in view.first if n not in STAMP_FIELDS and n not in ("header.seq", "header.frame_id", "frame_id")]
+    stamps = [n for n in STAMP_FIELDS if n in view.forms and view.forms[n].rows is None]
+    told = {*stamps, "header.seq", "header.frame_id", "frame_id"}
+    names = [name for name in view.forms if name not in told]
     if view.type.endswith("/JointState") and "name" in names:
-        yield from _joint_streams(view)
-        names = [n for n in names if n not in ("name", *_JOINT_FIELDS)]
+        yield from joint_streams(view)
+        names = [n for n in names if n not in ("name", *JOINT_FIELDS)]
     made = list(_table_streams(view, names))
     yield from made
     if not made and not view.type.endswith("/JointState"):
@@ -173,73 +204,41 @@ def _bytes_of(view: View) -> Values:
     return pictures.MessageValues(view.samples, lambda i: view.log.message(view.number, i).data)
 
 
-def _joint_streams(view: View) -> Iterator[Stream]:
-    """Position, velocity and effort of the joints, each (T, joints) in the order of the first message."""
-    joints = tuple(view.first["name"][0])
-    for name in _JOINT_FIELDS:
-        width = view.first[name].shape[-1] if name in view.first else 0
-        if width:
-            load = _joint_loader(view, name, joints)
-            channels = joints if len(joints) == width else None
-            values = LazyValues((view.samples, width), np.float64, load)
-            yield view.stream(f"{view.topic.name}.{name}", values, channels=channels)
-
-
-def _refuse_late_fields(view: View) -> None:
-    """A field that the first message leaves empty has no stream: a later message must not fill it unseen."""
-    for name in _JOINT_FIELDS:
-        if name in view.first and view.first[name].shape[-1] == 0 and any(len(row) for row in view.column(name)):
-            raise Unsupported(f"{view.where}: {name!r} is empty in the first message and filled in a later one.")
-
-
-def _joint_loader(view: View, name: str, joints: tuple[str, ...]) -> Callable[[], NDArray[Any]]:
-    def load() -> NDArray[Any]:
-        _refuse_late_fields(view)
-        names, column = view.column("name"), view.column(name)
-        width = view.first[name].shape[-1]
-        if column.ndim == 2 and column.shape[1] == width and all(n is joints or n == joints for n in names):
-            return column
-        out = np.empty((len(column), width))
-        for row, (order, values) in enumerate(zip(names, column, strict=True)):
-            if len(values) != width or (order != joints and sorted(order) != sorted(joints)):
-                raise DamagedData(
-                    view.where,
-                    f"message {row} has {len(values)} values of {name!r} for joints {', '.join(order) or 'none'}; "
-                    f"the first has {width} for {', '.join(joints) or 'none'}.",
-                )
-            # Some drivers list the joints in the order of a hash table: a value belongs to its name.
-            out[row] = values if order == joints else [values[order.index(joint)] for joint in joints]
-        return out
-
-    return load
-
-
 def _table_streams(view: View, names: list[str]) -> Iterator[Stream]:
     """Vectors, arrays, texts, and what is left: the single numbers."""
     singles: list[str] = []
     vectors: dict[str, list[str]] = {}
     for name in names:
-        column = view.first[name]
+        form = view.forms[name]
         path, _, leaf = name.rpartition(".")
-        if column.dtype == object:
+        if form.kind is Kind.TEXT:
             yield _text_stream(view, name)
-        elif column.ndim == 2:
+        elif not form.is_number:
             yield _array_stream(view, name)
         elif leaf in ("x", "y", "z", "w") and path:
             vectors.setdefault(path, []).append(name)
         else:
             singles.append(name)
     for path, members in vectors.items():
-        yield _vector_stream(view, path, members)
-    floats = [n for n in singles if view.first[n].dtype.kind == "f"]
-    whole = [n for n in singles if n not in floats]
+        if all(view.forms[members[0]].shares_rows(view.forms[member]) for member in members):
+            yield _vector_stream(view, path, members)
+        else:
+            singles += members
+    yield from _single_streams(view, singles)
+
+
+def _single_streams(view: View, names: list[str]) -> Iterator[Stream]:
+    """Single numbers: fractions that every message holds are one stream, all others are streams of their own."""
+    dense = [n for n in names if view.forms[n].rows is None]
+    floats = [n for n in dense if view.forms[n].dtype.kind == "f"]
+    whole = [n for n in dense if n not in floats]
     if floats:
         unit = _unit(view, floats[0]) if len(floats) == 1 else None
         yield _numbers(view, view.topic.name, floats, unit=unit)
-    if whole and not floats and len({view.first[n].dtype for n in whole}) == 1:
+    if whole and not floats and len({view.forms[n].dtype for n in whole}) == 1:
         yield _numbers(view, view.topic.name, whole)
-        return
-    for name in whole:
+        whole = []
+    for name in (*whole, *(n for n in names if n not in dense)):
         yield _numbers(view, f"{view.topic.name}.{name}", [name])
 
 
@@ -252,24 +251,15 @@ def _numbers(
     unit: str | None = None,
     rotation: str | None = None,
 ) -> Stream:
-    dtype = np.result_type(*[view.first[c].dtype for c in columns])
+    dtype = np.result_type(*[view.forms[c].dtype for c in columns])
+    rows = view.forms[columns[0]].rows
 
     def load() -> NDArray[Any]:
-        return _stacked(view, columns, dtype)
+        return np.stack([view.column(c, rows) for c in columns], axis=1).astype(dtype, copy=False)
 
-    values = LazyValues((view.samples, len(columns)), dtype, load)
-    return view.stream(name, values, channels=tuple(columns), role=role, unit=unit, rotation=rotation)
-
-
-def _stacked(view: View, columns: list[str], dtype: np.dtype[Any]) -> NDArray[Any]:
-    loaded = [view.column(c) for c in columns]
-    for name, column in zip(columns, loaded, strict=True):
-        if column.dtype == object or column.ndim != 1:
-            raise Unsupported(f"{view.where}: field {name!r} is not a number in every message.")
-    # JSON numbers may be whole in the first message and fractions later; what was promised must hold them.
-    if not np.can_cast(np.result_type(*loaded), dtype, "same_kind"):
-        raise Unsupported(f"{view.where}: the numbers of {', '.join(columns)} change their type.")
-    return np.stack(loaded, axis=1).astype(dtype, copy=False)
+    count = view.samples if rows is None else len(rows)
+    values = LazyValues((count, len(columns)), dtype, load)
+    return view.stream(name, values, channels=tuple(columns), role=role, unit=unit, rotation=rotation, rows=rows)
 
 
 def _vector_stream(view: View, path: str, members: list[str]) -> Stream:
@@ -297,28 +287,23 @@ def _unit(view: View, path: str) -> str | None:
 
 
 def _array_stream(view: View, name: str) -> Stream:
-    """A list of numbers: one matrix where its length is fixed by its type, ragged where it is free."""
-    first = view.first[name]
-    bare = view.type.partition("/")[2]
-    is_only = [n for n in view.first if n == name or not n.startswith("header")] == [name]
+    """A list of numbers: one matrix where all messages have as many, ragged where they differ."""
+    form = view.forms[name]
+    is_only = [n for n in view.forms if n == name or not n.startswith("header")] == [name]
     label = view.topic.name if is_only else f"{view.topic.name}.{name}"
-    fixed = _is_fixed(view, name) or (first.shape[1] > 0 and bare in _STEADY)
+    count = view.samples if form.rows is None else len(form.rows)
 
     def load() -> NDArray[Any]:
-        column = view.column(name)
-        if not fixed:
+        column = view.column(name, form.rows)
+        if form.kind is Kind.RAGGED:
             ragged = np.empty(len(column), object)
             for row, sample in enumerate(column):
                 ragged[row] = np.asarray(sample)
             return ragged
-        if column.dtype == object or column.shape[1:] != first.shape[1:]:
-            lengths = sorted({len(sample) for sample in column})
-            raise Unsupported(f"{view.where}: field {name!r} holds {lengths[0]} to {lengths[-1]} numbers per message.")
-        return column.astype(first.dtype, copy=False)
+        return (np.stack(list(column)) if column.dtype == object else column).astype(form.dtype, copy=False)
 
-    if fixed:
-        return view.stream(label, LazyValues((view.samples, first.shape[1]), first.dtype, load))
-    return view.stream(label, LazyValues((view.samples,), object, load), kind=Kind.RAGGED)
+    values = LazyValues((count, *form.shape), form.dtype, load)
+    return view.stream(label, values, kind=form.kind, rows=form.rows)
 
 
 _STEADY = frozenset(
@@ -327,12 +312,17 @@ _STEADY = frozenset(
 """Types whose lists have the robot's width, in every message alike."""
 
 
-def _is_fixed(view: View, name: str) -> bool:
-    """True where the definition fixes the length of the array; JSON and protobuf never do."""
-    decoder = view.log.decoders[view.number]
+def may_vary(decoder: Decoder, kind: str) -> bool:
+    """True where the first message of a topic does not say what the others hold; `kind` is the topic's type."""
+    bare = kind.partition("/")[2]
+    return decoder.needs_whole or bare in _STEADY or bare == "JointState"
+
+
+def is_steady(decoder: Decoder, kind: str, name: str) -> bool:
+    """True for lists whose length is the robot's width, or fixed by their definition."""
     message = getattr(decoder, "message", None)
-    if message is None:
-        return int(view.first[name].shape[1]) > 0
+    if message is None or kind.partition("/")[2] in _STEADY:
+        return True
     fields, parts = message.fields, message.parts
     field = None
     for step in name.split("."):
@@ -343,8 +333,10 @@ def _is_fixed(view: View, name: str) -> bool:
 
 
 def _text_stream(view: View, name: str) -> Stream:
+    form = view.forms[name]
+
     def load() -> NDArray[Any]:
-        column = view.column(name)
+        column = view.column(name, form.rows)
         out = np.empty(len(column), object)
         for row, value in enumerate(column):
             # A list of texts stays one text, and can be taken apart again.
@@ -353,4 +345,5 @@ def _text_stream(view: View, name: str) -> Stream:
 
     label = view.topic.name if name == "data" else f"{view.topic.name}.{name}"
     role = Role.UNKNOWN if name != "data" else None
-    return view.stream(label, LazyValues((view.samples,), object, load), kind=Kind.TEXT, role=role)
+    count = view.samples if form.rows is None else len(form.rows)
+    return view.stream(label, LazyValues((count,), object, load), kind=Kind.TEXT, role=role, rows=form.rows)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,9 +134,9 @@ def _add_metadata(writer: McapWriter, episode: Episode, planner: Planner) -> Non
                 writer.metadata(record["name"], record["values"])
     writer.metadata(ABOUT, _about(episode))
     samples = {
-        place.target: {"count": len(track.log_ns), **track.sample}
+        place.target: {"count": count, **track.sample}
         for track in planner.tracks
-        for place in track.places
+        for place, count in zip(track.places, track.counts or repeat(len(track.log_ns)), strict=False)
         if place.target is not None
     }
     writer.metadata(RECORD, {"samples": json.dumps(samples)})

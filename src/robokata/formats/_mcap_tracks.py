@@ -60,6 +60,8 @@ class Track:
     metadata: Mapping[str, str] = field(default_factory=dict)
     sample: Mapping[str, Any] = field(default_factory=dict)
     """What one sample was before it became a ROS type: shape, dtype."""
+    counts: tuple[int, ...] | None = None
+    """Samples that the reader will find at each of `places`, None where every message is one."""
 
 
 class Planner:
@@ -116,15 +118,15 @@ class Planner:
                 yield from (m.data for m in log.log.read(np.full(len(some), number, np.int64), some))
 
         named = topic.extra.get("metadata", {n: topic.extra[n] for n in _QOS if n in topic.extra})
-        places = []
+        places, counts = [], tuple(len(stream) for stream in streams)
         for stream in streams:
             own = said_of(stream.values)
             assert own is not None
             places.append(Place(stream.name, self._target(own.name), Way.COPIED, "messages copied byte for byte"))
         metadata = {str(k): str(v) for k, v in named.items()} if isinstance(named, Mapping) else {}
-        self.tracks.append(
-            Track(topic.name, _told(topic), topic.encoding, log_ns, publish_ns, messages, tuple(places), metadata)
-        )
+        times, facts = (log_ns, publish_ns), (tuple(places), metadata)
+        track = Track(topic.name, _told(topic), topic.encoding, *times, messages, *facts, counts=counts)
+        self.tracks.append(track)
 
     def _add(self, stream: Stream) -> None:
         if len(stream) != len(stream.clock) and not stream.is_picture:

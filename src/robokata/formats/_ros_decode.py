@@ -6,7 +6,6 @@ field by field, and all messages whose lengths-on-the-wire agree with it are rea
 
 from __future__ import annotations
 
-import itertools
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -258,14 +257,3 @@ def placed(parts: Sequence[NDArray[Any]], rows: Sequence[NDArray[np.int64]], cou
         for sample, at in zip(part, row, strict=True):
             ragged[at] = sample
     return ragged
-
-
-def concatenated(blocks: Sequence[Columns]) -> Columns:
-    """Columns of consecutive blocks of messages as one."""
-    if len(blocks) == 1:
-        return blocks[0]
-    lengths = [len(next(iter(block.values()))) if block else 0 for block in blocks]
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    rows = [np.arange(a, b, dtype=np.int64) for a, b in itertools.pairwise(starts.tolist())]
-    names = blocks[0] if blocks else {}
-    return {name: placed([block[name] for block in blocks], rows, int(starts[-1])) for name in names}
