@@ -17,13 +17,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from robokata.core.atomic import refuse_occupied
+from robokata.core.atomic import refuse_occupied, staged
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, LossReport, loss_report
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
 from robokata.engine import Crew, map_episodes, worker_count
+from robokata.episode_comparison import Difference
 from robokata.passing import (
     Passing,
     Planned,
@@ -34,6 +35,7 @@ from robokata.passing import (
     refuse_unknown_streams,
     stamps_of,
 )
+from robokata.readback import Depth, ReadBack, read_back
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Receipt:
     episodes: int
     options: Mapping[str, Any]
     losses: Mapping[str, Any]
+    """What the plan said."""
+    verified: Mapping[str, Any]
+    """What was read back of the target before it appeared."""
     versions: Mapping[str, str]
     made_at: str
 
@@ -110,17 +115,21 @@ def convert(
     without: Sequence[str] = (),
     report: LossReport | None = None,
     accept_loss: bool = False,
+    verify: Depth = Depth.QUICK,
     workers: int | Crew | None = None,
     advance: Callable[[int], None] = lambda episodes: None,
+    on_read_back: Callable[[int], None] = lambda episodes: None,
 ) -> Receipt:
-    """Write the episodes of a source in another format; the target appears in one rename, its receipt beside it.
+    """Write the episodes of a source in another format, read them back, and compare; then the target appears in one
+    rename, its receipt beside it.
 
     The bytes do not depend on the number of `workers`; None: as many as pay. Without a `report` each episode is asked
     what it would lose right before it is written, and the first that would lose something ends the work: one pass.
+    `advance` counts episodes that are written, `on_read_back` those that are read back.
 
     Raises:
         WriteRefused: the target is occupied or cannot be written, or the conversion is lossy and `accept_loss` is not
-            given, or the source changed while it was read.
+            given, or the source changed while it was read, or what was read back is not what was written.
         UnknownName: the format cannot be written, or has no such option.
         DamagedData: an episode cannot be read.
     """
@@ -137,8 +146,12 @@ def convert(
         watch = None if report is not None else Watch(format_name, chosen)
         refuse = partial(_refuse_lossy_plan, source, format_name, wanted, chosen, without, crew)
         passing = Passing(source, wanted, tuple(without), before, crew, advance, watch, refuse)
-        writer_of(format_name).write(out, passing, **chosen)
-        report = report or passing.losses.report(format_name, options=_plain_options(chosen))
+        with staged(out) as place:
+            writer_of(format_name).write(place, passing, **chosen)
+            report = report or passing.losses.report(format_name, options=_plain_options(chosen))
+            seen = read_back(source, wanted, place, report, depth=verify, workers=crew, advance=on_read_back)
+            refuse_differences(out, seen, accept_loss=accept_loss)
+            passing.refuse_change()
     receipt = Receipt(
         source=str(Path(source.path).resolve()),
         source_format=source.format,
@@ -148,6 +161,7 @@ def convert(
         episodes=len(wanted),
         options=_plain_options(chosen),
         losses=report.as_json(),
+        verified=seen.as_json(),
         versions=_versions(),
         made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
@@ -210,6 +224,33 @@ def _refuse_loss(report: LossReport) -> None:
             f"{report.format} cannot hold all of this: {lost} would not come back. The loss report says what and how "
             f"much; --accept-loss writes it all the same."
         )
+
+
+def refuse_differences(out: Path, seen: ReadBack, *, accept_loss: bool) -> None:
+    """Refuse a target that holds something else than it was given.
+
+    Raises:
+        WriteRefused: something cannot be read back, or differs and nobody has accepted a loss.
+    """
+    broken = [each for each in seen.differences if each.is_broken]
+    if not broken and (accept_loss or not seen.differences):
+        return
+    shown = broken or seen.differences
+    lines = "".join(f"\n  {_place_name(each)}: {each.what}" for each in shown[:5])
+    more = f"\n  and {seen.difference_count - 5} more" if seen.difference_count > 5 else ""
+    advice = (
+        "Leave the stream out (--without NAME) or choose another format"
+        if broken
+        else "--accept-loss writes it all the same, --without NAME leaves a stream out"
+    )
+    raise WriteRefused(
+        f"{out}: what was read back is not what was written; nothing was left there. {advice}.{lines}{more}"
+    )
+
+
+def _place_name(difference: Difference) -> str:
+    parts = [f"episode {difference.episode}"] if difference.episode else []
+    return " ".join([*parts, *([difference.stream] if difference.stream else [])]) or "dataset"
 
 
 def _keep(receipt: Receipt, path: Path) -> None:

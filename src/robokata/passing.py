@@ -232,9 +232,14 @@ class Passing:
     def _end(self) -> None:
         if self.watch is not None:
             refuse_unknown_streams(self.without, self.losses.report(self.watch.format, options={}))
-        self._refuse_change()
+        self.refuse_change()
 
-    def _refuse_change(self) -> None:
+    def refuse_change(self) -> None:
+        """Refuse a source that is not what it was.
+
+        Raises:
+            WriteRefused: a file of it changed.
+        """
         # Asked while the target is still unfinished: a source that changed under the reader must not become a dataset.
         after = stamps_of(Path(self.source.path))
         changed = sorted({stamp.path for stamp in set(self.before) ^ set(after)})

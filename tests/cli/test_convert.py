@@ -23,7 +23,7 @@ def test_a_plan_says_what_it_costs_and_writes_nothing(kata: Kata, sound: Path, t
     assert said.code == 0, said.err
     assert said.err == ""
     assert "rlds: what it holds of 2 episodes" in said.out
-    assert "exact: converting back gives the original" in said.out
+    assert said.out.endswith("planned: nothing is lost; what is written is read back and compared before it appears\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -44,7 +44,12 @@ def test_an_exact_conversion_is_written_with_its_report_and_receipt(kata: Kata, 
     assert said.err == ""
     lines = said.out.splitlines()
     assert lines[0] == "lerobot_v2: what it holds of 2 episodes"
-    assert lines[-2:] == [f"Wrote 2 episodes to {out} (lerobot_v2).", f"Receipt: {receipt_path(out)}"]
+    assert lines[-4:] == [
+        "planned: nothing is lost; what is written is read back and compared before it appears",
+        f"Wrote 2 episodes to {out} (lerobot_v2).",
+        "verified: 2 episodes read back and compared: 5,200 numbers, 1,200 times",
+        f"Receipt: {receipt_path(out)}",
+    ]
     assert detect(out) == "lerobot_v2"
     assert json.loads(receipt_path(out).read_text())["episodes"] == 2
 
@@ -60,7 +65,7 @@ def test_a_lossy_conversion_needs_consent(kata: Kata, sample: Path, tmp_path: Pa
     words = ("convert", sample, tmp_path / "out", "--to", "rlds", "--episode", "0", "--option", "pictures=jpeg")
     said = kata(*words)
     assert said.code == 2
-    assert "lossy: what is marked red does not come back" in said.out
+    assert "planned: lossy; what is marked red does not come back" in said.out
     assert said.err == (
         "kata: rlds cannot hold all of this: observation.images.front would not come back. The loss report says what "
         "and how much; --accept-loss writes it all the same.\n"

@@ -47,7 +47,7 @@ def test_an_unknown_leaf_lists_those_that_exist() -> None:
 
 
 def test_third_parties_add_leaves_but_cannot_replace_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "their_check.py").write_text("NEEDS = ()\n")
+    (tmp_path / "their_check.py").write_text("NEEDS = ()\ncheck = plant = print\n")
     monkeypatch.syspath_prepend(tmp_path)
     group = "robokata.checks"
     points = [EntryPoint("zz_theirs", "their_check", group), EntryPoint("clock_gap", "their_check", group)]

@@ -24,7 +24,15 @@ FLOORS = {
     "dataset_survey": 3,
     "checkup": 3,
 }
-FLOORS |= {"catalogue": 3, "convert": 3, "store": 2}
+FLOORS |= {
+    "catalogue": 3,
+    "convert": 3,
+    "passing": 3,
+    "readback": 3,
+    "episode_comparison": 2,
+    "measuring": 3,
+    "store": 2,
+}
 FLOORS |= {"statistics": 1, "metrics": 2, "arena": 4}
 FLOORS |= {"feed": 2, "learn": 3, "policies": 3}
 FLOORS |= {"robots": 2, "tasks": 2, "sim": 3, "produce": 3, "collect": 4, "expand": 4, "evaluate": 3, "study": 4}

@@ -23,20 +23,24 @@ def convert(
     format: Annotated[str | None, typer.Option(help="Insist on this source format.")] = None,
     accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Write although something is lost.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; no byte of the output depends on it.")] = None,
+    verify: Annotated[
+        str, typer.Option(help="How much is read back: quick, or full (decodes every picture).")
+    ] = "quick",
     plan: Annotated[bool, typer.Option("--plan", help="Print the loss report, and end.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
-    """Say what the target cannot hold, then write it: exact, or lossy where you accept the loss."""
+    """Convert a dataset: show what would be lost, write, read back and compare; then the target appears."""
     from robokata import convert as conversion
     from robokata.cli.choice import keys_from
     from robokata.cli.console import one_dataset_at, print_json_of
     from robokata.cli.progress import progress_bar
     from robokata.core.atomic import refuse_occupied
+    from robokata.readback import depth_named
     from robokata.view.conversion import parse_options, show_losses, show_receipt
 
     if not plan:
         refuse_occupied(out)
-    options = parse_options(to, option or [])
+    options, depth = parse_options(to, option or []), depth_named(verify)
     source = one_dataset_at(path, format)
     if not plan:
         conversion.refuse_target(source, out)
@@ -54,8 +58,8 @@ def convert(
             show_losses(report)
         if plan:
             return
-        with progress_bar(f"writing {out.name}") as bar:
-            bar.started(report.episodes)
+        with progress_bar(f"writing {out.name} and reading it back") as bar:
+            bar.started(2 * report.episodes)
             receipt = conversion.convert(
                 source,
                 out,
@@ -65,8 +69,10 @@ def convert(
                 without=without or (),
                 report=report,
                 accept_loss=accept_loss,
+                verify=depth,
                 workers=crew,
                 advance=bar.advance,
+                on_read_back=bar.advance,
             )
     if json:
         print_json_of([receipt])

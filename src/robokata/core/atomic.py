@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from robokata.core.disk import DISK_FULL, is_alive, sync_folder
-from robokata.core.errors import WriteRefused
+from robokata.core.errors import RobokataError, WriteRefused, renamed
 
 _UNFINISHED = ".unfinished-"
 
@@ -52,6 +52,37 @@ def appearing(path: Path, *, is_file: bool = False) -> Iterator[Path]:
             shutil.rmtree(unfinished, ignore_errors=True)
         else:
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """Give a place of the same name in a hidden folder beside `path`; on leaving without an error what was written
+    there becomes `path`, in one rename. Between the two it can be opened and looked at.
+
+    Errors of Robokata that name the place are raised again with `path` in its stead: it is gone when they are read.
+
+    Raises:
+        WriteRefused: the target is there and no empty folder, or cannot be written, or the disk is full.
+    """
+    refuse_occupied(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    folder = path.parent / f".{path.name}{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        folder.mkdir()
+        yield folder / path.name
+        _move(folder / path.name, path)
+        sync_folder(path.parent)
+    except RobokataError as error:
+        raise renamed(error, str(folder / path.name), str(path)) from None
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise WriteRefused(
+                f"{path}: {os.strerror(error.errno)}. Nothing was left there; make room or choose another disk."
+            ) from None
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_occupied(path: Path) -> None:

@@ -35,6 +35,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
+from typing import TypeVar
 
 from robokata.core.pointers import pointers_behind
 
@@ -207,6 +208,18 @@ class CollectionRefused(RobokataError):
 
 class RobotFailed(RobokataError):
     """Real hardware that died, stalls or answers nonsense; the robot is disconnected before this is raised."""
+
+
+Error = TypeVar("Error", bound=RobokataError)
+
+
+def renamed(error: Error, place: str, shown: str) -> Error:
+    """The same error with another name for a place: what was written lay under a name that the user never sees."""
+    for name, value in vars(error).items():
+        if isinstance(value, str):
+            setattr(error, name, value.replace(place, shown))
+    error.args = tuple(each.replace(place, shown) if isinstance(each, str) else each for each in error.args)
+    return error
 
 
 def _rebuild_damage(kind: type[DamagedData], file: str, reason: str, offset: int | None, next_move: str) -> DamagedData:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import NS_PER_S, Clock, ClockQuality, grid_ns
+from robokata.core.clock import Clock, ClockQuality, grid_ns
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.stream import Role, Stream
@@ -42,12 +42,22 @@ class Rows:
         samples, first = np.unique(picked, return_index=True)
         return first.astype(np.int64) if len(samples) == len(stream) else None
 
-    def oldest_s(self, stream: Stream) -> float:
-        """Largest age of a sample in its row, in seconds: how far the view is behind the recording at worst."""
-        picked = self.picked[stream.name]
-        if not len(picked):
-            return 0.0
-        return float(np.max(self.times_ns - stream.clock.times_ns[picked])) / NS_PER_S
+    def age(self, stream: Stream) -> str:
+        """How far the samples in the rows are from the times of the rows, in words."""
+        return age_of_samples(self.times_ns, stream.clock, self.picked[stream.name])
+
+
+def age_of_samples(times_ns: NDArray[np.int64], clock: Clock, picked: NDArray[np.int64]) -> str:
+    """How old samples `picked`, (R,), are in rows at `times_ns`, (R,), in words; the sample that stands in rows before
+    its own time is from the future of these rows, and that is said."""
+    if not len(picked):
+        return "no rows"
+    ages_ms = (times_ns - clock.times_ns[picked]) / 1e6
+    words = f"samples up to {max(0.0, float(ages_ms.max())):.1f} ms old"
+    early = int((ages_ms < 0).sum())
+    if not early:
+        return words
+    return f"{words}; {early} rows before its first sample hold that sample, up to {-float(ages_ms.min()):.1f} ms early"
 
 
 def rows_of(episode: Episode, *, anchor: str | None = None, rate_hz: Fraction | None = None) -> Rows:

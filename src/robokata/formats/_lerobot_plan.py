@@ -301,7 +301,7 @@ def _sampled_psnr_db(column: Column, options: Options) -> float | None:
 def _onto_rows(stream: Stream, rows: Rows) -> str:
     rate = stream.clock.rate_hz()
     own = f"{rate:.4g} Hz" if rate else f"{len(stream)} samples"
-    return f"{own} onto {float(rows.rate_hz):.4g} Hz rows, samples up to {1e3 * rows.oldest_s(stream):.3g} ms old"
+    return f"{own} onto {float(rows.rate_hz):.4g} Hz rows, {rows.age(stream)}"
 
 
 def _notes(episode: Episode, rows: Rows) -> tuple[str, ...]:

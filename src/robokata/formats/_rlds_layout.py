@@ -248,7 +248,7 @@ def _picked_clock(clock: Clock, kept: NDArray[np.int64]) -> Clock:
 def _age(stream: Stream, rows: Rows) -> str:
     rate, onto = stream.clock.rate_hz(), _rate(rows)
     rates = f"{rate:.3g} Hz onto {onto:.3g} Hz" if rate and onto else f"{len(stream)} samples onto {len(rows)} steps"
-    return f"{rates}, samples up to {rows.oldest_s(stream) * 1000:.1f} ms old"
+    return f"{rates}, {rows.age(stream)}"
 
 
 def _rate(rows: Rows) -> float | None:

@@ -17,7 +17,7 @@ from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.layout import Layout, Place, Way, way_of_pixels
 from robokata.core.picked import PickedPictures, PickedValues
-from robokata.core.rows import rows_of
+from robokata.core.rows import age_of_samples, rows_of
 from robokata.core.stream import Stream
 from robokata.media.images import RawImages
 
@@ -256,8 +256,7 @@ def _resampling(stream: Stream, picked: NDArray[np.int64], anchor: Stream) -> st
     told = f"{len(stream)} samples onto the {len(picked)} rows of {anchor.name}"
     if len(anchor.clock) != len(picked) or not len(picked):
         return told
-    oldest_ms = float(np.max(anchor.clock.times_ns - stream.clock.times_ns[picked])) / 1e6
-    return f"{told}, up to {oldest_ms:.1f} ms old"
+    return f"{told}, {age_of_samples(anchor.clock.times_ns, stream.clock, picked)}"
 
 
 def _joined(*notes: str) -> str:

@@ -134,7 +134,7 @@ class VideoPackets:
 
     @cached_property
     def _first_frame(self) -> Any | None:
-        return self._shown(int(self.ranks[self._keys[0]])) if self.count and len(self._keys) else None
+        return self._shown(int(self.ranks[self.key_positions[0]])) if self.count and len(self.key_positions) else None
 
     @property
     def _layout(self) -> PixelLayout:
@@ -205,15 +205,16 @@ class VideoPackets:
         return np.argsort(self.ranks, kind="stable")
 
     @cached_property
-    def _keys(self) -> NDArray[np.int64]:
+    def key_positions(self) -> NDArray[np.int64]:
+        """Packets at which decoding may start, in decoding order."""
         return np.asarray([i for i in range(self.count) if is_key(self.load(i), self.codec)], np.int64)
 
     def _decoder_reorders(self) -> bool:
-        if not len(self._keys):
+        if not len(self.key_positions):
             return False
         context, av = self._opened()
         try:
-            context.decode(padded_packet(av, self.load(int(self._keys[0]))))
+            context.decode(padded_packet(av, self.load(int(self.key_positions[0]))))
         except (av.error.FFmpegError, ValueError):
             return False
         return bool(context.has_b_frames)
@@ -231,11 +232,11 @@ class VideoPackets:
     def _shown(self, rank: int) -> Any:
         if self._last is not None and self._last[0] == rank:
             return self._last[1]
-        before = int(np.searchsorted(self.ranks[self._keys], rank, side="right"))
+        before = int(np.searchsorted(self.ranks[self.key_positions], rank, side="right"))
         if not before:
             raise DamagedData(self.where, f"picture {rank} comes before the first key frame and cannot be decoded.")
         position = int(self.positions[rank])
-        for start in dict.fromkeys(int(self._keys[i]) for i in (before - 1, max(before - 2, 0), 0)):
+        for start in dict.fromkeys(int(self.key_positions[i]) for i in (before - 1, max(before - 2, 0), 0)):
             if self._context is None or not self.ranks[start] <= self._next <= rank:
                 self._context, _ = self._opened()
                 self._coming.clear()

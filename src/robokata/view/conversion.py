@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -13,6 +13,7 @@ from robokata.convert import Receipt, options_of, receipt_path, writer_of
 from robokata.core.clock import rate_fraction
 from robokata.core.errors import UnknownName, WriteRefused
 from robokata.core.layout import LossReport
+from robokata.core.source import readable_formats
 from robokata.view.terminal import console
 
 
@@ -58,10 +59,15 @@ def show_losses(report: LossReport) -> None:
     out.print(table)
     for note in report.notes:
         out.print(f"  {escape(note)}", soft_wrap=True)
+    out.print(_plan_line(report), soft_wrap=True)
+
+
+def _plan_line(report: LossReport) -> str:
     if report.is_lossy:
-        out.print("[bold red]lossy[/]: what is marked red does not come back")
-    else:
-        out.print("[bold green]exact[/]: converting back gives the original")
+        return "planned: [bold red]lossy[/]; what is marked red does not come back"
+    if report.format not in readable_formats():
+        return f"planned: [yellow]one way[/]; Robokata writes {report.format} and does not read it"
+    return "planned: [green]nothing is lost[/]; what is written is read back and compared before it appears"
 
 
 def show_receipt(receipt: Receipt) -> None:
@@ -71,7 +77,33 @@ def show_receipt(receipt: Receipt) -> None:
     out = console()
     target = Path(receipt.target)
     out.print(f"Wrote {receipt.episodes} episodes to {escape(receipt.target)} ({receipt.format}).", soft_wrap=True)
+    out.print(_verified_line(receipt.verified), soft_wrap=True)
+    for each in receipt.verified["differences"]:
+        place = " ".join(str(part) for part in ("episode", each["episode"], each["stream"] or "") if part)
+        out.print(f"  {escape(place)}: {escape(each['what'])}", soft_wrap=True)
     out.print(f"[dim]Receipt: {escape(str(receipt_path(target)))}[/]", soft_wrap=True)
+
+
+def _verified_line(seen: Mapping[str, Any]) -> str:
+    """What was read back and compared, in one line."""
+    if seen["skipped"]:
+        return f"[yellow]not verified[/]: {escape(seen['skipped'])}"
+    counted = [
+        f"{seen[name]:,} {words}"
+        for name, words in (("numbers", "numbers"), ("times", "times"), ("texts", "texts"))
+        if seen[name]
+    ]
+    if seen["coded_bytes"]:
+        counted.append(f"{seen['coded_bytes'] / 1e6:,.1f} MB of coded pictures")
+    if seen["pictures"]:
+        counted.append(f"{seen['pictures_decoded']:,} of {seen['pictures']:,} pictures decoded")
+    worst = "" if seen["worst_psnr_db"] is None else f" (the worst picture has {seen['worst_psnr_db']:.1f} dB)"
+    differ = seen["difference_count"]
+    word = "[bold green]verified[/]" if not differ else f"[bold red]verified, {differ} differences accepted[/]"
+    full = "" if seen["depth"] == "full" or not seen["pictures"] else "; --verify full decodes every picture"
+    return (
+        f"{word}: {seen['episodes']} episodes read back and compared: {', '.join(counted) or 'no samples'}{worst}{full}"
+    )
 
 
 def _typed(name: str, value: str, parameter: inspect.Parameter) -> Any:
