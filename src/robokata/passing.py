@@ -16,8 +16,9 @@ from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, Losses, LossReport, Place, Way
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
-from robokata.core.stream import LATE
+from robokata.core.stream import LATE, Stream
 from robokata.engine import Crew, map_episodes
+from robokata.media.container import with_display
 
 Result = TypeVar("Result")
 
@@ -60,13 +61,16 @@ def planned_by(watch: Watch, without: Sequence[str], episode: Episode) -> Planne
 
 
 def _plan_of(what: _Held, format_name: str, options: Mapping[str, Any]) -> Planned:
-    held, left_out = what
-    layout: Layout = shelf("formats")[format_name].layout(held, **options)
+    held, left_out, notes = what
+    leaf = shelf("formats")[format_name]
+    layout: Layout = leaf.layout(held, **options)
     streams = {target: held.streams[name] for name, target in layout.names.items()}
     shapes = {target: stream.shape if stream.is_numeric else None for target, stream in streams.items()}
     # Which sample stands in which row is for the writer: of 10,000 episodes it would be most of a report.
     places = tuple(replace(place, appears_at=None) for place in layout.places)
-    return Planned(held.id, Layout((*places, *left_out), (*layout.notes, *_clock_notes(held))), shapes)
+    kept = "How to show them is kept beside." if hasattr(leaf, "read") else "The target does not say how to show them."
+    said = (*layout.notes, *(f"{note} {kept}" for note in notes), *_clock_notes(held))
+    return Planned(held.id, Layout((*places, *left_out), said), shapes)
 
 
 def _clock_notes(episode: Episode) -> Iterator[str]:
@@ -87,26 +91,42 @@ def _clock_notes(episode: Episode) -> Iterator[str]:
             yield f"the clock of {stream.name} runs backwards (kata check says where): its samples keep their order"
 
 
+_BESIDE = "beside the pictures in their file; only pictures are written"
+
+
 class _Held(NamedTuple):
     """What a target is given of an episode."""
 
     episode: Episode
     left_out: tuple[Place, ...]
+    notes: tuple[str, ...]
 
 
 def _held(episode: Episode, without: Sequence[str]) -> _Held:
-    """An episode without what is to be left out and without cameras whose file is absent, whatever the target."""
-    left_out = {}
+    """An episode without what is to be left out and without cameras whose file is absent, whatever the target; what
+    only the containers of its videos know stands in its streams, and what no target holds is among the losses."""
+    streams: dict[str, Stream] = {}
+    places: list[Place] = []
+    notes: list[str] = []
     for name, stream in episode.streams.items():
-        if name in without:
-            left_out[name] = "left out, as asked"
-        elif stream.is_picture and len(stream) and stream.pictures.media().is_absent:
-            left_out[name] = "its file is absent"
-    if not left_out:
-        return _Held(episode, ())
-    streams = {name: stream for name, stream in episode.streams.items() if name not in left_out}
-    places = tuple(Place(name, None, Way.DROPPED, why, is_native=False) for name, why in left_out.items())
-    return _Held(replace(episode, streams=streams), places)
+        why = _why_left_out(stream, without)
+        if why is not None:
+            places.append(Place(name, None, Way.DROPPED, why, is_native=False))
+            continue
+        found = with_display(stream)
+        streams[name] = found.stream
+        places += [Place(f"{name}: {track}", None, Way.DROPPED, _BESIDE, is_native=False) for track in found.tracks]
+        notes += [f"{name}: {found.note}"] if found.note else []
+    is_same = all(streams.get(name) is stream for name, stream in episode.streams.items())
+    return _Held(episode if is_same else replace(episode, streams=streams), tuple(places), tuple(notes))
+
+
+def _why_left_out(stream: Stream, without: Sequence[str]) -> str | None:
+    if stream.name in without:
+        return "left out, as asked"
+    if stream.is_picture and len(stream) and stream.pictures.media().is_absent:
+        return "its file is absent"
+    return None
 
 
 class Watch(NamedTuple):

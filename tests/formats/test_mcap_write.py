@@ -31,8 +31,9 @@ from robokata.core.source import EpisodeList, open_source
 from robokata.core.stream import Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats import mcap
+from robokata.media.bare import packet_run
 from robokata.media.images import RawImages
-from robokata.media.packets import VideoPackets, packet_run
+from robokata.media.packets import VideoPackets
 from robokata.media.video import VideoFrames
 from robokata.testing import Barcode, barcode_video, read_barcode, tiny_episode
 

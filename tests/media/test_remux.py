@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from media.foreign import open_gops
 from robokata.core.errors import DamagedData
 from robokata.core.picked import PickedPictures
+from robokata.media.bare import packet_run
 from robokata.media.clips import clip_of, joined
 from robokata.media.cuts import Run, cut_of, places_of, run_of
 from robokata.media.mp4_write import SplicedVideo
 from robokata.media.packet_index import packet_index
-from robokata.media.packets import VideoPackets, packet_run
+from robokata.media.packets import VideoPackets
 from robokata.media.video import VideoFrames
 from robokata.testing import Barcode, barcode_video, read_barcode
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from robokata.formats._lerobot_plan import Column, Options
 from robokata.media.clips import Clip, clip_of, clip_of_file, joined
+from robokata.media.container import MATRIX, display_of
 from robokata.media.encode import VideoWriter
 from robokata.media.mp4_write import SplicedVideo
 
@@ -32,6 +33,11 @@ class Span(NamedTuple):
 
 def clip_of_column(column: Column, scratch: Path, *, rate_hz: Fraction, options: Options) -> Clip:
     """One episode of one camera as packets; what must be encoded is encoded into a file in `scratch`."""
+    matrix = display_of(column.stream).get(MATRIX)
+    return _clip(column, scratch, rate_hz, options)._replace(matrix=None if matrix is None else tuple(matrix))
+
+
+def _clip(column: Column, scratch: Path, rate_hz: Fraction, options: Options) -> Clip:
     if column.run is not None:
         return clip_of(column.run, scratch, rate_hz=rate_hz, cut=column.cut)
     handle, name = tempfile.mkstemp(suffix=".mp4", dir=scratch)

@@ -22,8 +22,9 @@ from robokata.formats import _ros_encode as ros
 from robokata.formats._log import Topic
 from robokata.formats._log_decode import Schema
 from robokata.formats._log_said import Said, said_of
+from robokata.formats._mcap_video import packet_times, packets_in_words, packets_not_shown
+from robokata.media.bare import PacketRun, packet_run
 from robokata.media.images import RawImages, decode
-from robokata.media.packets import PacketRun, packet_run
 
 INSTRUCTION_TOPIC = "/instruction"
 _NUMBERS_AT_ONCE = 4096
@@ -59,7 +60,8 @@ class Track:
     places: tuple[Place, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     sample: Mapping[str, Any] = field(default_factory=dict)
-    """What one sample was before it became a ROS type: shape, dtype."""
+    """What the messages do not say: shape and dtype of one sample before it became a ROS type; `not_shown`, the
+    numbers of packets that are only decoded."""
     counts: tuple[int, ...] | None = None
     """Samples that the reader will find at each of `places`, None where every message is one."""
 
@@ -295,23 +297,21 @@ class Planner:
 
     def _add_video(self, stream: Stream, run: PacketRun) -> None:
         topic, frame, codec = self._topic(stream.name), self._frame(stream), _FORMATS.get(run.codec, run.codec)
-        shown_ns, log_ns, publish_ns = _packet_times(run, stream.clock.times_ns, *self._times(stream))
+        shown_ns, log_ns, publish_ns = packet_times(run, stream.clock.times_ns, *self._times(stream))
 
         def messages() -> Iterator[bytes]:
             for rank, data in zip(run.ranks.tolist(), run.read(), strict=True):
                 yield ros.compressed_video(int(shown_ns[rank]), data, codec=codec, frame=frame)
 
-        count, spare = len(stream), len(run.ranks) - len(stream)
-        is_whole = spare == 0 and bool(np.array_equal(run.picked, np.arange(count)))
-        note = f"foxglove_msgs/CompressedVideo {codec}, the same packets"
-        if spare > 0:
-            note += f", and {spare} more that are needed to decode them"
-        if not bool(np.array_equal(run.ranks, np.arange(len(run.ranks)))):
-            note += "; they lie in decoding order (B-frames), which viewers may not show"
+        is_whole = len(run.ranks) == len(stream) and bool(np.array_equal(run.picked, np.arange(len(stream))))
+        note = f"foxglove_msgs/CompressedVideo {codec}, {packets_in_words(run)}"
         # Foxglove's schema has no word for MPEG-4 part 2: only Robokata's reader shows it.
         way = Way.CARRIED if run.codec == "mpeg4" else Way.COPIED
         place = Place(stream.name, self._target(topic), way, note, appears_at=None if is_whole else run.picked)
-        self.tracks.append(Track(topic, ros.COMPRESSED_VIDEO, "cdr", log_ns, publish_ns, messages, (place,)))
+        hidden = packets_not_shown(run)
+        sample = {"not_shown": hidden} if hidden else {}
+        track = Track(topic, ros.COMPRESSED_VIDEO, "cdr", log_ns, publish_ns, messages, (place,), sample=sample)
+        self.tracks.append(track)
 
 
 def _told(topic: Topic) -> Schema:
@@ -375,24 +375,3 @@ def _is_plain(pictures: Pictures) -> bool:
 def _as_image(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """The shape and type in which ROS holds pixels: no truth values."""
     return shape, np.dtype(np.uint8) if dtype.kind == "b" else dtype
-
-
-def _packet_times(
-    run: PacketRun, times_ns: NDArray[np.int64], log_ns: NDArray[np.int64], publish_ns: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Stamps of the pictures by rank, and receive and publish times of the packets by position, (K,) each.
-
-    Packets that no sample asks for take the time of the next sample. Where packets come in another order than their
-    pictures the stamps tell the order, and are made to rise by a nanosecond where the clock does not.
-    """
-    slots = np.minimum(np.searchsorted(run.picked, np.arange(len(run.ranks))), len(times_ns) - 1)
-    shown, before = times_ns[slots], int(run.picked[0])
-    if times_ns[0] >= before:
-        shown[:before] = times_ns[0] - np.arange(before, 0, -1)
-    if not bool(np.array_equal(run.ranks, np.arange(len(run.ranks)))):
-        steps = np.arange(len(shown))
-        shown = np.maximum.accumulate(shown - steps) + steps
-        if not ros.stamps(shown).any():
-            # Outside of ROS's 32 bits of seconds: times from the first picture still tell the order.
-            shown = shown - shown[0]
-    return shown, log_ns[slots], publish_ns[slots]

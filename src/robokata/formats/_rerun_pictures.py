@@ -16,12 +16,12 @@ from robokata.core.clock import rate_fraction
 from robokata.core.layout import Place, Way, way_of_pixels
 from robokata.core.stream import Role, Stream
 from robokata.formats._rerun_recording import Recording, Times, split, timelines_of
+from robokata.media.bare import PacketRun, packet_run
 from robokata.media.clips import clip_of
 from robokata.media.cuts import Run, cut_of, run_of
 from robokata.media.depth import DepthCodes, depth_codes
 from robokata.media.encode import encode_png
 from robokata.media.mp4_write import SplicedVideo
-from robokata.media.packets import PacketRun, packet_run
 
 _CODECS = {"h264": "H264", "hevc": "H265", "av1": "AV1", "vp9": "VP9"}
 _MEDIA_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}

@@ -26,6 +26,7 @@ from robokata.handheld.start_time import offset_between
 from robokata.handheld.track import Track, track_video
 from robokata.handheld.trajectory import read_trajectory
 from robokata.handheld.umi_rows import umi_episodes
+from robokata.media.container import LEFT_OUT, with_display
 from robokata.media.packet_index import packet_index
 
 Advance = Callable[[int], None]
@@ -149,6 +150,7 @@ def collect_files(
     if out.exists() and not out.is_dir():
         raise WriteRefused(f"{out} is a file. Name a folder for the episodes.")
     judged = []
+    notes: list[str] = []
     for name, group in _groups(clips, settings):
         file = out / f"{name}.mcap"
         if file.exists():
@@ -160,8 +162,9 @@ def collect_files(
         if episode is not None:
             shelf("formats")["mcap"].write(file, [episode])
             found = replace(found, file=str(file))
+            notes += _notes_of_containers(episode)
         judged.append(found)
-    return Report(str(out), "mcap", tuple(judged))
+    return Report(str(out), "mcap", tuple(judged), notes=tuple(dict.fromkeys(notes)))
 
 
 def collect_dataset(
@@ -194,7 +197,21 @@ def collect_dataset(
     source = EpisodeList(episodes)
     receipt = convert.convert(source, out, format_name, options=options, accept_loss=accept_loss)
     done = tuple(replace(one, file=str(out)) if one.status == "collected" else one for one in judged)
-    return Report(str(out), format_name, done, receipt, _UMI_NOTES if _is_umi(format_name, options) else ())
+    notes = [*(_UMI_NOTES if _is_umi(format_name, options) else ())]
+    for episode in episodes:
+        notes += _notes_of_containers(episode)
+    return Report(str(out), format_name, done, receipt, tuple(dict.fromkeys(notes)))
+
+
+def _notes_of_containers(episode: Episode) -> Iterator[str]:
+    """What the clips' files hold beside the pictures, and how players show these."""
+    for stream in episode.pictures():
+        file = stream.extra.get("file", stream.name)
+        for track in stream.extra.get(LEFT_OUT, ()):
+            yield f"{file}: {track} is left out; episodes hold its pictures"
+        note = with_display(stream).note
+        if note:
+            yield f"{file}: {note}"
 
 
 def _in_shape(episode: Episode, format_name: str, options: Mapping[str, Any], min_steps: int) -> Iterator[Episode]:

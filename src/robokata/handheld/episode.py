@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +18,7 @@ from robokata.handheld.board import opencv
 from robokata.handheld.latency import Latency, Signal
 from robokata.handheld.rig import Rig
 from robokata.handheld.track import Track
+from robokata.media.container import LEFT_OUT, with_display
 from robokata.media.video import VideoFrames
 
 POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
@@ -120,16 +121,19 @@ def _measured(track: Track, rig: Rig, hand: str) -> list[Stream]:
     )
     pictures = f"observation.images.{hand}_gripper" if hand else f"observation.{PICTURES}"
     count = len(track)
+    camera = Stream(
+        pictures,
+        Kind.VIDEO,
+        Role.CAMERA,
+        _clock(track),
+        VideoFrames(track.path, count),
+        encoding=track.index.codec,
+        extra={"intrinsics": track.camera.as_json(), "file": track.path.name},
+    )
+    video = with_display(camera)
+    left_out = {LEFT_OUT: list(video.tracks)} if video.tracks else {}
     streams = [
-        Stream(
-            pictures,
-            Kind.VIDEO,
-            Role.CAMERA,
-            _clock(track),
-            VideoFrames(track.path, count),
-            encoding=track.index.codec,
-            extra={"intrinsics": track.camera.as_json(), "file": track.path.name},
-        ),
+        replace(video.stream, extra={**video.stream.extra, **left_out}),
         Stream(
             _name("observation", TIP, hand),
             Kind.TENSOR,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData
 from robokata.media.cuts import Cut, Run, Shape, cut_of, places_of
-from robokata.media.mp4 import Track, plain_track
+from robokata.media.mp4 import VISUAL_ENTRY, Track, boxes, plain_track
 from robokata.media.remux import remux
 
 _PIECE_BYTES = 8 * 2**20
@@ -29,6 +29,8 @@ class Clip(NamedTuple):
     """Frame of the file that is the first wanted one; None where the file was made for this clip alone."""
     entry: bytes
     """The sample entry that the packets belong to."""
+    matrix: tuple[int, ...] | None
+    """How players turn or mirror the pictures, None where they show them as they are."""
     shape: Shape
     offset: NDArray[np.int64]
     """First byte of each packet, in decoding order, (P,)."""
@@ -45,6 +47,10 @@ class Clip(NamedTuple):
     def tail(self) -> int:
         """Frames after the last wanted one that others refer to."""
         return len(self.slots) - self.lead - self.frames
+
+    def fits(self, other: Clip) -> bool:
+        """True where the packets of both may stand in one file: decoded alike, and shown alike (turn, colour, crop)."""
+        return self.shape == other.shape and self.matrix == other.matrix and _look(self.entry) == _look(other.entry)
 
     def goes_on_with(self, other: Clip) -> bool:
         """True where the other clip is what follows in the same file, and shares packets with this one."""
@@ -106,6 +112,16 @@ def clip_of(run: Run, scratch: Path, *, rate_hz: Fraction, cut: Cut | None = Non
     return _clip(made, _plain(made), places_of(made).shape, whole, first=None)
 
 
+_DECODER_BOXES = (b"avcC", b"hvcC", b"av1C", b"vpcC", b"esds")
+"""Boxes of a sample entry with the decoder's parameters; the others say how the pictures look."""
+
+
+def _look(entry: bytes) -> list[tuple[bytes, bytes]]:
+    """Colour, crop and shape of the pixels, as the boxes of a sample entry."""
+    inside = boxes(memoryview(entry)[VISUAL_ENTRY:])
+    return sorted((kind, bytes(content)) for kind, content in inside if kind not in _DECODER_BOXES)
+
+
 def joined(clips: Sequence[Clip]) -> Clip:
     """Clips that follow one another in a file as one: what they share is in it once.
 
@@ -116,7 +132,8 @@ def joined(clips: Sequence[Clip]) -> Clip:
     if len(clips) == 1 or first.first is None:
         return first
     run = Run(first.file, first.first, sum(clip.frames for clip in clips))
-    return clip_of(run, first.file.parent, rate_hz=Fraction(1))  # a plain file: nothing is made
+    # A plain file: nothing is made.
+    return clip_of(run, first.file.parent, rate_hz=Fraction(1))._replace(matrix=first.matrix)
 
 
 def clip_of_file(file: Path, frames: int) -> Clip:
@@ -146,6 +163,7 @@ def _clip(file: Path, track: Track, shape: Shape, cut: Cut, *, first: int | None
         file=file,
         first=first,
         entry=track.entry,
+        matrix=track.matrix,
         shape=shape,
         offset=track.offset[at],
         size_bytes=track.size_bytes[at],

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from robokata.core.errors import DamagedData, RobokataError
 from robokata.core.picked import PickedPictures
 from robokata.core.values import Pictures, Values
+from robokata.media.bare import PacketRun, packet_run
 from robokata.media.clips import Clip, clip_of
 from robokata.media.cuts import cut_of, run_of
 from robokata.media.mp4 import plain_track
 from robokata.media.packet_index import packet_index
-from robokata.media.packets import PacketRun, VideoPackets, packet_run
+from robokata.media.packets import VideoPackets
 from robokata.media.video import VideoFrames
 
 _RAW_BYTES_AT_ONCE = 64 * 2**20

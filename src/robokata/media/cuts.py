@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -216,30 +217,56 @@ def _unpack(arrays: Arrays, size_bytes: int) -> Places:
     return Places(rows, shape, _delay(rows), size_bytes, can_be_copied == "1", _shown(rows))
 
 
+class Taken(NamedTuple):
+    """The packets that a run needs, and the pictures that a decoder makes of them."""
+
+    positions: NDArray[np.int64]
+    """Place in the file of each packet, in decoding order, (P,)."""
+    slots: NDArray[np.int64]
+    """Rank of each packet's picture among those of the packets, (P,)."""
+    picked: NDArray[np.int64]
+    """Rank of each wanted frame, (T,)."""
+
+
+def taken_packets(
+    places: Places, run: Run, *, starts_at: Callable[[int], bool] = lambda position: True
+) -> Taken | None:
+    """The packets from a key frame on that show a run, those included that are only decoded; None where no key frame
+    leads to it. `starts_at` says whether decoding may start at a packet that the container calls a key frame.
+    """
+    pts, _, is_key, is_hidden = places.rows.T
+    wanted = places.shown[run.first : run.first + run.frames]
+    if len(wanted) < run.frames or not run.frames:
+        return None
+    keys = np.flatnonzero(is_key == 1)
+    keys = keys[(pts[keys] <= pts[wanted[0]]) & (keys <= wanted.min())][::-1]
+    key = next((int(key) for key in keys if starts_at(int(key))), None)
+    if key is None:
+        return None
+    taken = np.arange(key, wanted.max() + 1)
+    # Frames that stand behind the key frame and are shown before it refer to what lies before the cut.
+    group = np.cumsum(is_key[taken])
+    taken = taken[(pts[taken] >= pts[key]) | (group > 1)]
+    group = np.cumsum(is_key[taken])
+    # What an edit list hides has stamps that other edits use too: there only those within one group tell an order.
+    order = np.lexsort((pts[taken], group)) if is_hidden[taken].any() else np.argsort(pts[taken], kind="stable")
+    slots = np.empty_like(order)
+    slots[order] = np.arange(len(order))
+    picked = slots[np.searchsorted(taken, wanted)]
+    if not np.all(np.diff(picked) > 0):
+        return None
+    return Taken(taken, slots, picked)
+
+
 def cut_of(run: Run) -> Cut | None:
-    """The packets that show a run, or None where they cannot be copied or no key frame leads to them.
+    """The packets that show a run, or None where they cannot be copied, or show others in between.
 
     Raises:
         MediaMissing: the file does not exist.
         DamagedData: it is no video.
     """
     places = places_of(run.video)
-    if not places.can_be_copied or not run.frames:
+    taken = taken_packets(places, run) if places.can_be_copied else None
+    if taken is None or taken.picked[-1] - taken.picked[0] != run.frames - 1:
         return None
-    pts, _, is_key, _ = places.rows.T
-    wanted = places.shown[run.first : run.first + run.frames]
-    if len(wanted) < run.frames:
-        return None
-    keys = np.flatnonzero((is_key == 1) & (pts <= pts[wanted[0]]))
-    keys = keys[keys <= wanted.min()]
-    if not len(keys):
-        return None
-    taken = np.arange(keys[-1], wanted.max() + 1)
-    # Frames that stand behind the key frame and are shown before it refer to what lies before the cut.
-    taken = taken[pts[taken] >= pts[keys[-1]]]
-    slots = np.argsort(np.argsort(pts[taken], kind="stable"), kind="stable")
-    lead = int((pts[taken] < pts[wanted[0]]).sum())
-    tail = int((pts[taken] > pts[wanted[-1]]).sum())
-    if len(taken) - lead - tail != run.frames:
-        return None
-    return Cut(taken, slots, lead, tail)
+    return Cut(taken.positions, taken.slots, int(taken.picked[0]), len(taken.slots) - 1 - int(taken.picked[-1]))

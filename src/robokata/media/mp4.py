@@ -23,8 +23,8 @@ SAMPLE_ENTRIES = (b"avc1", b"hvc1", b"hev1", b"av01", b"vp09", b"mp4v")
 """H.264, H.265, AV1, VP9 and MPEG-4 with the decoder's parameters in the table of contents."""
 _CONTAINERS = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl")
 _TABLES = (b"stsd", b"stts", b"ctts", b"stss", b"stsz", b"stsc", b"stco", b"co64", b"sdtp", b"sgpd", b"sbgp")
-_IDENTITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
-_VISUAL_ENTRY = 86
+_IDENTITY = (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+VISUAL_ENTRY = 86
 """Bytes of a visual sample entry before its boxes (ISO 14496-12, 12.1.3)."""
 
 
@@ -43,6 +43,8 @@ class Track(NamedTuple):
     is_key: NDArray[np.bool_]
     duration: int
     """Ticks of all packets together."""
+    matrix: tuple[int, ...] | None
+    """How players turn or mirror the pictures: the nine numbers of `tkhd`, None where they show them as they are."""
 
     @property
     def rate_hz(self) -> Fraction:
@@ -114,12 +116,17 @@ def _movie(file: BinaryIO, end: int) -> memoryview:
     return found
 
 
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Kind and content of each box.
+
+    Raises:
+        ValueError: the size of one is none.
+    """
     at = 0
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         if size < 8 or at + size > len(data):
-            raise _NotPlain
+            raise ValueError(f"a box of {size} bytes")
         yield kind, data[at + 8 : at + size]
         at += size
 
@@ -127,7 +134,7 @@ def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 def _tree(data: memoryview) -> dict[bytes, memoryview]:
     """All boxes below `moov` by kind; a kind that comes twice is not plain."""
     found: dict[bytes, memoryview] = {}
-    for kind, content in _boxes(data):
+    for kind, content in boxes(data):
         inside = _tree(content) if kind in _CONTAINERS else {kind: content}
         if kind == b"mvex" or found.keys() & (inside.keys() - {b"free", b"skip", b"udta", b"meta"}):
             raise _NotPlain
@@ -141,9 +148,10 @@ def _track(movie: memoryview, size_of_file: int) -> Track:
     tree = _tree(movie)
     if bytes(tree[b"hdlr"][8:12]) != b"vide" or b"sgpd" in tree or b"sbgp" in tree:
         raise _NotPlain
-    header = tree[b"tkhd"]
-    if bytes(header[-44:-8]) != _IDENTITY:  # turned or mirrored: FFmpeg hands that to the player
+    # A movie that is turned as a whole: FFmpeg multiplies both matrices.
+    if matrix_at(tree[b"mvhd"], before_end=64) is not None:
         raise _NotPlain
+    matrix = matrix_at(tree[b"tkhd"], before_end=44)
     sizes = _sizes(tree[b"stsz"], size_of_file)
     count = len(sizes)
     lengths = _run_lengths(tree[b"stts"], count)
@@ -161,7 +169,13 @@ def _track(movie: memoryview, size_of_file: int) -> Track:
     if b"stss" in tree:
         is_key[_numbers(tree[b"stss"], 1)[:, 0] - 1] = True
     entry = _entry(tree[b"stsd"])
-    return Track(entry, ticks_per_s, offset, sizes, dts + late - start, dts - start, is_key, int(ends[-1]))
+    return Track(entry, ticks_per_s, offset, sizes, dts + late - start, dts - start, is_key, int(ends[-1]), matrix)
+
+
+def matrix_at(header: memoryview, *, before_end: int) -> tuple[int, ...] | None:
+    """The matrix of `tkhd` or `mvhd`, None where it changes nothing."""
+    found = struct.unpack_from(">9i", header, len(header) - before_end)
+    return None if found == _IDENTITY else found
 
 
 def _entry(table: memoryview) -> bytes:
@@ -171,11 +185,11 @@ def _entry(table: memoryview) -> bytes:
     entry = bytes(table[8 : 8 + size])
     if count != 1 or size != len(entry) or entry[4:8] not in SAMPLE_ENTRIES:
         raise _NotPlain
-    boxes = list(_boxes(memoryview(entry)[_VISUAL_ENTRY:]))
-    if sum(len(content) + 8 for _, content in boxes) != len(entry) - _VISUAL_ENTRY:
+    inside = list(boxes(memoryview(entry)[VISUAL_ENTRY:]))
+    if sum(len(content) + 8 for _, content in inside) != len(entry) - VISUAL_ENTRY:
         raise _NotPlain
-    kept = b"".join(struct.pack(">I4s", len(c) + 8, kind) + bytes(c) for kind, c in boxes if kind != b"btrt")
-    return struct.pack(">I", _VISUAL_ENTRY + len(kept)) + entry[4:_VISUAL_ENTRY] + kept
+    kept = b"".join(struct.pack(">I4s", len(c) + 8, kind) + bytes(c) for kind, c in inside if kind != b"btrt")
+    return struct.pack(">I", VISUAL_ENTRY + len(kept)) + entry[4:VISUAL_ENTRY] + kept
 
 
 def _time_scale(header: memoryview) -> int:

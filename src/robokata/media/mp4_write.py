@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.media.clips import Clip
-from robokata.media.cuts import Shape
 
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _BRANDS = {b"avc1": b"avc1", b"av01": b"av01"}
@@ -26,10 +25,10 @@ class SplicedVideo:
 
     def __init__(self, path: Path, clip: Clip, *, rate_hz: Fraction) -> None:
         self.path, self.rate_hz = path, rate_hz
-        self.shape: Shape = clip.shape
         self.count = 0
         """Frames so far, those included that only decoding needs."""
-        self._entry = clip.entry
+        self._model = clip
+        """The clip that all others must fit: one sample entry and one track header say how they are shown."""
         self._clips: list[Clip] = []
         self._starts: list[int] = []
         self._hidden: tuple[int, int] | None = None
@@ -42,8 +41,8 @@ class SplicedVideo:
         self.size_bytes = len(head) + 16
 
     def takes(self, clip: Clip) -> bool:
-        """True where its packets may follow those that are there: the same decoder parameters."""
-        return clip.shape == self.shape
+        """True where its packets may follow those that are there: decoded alike, and shown alike."""
+        return self._model.fits(clip)
 
     def add(self, clip: Clip, *, hides: bool) -> int:
         """Append a clip; returns the frame of the file at which its first wanted frame stands.
@@ -99,7 +98,7 @@ class SplicedVideo:
         lead, frames = self._hidden or (0, self.count)
         duration = frames * step
         tables = [
-            _full(b"stsd", 0, struct.pack(">I", 1), self._entry),
+            _full(b"stsd", 0, struct.pack(">I", 1), self._model.entry),
             _full(b"stts", 0, struct.pack(">III", 1, self.count, step)),
             *_late(shown + delay - np.arange(len(shown)), step),
             *_keys(np.concatenate([clip.is_key for clip in self._clips])),
@@ -115,12 +114,12 @@ class SplicedVideo:
             _box(b"minf", _full(b"vmhd", 1, bytes(8)), data, _box(b"stbl", *tables)),
         )
         edit = _full(b"elst", 0, struct.pack(">IQqI", 1, duration, (delay + lead) * step, 0x10000), version=1)
-        width, height = struct.unpack_from(">HH", self._entry, 32)
+        width, height = struct.unpack_from(">HH", self._model.entry, 32)
         track = _full(
             b"tkhd",
             3,
             struct.pack(">QQIIQ8xHHHH", 0, 0, 1, 0, duration, 0, 0, 0, 0),
-            _MATRIX,
+            _MATRIX if self._model.matrix is None else struct.pack(">9i", *self._model.matrix),
             struct.pack(">II", width << 16, height << 16),
             version=1,
         )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.cache import Arrays, cached_index
-from robokata.core.errors import DamagedData, MediaMissing, TooLarge
+from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupported
 from robokata.core.require import require
 from robokata.media.mp4 import Track, forget_tracks, plain_track
 
@@ -80,6 +80,7 @@ def packet_index(path: Path) -> PacketIndex:
         MediaMissing: the file does not exist.
         DamagedData: it is no video, or its packets carry no usable stamps.
         TooLarge: it claims pictures or a number of packets beyond all reason.
+        Unsupported: nothing in it says in which order its frames are shown.
     """
     return keyed_index(path)[1]
 
@@ -91,6 +92,7 @@ def keyed_index(path: Path) -> tuple[FileKey, PacketIndex]:
         MediaMissing: the file does not exist.
         DamagedData: it is no video, or its packets carry no usable stamps.
         TooLarge: it claims pictures or a number of packets beyond all reason.
+        Unsupported: nothing in it says in which order its frames are shown.
     """
     try:
         stat = path.stat()
@@ -196,6 +198,7 @@ def _scan(path: Path) -> Arrays:
                 raise TooLarge(path, f"the header claims frames of {context.width} x {context.height}.")
             if context.width * context.height == 0:
                 raise DamagedData(path, "the header claims frames without pixels.", next_move="Restore the file.")
+            _refuse_stamps_of_packets(path, container, context)
             packets, hidden = _packets(path, container, stream)
             facts = [*_stream_facts(stream, context, hidden), _sound(container)]
     except (av.error.FFmpegError, ValueError, OSError) as error:
@@ -207,6 +210,16 @@ def _scan(path: Path) -> Arrays:
     if len(order) and np.any(np.diff(stamps[order]) == 0):
         raise DamagedData(path, "two frames of the video carry the same presentation stamp.")
     return {"packets": packets[order], "facts": np.asarray(facts)}
+
+
+def _refuse_stamps_of_packets(path: Path, container: Any, context: Any) -> None:
+    """AVI numbers packets and not pictures: with B-frames of H.264 nobody can tell which frame is shown when."""
+    if "avi" in container.format.name and context.codec.canonical_name in ("h264", "hevc") and context.reorder_depth:
+        raise Unsupported(
+            f"{path}: an AVI file with {context.codec.canonical_name} video whose frames are not shown in the order of "
+            f"their packets (B-frames), and AVI has no stamps that say the order. Write it into another container "
+            f"with an encoder (ffmpeg -i {path.name} -crf 16 out.mp4)."
+        )
 
 
 def _stream_facts(stream: Any, context: Any, hidden: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Video that lies as one packet per message, and the packets of video files in the form that messages hold.
+"""Video that lies as one packet per message.
 
 A message holds what decodes to one picture: Annex B with its parameter sets for H.264 and H.265, the low-overhead
 bitstream with its sequence header for AV1. Which packet is a key frame is read from the bytes.
@@ -9,29 +9,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData, Unsupported
-from robokata.core.picked import PickedPictures
 from robokata.core.require import require
-from robokata.core.values import EncodedPicture, Index, Media, Values, ordinals
-from robokata.media.packet_index import MAX_PIXELS, PacketIndex, packet_index
+from robokata.core.values import EncodedPicture, Index, Media, ordinals
+from robokata.media.packet_index import MAX_PIXELS
 from robokata.media.pixels import PixelLayout, frame_pixels, pixel_layout
-from robokata.media.video import VideoFrames, luma_grid
+from robokata.media.video import luma_grid
 
-_REORDERS = ("h264", "hevc")
+_REORDERS = ("h264", "hevc", "mpeg4")
 """Codecs whose packets may come in another order than their pictures. A packet of AV1 or VP9 shows one picture."""
 _MAX_REORDER = 16
 """Farthest that a picture may be from its packet: the decoded picture buffer of H.264 and H.265 (A.3.1) holds 16."""
 _MAX_DELAY = 64
 """Packets fed behind the wanted one before it counts as lost: four times the largest picture buffer."""
-_FILTERS = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb", "mpeg4": "dump_extra", "av1": "", "vp9": ""}
-"""What brings a file's packets into the form of a message: codec -> FFmpeg's bitstream filter."""
-_DECODERS = {"av1": "libdav1d"}
+DECODERS = {"av1": "libdav1d"}
 """Decoders by name where FFmpeg's own of the codec's name is only a shell for hardware."""
 
 
@@ -222,7 +218,7 @@ class VideoPackets:
     def _opened(self) -> tuple[Any, Any]:
         av = require("av", extra="video")
         try:
-            context = av.CodecContext.create(_DECODERS.get(self.codec, self.codec), "r")
+            context = av.CodecContext.create(DECODERS.get(self.codec, self.codec), "r")
         except ValueError:
             raise Unsupported(f"{self.where}: this build of PyAV cannot decode {self.codec!r}.") from None
         context.thread_count = 1
@@ -281,99 +277,3 @@ class VideoPackets:
             self._context = None
             raise DamagedData(self.where, f"picture {rank} cannot be decoded: {error}.") from None
         self._fed += 1
-
-
-class PacketRun(NamedTuple):
-    """The packets that a stream of pictures needs, in the form that messages hold."""
-
-    codec: str
-    ranks: NDArray[np.int64]
-    """(K,) place of each packet's picture among those shown, in decoding order."""
-    picked: NDArray[np.int64]
-    """(T,) which of the K pictures each sample of the stream is."""
-    read: Callable[[], Iterator[bytes]]
-    """The packets, in decoding order."""
-
-
-def packet_run(values: Values) -> PacketRun | None:
-    """The packets behind pictures, None where there are none, or of a codec that messages do not hold.
-
-    A run that starts between two key frames begins with the packets from the key frame before.
-
-    Raises:
-        DamagedData: the video cannot be read, or lacks frames.
-    """
-    if isinstance(values, PickedPictures):
-        behind = packet_run(values.values)
-        return None if behind is None else behind._replace(picked=behind.picked[values.picked])
-    if isinstance(values, VideoPackets):
-        plain = np.arange(len(values), dtype=np.int64)
-        return PacketRun(values.codec, values.ranks, plain, lambda: (values.load(i) for i in range(len(values))))
-    if not isinstance(values, VideoFrames) or not len(values):
-        return None
-    index = packet_index(values.path)
-    return _run_of_file(values.path, index, values.first, len(values)) if index.codec in _FILTERS else None
-
-
-def _run_of_file(path: Path, index: PacketIndex, first: int, count: int) -> PacketRun:
-    if first + count > len(index.pts):
-        raise DamagedData(
-            path,
-            f"frame {first + count - 1} is asked for, and the file holds {len(index.pts)} frames.",
-            next_move="The video is cut short or the index points past its end: restore the file.",
-        )
-    order = np.argsort(index.dts, kind="stable")
-    position = np.empty_like(order)
-    position[order] = np.arange(len(order))
-    for key in [int(k) for k in np.flatnonzero(index.is_key[: first + 1])[::-1]] or [0]:
-        head = next(_demuxed(path, index, key), None)
-        # A container may call a picture a key frame that H.264 does not (open groups): then one before is.
-        if head is not None and is_key(head[1], index.codec):
-            break
-    kept = order[position[key] : int(position[first : first + count].max()) + 1]
-    # Pictures shown before the key frame but behind it in the file need the group before, and nobody needs them.
-    kept = kept[kept >= key]
-    shown = np.sort(kept)
-    wanted = {int(index.pts[ordinal]) for ordinal in kept}
-
-    def read() -> Iterator[bytes]:
-        left = set(wanted)
-        for pts, data in _demuxed(path, index, key):
-            if pts in left:
-                left.discard(pts)
-                yield data
-            if not left:
-                return
-        raise DamagedData(path, f"{len(left)} packets that its index lists are not there.")
-
-    picked = np.searchsorted(shown, np.arange(first, first + count))
-    return PacketRun(index.codec, np.searchsorted(shown, kept), picked.astype(np.int64), read)
-
-
-def _demuxed(path: Path, index: PacketIndex, key: int) -> Iterator[tuple[int, bytes]]:
-    """Presentation stamp and bytes of every packet from a key frame on, in decoding order, as messages hold them."""
-    av = require("av", extra="video")
-    bitstream = require("av.bitstream", extra="video")
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            stream = container.streams.video[0]
-            name = _FILTERS[index.codec]
-            change = bitstream.BitStreamFilterContext(name, stream) if name else None
-            head = _sequence_header(stream) if index.codec == "av1" else b""
-            container.seek(int(index.dts[key]), stream=stream, backward=True, any_frame=False)
-            has_begun = False
-            for packet in container.demux(stream):
-                pts = packet.pts if packet.pts is not None else packet.dts
-                has_begun = has_begun or pts == int(index.pts[key])
-                if not has_begun or packet.size == 0 or packet.is_discard:
-                    continue
-                is_head_due = bool(head) and packet.is_keyframe
-                data = b"".join(bytes(p) for p in change.filter(packet)) if change else bytes(packet)
-                yield pts, head + data if is_head_due and not is_key(data, "av1") else data
-    except (av.error.FFmpegError, ValueError, OSError) as error:
-        raise DamagedData(path, f"its packets cannot be read: {error}.") from None
-
-
-def _sequence_header(stream: Any) -> bytes:
-    """The units in the `av1C` box, behind its four bytes of flags."""
-    return bytes(stream.codec_context.extradata or b"")[4:]

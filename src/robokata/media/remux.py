@@ -28,49 +28,64 @@ class PacketSource:
         self.path, self.places = path, places_of(path)
         av = require("av", extra="video")
         self._errors = (av.error.FFmpegError, ValueError, OSError)
-        try:
-            self._container = av.open(str(path), metadata_errors="replace")
-            self.stream = self._container.streams.video[0]
-        except (*self._errors, IndexError) as error:
-            raise DamagedData(path, f"cannot be opened as a video: {error}.") from None
+        self._open()
         self._coming: Any = None
         self._held: Any = None
         self._next = -1
 
+    def _open(self) -> None:
+        av = require("av", extra="video")
+        try:
+            self._container = av.open(str(self.path), metadata_errors="replace")
+            self.stream = self._container.streams.video[0]
+        except (*self._errors, IndexError) as error:
+            raise DamagedData(self.path, f"cannot be opened as a video: {error}.") from None
+
     def close(self) -> None:
         self._container.close()
 
-    def packets(self, cut: Cut) -> Iterator[bytes]:
-        """The packets of a cut, in decoding order.
+    def packets(self, positions: NDArray[np.int64]) -> Iterator[Any]:
+        """FFmpeg's packets at some positions, which rise.
 
         Raises:
             DamagedData: the file no longer holds them.
         """
-        if self._next != cut.positions[0]:
-            self._seek(int(cut.positions[0]))
-        for position in cut.positions.tolist():
+        if self._next != positions[0]:
+            self._seek(int(positions[0]))
+        for position in positions.tolist():
             packet = self._read()
             while self._next <= position:
                 packet = self._read()
-            yield bytes(packet)
+            yield packet
 
     def _seek(self, position: int) -> None:
         """Stand before a packet: by seeking to it, else from the start of the file."""
-        rows = self.places.rows
         for at in (position, 0):
-            try:
-                self._container.seek(int(rows[at, 1]), stream=self.stream, backward=True, any_frame=False)
-            except self._errors as error:
-                raise DamagedData(self.path, f"seeking to packet {at} failed: {error}.") from None
-            self._coming = self._container.demux(self.stream)
-            packet = next((p for p in self._coming if p.size), None)
-            found = -1 if packet is None else _row_of(rows, packet)
+            packet = self._packet_at(at)
+            found = -1 if packet is None else _row_of(self.places.rows, packet)
             if 0 <= found <= position:
-                self._held, self._next = packet, found
-                while self._next < position:
-                    self._read()
+                self._stand(packet, found, position)
                 return
-        raise DamagedData(self.path, f"packet {position} cannot be reached.")
+        # Not every demuxer seeks to its own first packet.
+        self._container.close()
+        self._open()
+        self._coming = self._container.demux(self.stream)
+        self._stand(None, 0, position)
+
+    def _packet_at(self, position: int) -> Any:
+        """The packet to which seeking for another leads; None where it fails."""
+        try:
+            stamp = int(self.places.rows[position, 1])
+            self._container.seek(stamp, stream=self.stream, backward=True, any_frame=False)
+            self._coming = self._container.demux(self.stream)
+            return next((p for p in self._coming if p.size), None)
+        except self._errors:
+            return None
+
+    def _stand(self, packet: Any, found: int, position: int) -> None:
+        self._held, self._next = packet, found
+        while self._next < position:
+            self._read()
 
     def _read(self) -> Any:
         """The next packet, which must be the one that the first pass saw there."""
@@ -79,21 +94,19 @@ class PacketSource:
             packet = packet or next((p for p in self._coming if p.size), None)
         except self._errors as error:
             raise DamagedData(self.path, f"packet {self._next} cannot be read: {error}.") from None
-        if packet is None or _stamps(packet) != tuple(self.places.rows[self._next, :2].tolist()):
+        if packet is None or (packet.pts or 0) != self.places.rows[self._next, 0]:
             raise DamagedData(self.path, f"packet {self._next} is not where the first pass saw it.")
         self._next += 1
         return packet
 
 
 def _row_of(rows: NDArray[np.int64], packet: Any) -> int:
-    """Place of a packet in its file by its stamps, -1 where the first pass did not see it."""
-    found = np.flatnonzero((rows[:, :2] == _stamps(packet)).all(axis=1))
-    return int(found[0]) if len(found) else -1
+    """Place of a packet in its file, -1 where the first pass saw none or several with its stamp.
 
-
-def _stamps(packet: Any) -> tuple[int, int]:
-    pts = packet.pts or 0
-    return pts, pts if packet.dts is None else packet.dts
+    By the presentation stamp: FFmpeg makes up decoding stamps that a file lacks, and others after seeking.
+    """
+    found = np.flatnonzero(rows[:, 0] == (packet.pts or 0))
+    return int(found[0]) if len(found) == 1 else -1
 
 
 class MessageSource:
@@ -108,9 +121,9 @@ class MessageSource:
     def close(self) -> None:
         self._container.close()
 
-    def packets(self, cut: Cut) -> Iterator[bytes]:
-        """The packets of a cut, in decoding order."""
-        return (self.video.load(position) for position in cut.positions.tolist())
+    def packets(self, positions: NDArray[np.int64]) -> Iterator[bytes]:
+        """The packets at some positions."""
+        return (self.video.load(position) for position in positions.tolist())
 
 
 def remux(run: Run, cut: Cut, folder: Path, *, rate_hz: Fraction) -> Path:
@@ -136,9 +149,9 @@ def _write(path: Path, source: PacketSource | MessageSource, cut: Cut, rate_hz: 
         stream = out.add_stream_from_template(source.stream, opaque=True)
         stream.time_base = 1 / rate_hz
         is_key = source.places.rows[cut.positions, 2]
-        for number, data in enumerate(source.packets(cut)):
+        for number, data in enumerate(source.packets(cut.positions)):
             # A new packet: the old one keeps flags of its own file, such as being hidden there.
-            copy = av.Packet(data)
+            copy = av.Packet(bytes(data))
             copy.stream, copy.time_base = stream, 1 / rate_hz
             copy.pts, copy.dts = int(cut.slots[number]), number - source.places.delay
             copy.duration, copy.is_keyframe = 1, bool(is_key[number])
