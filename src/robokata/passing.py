@@ -16,7 +16,7 @@ from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, Losses, LossReport, Place, Way
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
-from robokata.core.stream import LATE, Stream
+from robokata.core.stream import LATE, UNDECODABLE, Stream
 from robokata.engine import Crew, map_episodes
 from robokata.media.container import with_display
 
@@ -68,9 +68,18 @@ def _plan_of(what: _Held, format_name: str, options: Mapping[str, Any]) -> Plann
     shapes = {target: stream.shape if stream.is_numeric else None for target, stream in streams.items()}
     # Which sample stands in which row is for the writer: of 10,000 episodes it would be most of a report.
     places = tuple(replace(place, appears_at=None) for place in layout.places)
+    if not getattr(leaf, "COPIES_MESSAGES", False):
+        places += tuple(_undecodable(held))
     kept = "How to show them is kept beside." if hasattr(leaf, "read") else "The target does not say how to show them."
     said = (*layout.notes, *(f"{note} {kept}" for note in notes), *_clock_notes(held))
     return Planned(held.id, Layout((*places, *left_out), said), shapes)
+
+
+def _undecodable(episode: Episode) -> Iterator[Place]:
+    """Packets that only a copy of the messages would keep."""
+    for stream in episode.streams.values():
+        if UNDECODABLE in stream.oddities:
+            yield Place(stream.name, None, Way.DROPPED, stream.oddities[UNDECODABLE], is_native=False)
 
 
 def _clock_notes(episode: Episode) -> Iterator[str]:
@@ -80,8 +89,8 @@ def _clock_notes(episode: Episode) -> Iterator[str]:
     """
     late, seen = set[str](), set[int]()
     for stream in episode.streams.values():
-        words = stream.extra.get(LATE)
-        if isinstance(words, str) and words not in late:
+        words = stream.oddities.get(LATE)
+        if words is not None and words not in late:
             late.add(words)
             yield f"{stream.name} lies in the file in another order than it was received: it is read by receive time"
         if id(stream.clock) in seen or len(stream.clock) < 2 or not stream.clock.is_measured:

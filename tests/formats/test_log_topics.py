@@ -124,7 +124,7 @@ def test_two_publishers_in_turn_are_merged_by_receive_time(tmp_path: Path, write
     episode = read(write(tmp_path, sorted(lines, key=lambda said: said.publisher)))
     stream = episode.stream("/joint_states.position")
     assert stream.table[:, 0].tolist() == list(range(50))
-    assert stream.extra["late_in_file"] == (
+    assert stream.oddities["late"] == (
         "24 of 50 messages of /joint_states lie in the file behind messages that were received later; they are read by "
         "receive time"
     )

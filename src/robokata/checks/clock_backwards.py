@@ -69,8 +69,8 @@ def _late(episode: Episode) -> Iterator[Finding]:
     """Files whose messages are not in the order of their times; one finding per topic."""
     said: set[str] = set()
     for stream in episode.streams.values():
-        words = stream.extra.get(LATE)
-        if isinstance(words, str) and words not in said:
+        words = stream.oddities.get(LATE)
+        if words is not None and words not in said:
             said.add(words)
             yield Finding(
                 check="clock_backwards",

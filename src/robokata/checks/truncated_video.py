@@ -2,7 +2,8 @@
 
 What it finds:
     Pictures that the table asks for and the file does not hold: frames past its end, fewer frames than the
-    container's header promises, bytes that stop being decodable.
+    container's header promises, bytes that stop being decodable, a recording of packets that begins between two
+    key frames.
 
 Why it hurts:
     The last seconds of an episode, where the task succeeds or fails, have no picture. Loaders crash there,
@@ -34,7 +35,7 @@ from robokata.checks._picture_files import file_name, picture_stream, picture_ti
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
-from robokata.core.stream import Kind, Stream
+from robokata.core.stream import UNDECODABLE, Kind, Stream
 from robokata.core.values import Media
 from robokata.media.glance import glance
 
@@ -45,12 +46,26 @@ def check(episode: Episode) -> Iterator[Verdict]:
     """One finding per camera, located at the pictures that are lost. Counts are exact: there are no thresholds."""
     for stream in episode.pictures():
         media = stream.pictures.media()
+        words = stream.oddities.get(UNDECODABLE)
+        if words is not None:
+            yield _begun_between_keys(episode, stream, words)
         # What cannot be opened is told once, elsewhere.
         if media.problem is None and not media.is_absent:
             verdict = _past_the_end(episode, stream, media) or _undecodable(episode, stream, media)
             verdict = verdict or _shorter_than_promised(episode, stream, media)
             if verdict is not None:
                 yield verdict
+
+
+def _begun_between_keys(episode: Episode, stream: Stream, words: str) -> Finding:
+    return Finding(
+        check="truncated_video",
+        level=Level.WARNING,
+        message=words,
+        episode=episode.id,
+        stream=stream.name,
+        repair="none: what comes before the first key frame was never recorded whole; start recorders before cameras",
+    )
 
 
 def _past_the_end(episode: Episode, stream: Stream, media: Media) -> Finding | None:

@@ -186,6 +186,7 @@ def _unpack_stream(
         other_clocks={name: _unpack_clock(clock, arrays, clocks) for name, clock in entry["other_clocks"].items()},
         extra=_restored(entry["extra"], arrays),
         declared=found.streams[entry["target"]].declared if entry["target"] else {},
+        oddities=found.streams[entry["target"]].oddities if entry["target"] else {},
     )
 
 

@@ -96,8 +96,10 @@ UNKNOWN_MEANING = Meaning()
 
 OPTIONAL = "optional"
 """Key of `Stream.extra`, True where the source may leave a value out: the times are no rate, and their gaps no loss."""
-LATE = "late_in_file"
-"""Key of `Stream.extra`: how the order of the samples differs from that of the file, in words."""
+LATE = "late"
+"""Key of `Stream.oddities`: the file holds the messages in another order than they were received."""
+UNDECODABLE = "undecodable"
+"""Key of `Stream.oddities`: messages whose pictures nobody can decode; they are no samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +121,8 @@ class Stream:
     """Further clocks of the same samples, by their name in the source: `header`, `publish`, `receive`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the source says about this stream and has no other home."""
+    oddities: Mapping[str, str] = field(default_factory=dict)
+    """What is odd about how the samples lie in this very file, in words; a copy elsewhere has its own."""
     declared: Mapping[str, Any] = field(default_factory=dict)
     """What an index says of the pictures and only their file knows: any of `height`, `width`, `channels`, `codec`,
     `pixel_format`, `is_depth`, `has_sound`. Nothing reads pictures by it; it is compared with the file."""

@@ -105,11 +105,7 @@ def _view(log: OpenLog, number: int, first: Message | None, look: _Look) -> View
     topic, decoder = log.log.topics[number], log.decoders[number]
     extra: dict[str, Any] = {**topic.extra, "schema": topic.schema.name, "schema_encoding": topic.schema.encoding}
     late, count = log.index(number).late, len(log.index(number).places)
-    if late:
-        extra[LATE] = (
-            f"{late} of {count} messages of {topic.name} lie in the file behind messages that were received later; "
-            f"they are read by receive time"
-        )
+    order = f"{late} of {count} messages of {topic.name} lie in the file behind messages that were received later"
     columns, reason, stamp = look.columns, look.reason, stamps_ns(look.columns)
     rows: Mapping[str, NDArray[np.int64]] = {}
     kind = short_name(topic.schema.name.replace(".", "/"))
@@ -138,6 +134,7 @@ def _view(log: OpenLog, number: int, first: Message | None, look: _Look) -> View
         clocks.pop(main),
         clocks,
         {**extra, "clock": main},
+        {LATE: f"{order}; they are read by receive time"} if late else {},
         Fact(frame, Evidence.FILE) if frame else None,
         {name: column[:1] for name, column in columns.items()},
         {} if decoder is None else forms_of(columns, rows, partial(is_steady, decoder, kind)),

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from robokata.core.clock import Clock, Reading
 from robokata.core.errors import DamagedData, TooLarge, Unsupported
-from robokata.core.stream import Kind, Stream
+from robokata.core.stream import UNDECODABLE, Kind, Stream
 from robokata.core.values import Index, IndexedValues, Values, ordinals
 from robokata.formats._log_depth import UNITS as DEPTH_UNITS
 from robokata.formats._log_depth import DepthImages, encoding_of, quantisation
 from robokata.media.images import EncodedImages, RawImages, probe
 from robokata.media.packet_index import MAX_PIXELS
-from robokata.media.packets import VideoPackets
+from robokata.media.packets import VideoPackets, decodable_packets
 
 
 class _Layout(NamedTuple):
@@ -134,21 +134,38 @@ def picture_stream(view: TopicView) -> Stream | None:
         return None
     if bare in ("Image", "RawImage"):
         return _raw_stream(view, first)
-    if bare == "CompressedVideo" and str(first.get("format", "")).lower() in _VIDEO_CODECS:
-        return _video_stream(view, str(first["format"]))
+    said = str(first.get("format", ""))
+    if said.lower() in _VIDEO_CODECS:  # Some drivers of ROS put packets into CompressedImage.
+        return _video_stream(view, said, _VIDEO_CODECS[said.lower()])
     return _encoded_stream(view, first)
 
 
-def _video_stream(view: TopicView, said: str) -> Stream:
+def _video_stream(view: TopicView, said: str, codec: str) -> Stream:
     """One packet per message; the pictures are in the order in which they are shown, and so are the header stamps."""
-    values = VideoPackets(
-        view.samples,
-        lambda i: bytes(view.parts(i)["data"]),
-        codec=_VIDEO_CODECS[said.lower()],
-        where=view.where,
-        stamps=lambda: view.log.data(view.number).header_ns,
+
+    def load(number: int) -> bytes:
+        data = view.parts(number).get("data")
+        return data if isinstance(data, bytes) else b""
+
+    rows = decodable_packets(view.samples, load, codec)
+    lost = view.samples - len(rows)
+
+    def stamps() -> NDArray[np.int64] | None:
+        times_ns = view.log.data(view.number).header_ns
+        return None if times_ns is None else times_ns[rows]
+
+    values = VideoPackets(len(rows), lambda i: load(int(rows[i])), codec=codec, where=view.where, stamps=stamps)
+    words = f"{lost} of {view.samples} pictures of {view.topic.name} cannot be decoded and are left out"
+    stream = view.stream(
+        view.topic.name,
+        values,
+        kind=Kind.VIDEO,
+        encoding=values.codec,
+        extra={"format": said},
+        oddities={UNDECODABLE: f"{words}: the recording begins between two key frames"} if lost else {},
+        rows=rows if lost else None,
+        is_optional=False,
     )
-    stream = view.stream(view.topic.name, values, kind=Kind.VIDEO, encoding=values.codec, extra={"format": said})
     if stream.extra.get("clock") != "header" or values.codec not in ("h264", "hevc"):
         return stream
     clock = stream.clock

@@ -59,6 +59,7 @@ class View(NamedTuple):
     clock: Clock
     other_clocks: Mapping[str, Clock]
     extra: Mapping[str, Any]
+    oddities: Mapping[str, str]
     frame: Fact | None
     first: Columns
     """One sample of each field; of the header alone where the topic stays a stream of messages."""
@@ -115,6 +116,7 @@ class View(NamedTuple):
         rotation: str | None = None,
         encoding: str | None = None,
         extra: Mapping[str, Any] | None = None,
+        oddities: Mapping[str, str] | None = None,
         rows: NDArray[np.int64] | None = None,
         is_optional: bool = True,
     ) -> Stream:
@@ -144,6 +146,7 @@ class View(NamedTuple):
             encoding=encoding or f"{self.topic.encoding}:{self.topic.schema.name}",
             other_clocks=others,
             extra={**self.extra, **part, **(extra or {})},
+            oddities={**self.oddities, **(oddities or {})},
         )
 
     def _clocks(self, rows: NDArray[np.int64] | None) -> tuple[Clock, Mapping[str, Clock]]:

@@ -16,7 +16,7 @@ from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, Unsupported
 from robokata.core.layout import Place, Way, way_of_pixels
 from robokata.core.require import require
-from robokata.core.stream import Kind, Role, Stream
+from robokata.core.stream import UNDECODABLE, Kind, Role, Stream
 from robokata.core.values import Pictures
 from robokata.formats import _ros_encode as ros
 from robokata.formats._log import Topic
@@ -307,6 +307,8 @@ class Planner:
         note = f"foxglove_msgs/CompressedVideo {codec}, {packets_in_words(run)}"
         # Foxglove's schema has no word for MPEG-4 part 2: only Robokata's reader shows it.
         way = Way.CARRIED if run.codec == "mpeg4" else Way.COPIED
+        if UNDECODABLE in stream.oddities:
+            way, note = Way.THINNED, f"{note}; {stream.oddities[UNDECODABLE]}"
         place = Place(stream.name, self._target(topic), way, note, appears_at=None if is_whole else run.picked)
         hidden = packets_not_shown(run)
         sample = {"not_shown": hidden} if hidden else {}

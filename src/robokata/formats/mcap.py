@@ -32,6 +32,9 @@ LOSES = (
     "video codecs other than H.264, H.265, AV1, VP9 and MPEG-4: decoded to raw pictures",
 )
 
+COPIES_MESSAGES = True
+"""Messages of a log are copied as they lie, also those whose pictures cannot be decoded."""
+
 
 def sniff(path: Path) -> float:
     """Confidence that `path` is an MCAP file, or a folder of them that no rosbag2 metadata binds together."""

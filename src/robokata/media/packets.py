@@ -47,6 +47,32 @@ def is_key(data: bytes, codec: str) -> bool:
     return 0 <= at < len(data) - 4 and data[at + 4] >> 6 == 0
 
 
+def decodable_packets(count: int, load: Callable[[int], bytes], codec: str) -> NDArray[np.int64]:
+    """Packets whose pictures can be decoded, (n,) in decoding order: those from the first key frame on.
+
+    Recorders that start while a camera runs begin between two key frames. All packets where there is no key frame:
+    nothing can be decoded then, and reading says so. Only the packets up to the second key frame are looked at.
+    """
+    first = next((i for i in range(count) if is_key(load(i), codec)), 0)
+    behind = np.arange(first, count, dtype=np.int64)
+    if codec != "hevc" or not count or not _is_open(load(first)):
+        return behind
+    lost: set[int] = set()
+    for packet in range(first + 1, count):
+        data = load(packet)
+        if is_key(data, codec):
+            break
+        # Types 8 and 9 are pictures that are shown before a random access point and need the group before it.
+        if any(kind in (8, 9) for kind in ((b >> 1) & 0x3F for b in _unit_heads(data))):
+            lost.add(packet)
+    return behind[~np.isin(behind, list(lost))]
+
+
+def _is_open(data: bytes) -> bool:
+    """True for a random access point of H.265 that is no IDR picture (types 19 and 20)."""
+    return any(kind in (16, 17, 18, 21) for kind in ((b >> 1) & 0x3F for b in _unit_heads(data)))
+
+
 def _unit_heads(data: bytes) -> Iterator[int]:
     """First byte of every unit between the start codes."""
     at = data.find(b"\x00\x00\x01")
