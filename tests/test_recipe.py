@@ -14,7 +14,7 @@ import pytest
 from robokata.checks.split_leak import gather, judge
 from robokata.core.contracts import Gathered
 from robokata.core.episode import Episode, Origin
-from robokata.core.errors import RecipeRefused, SelectionRefused, UnknownName, WriteRefused
+from robokata.core.errors import QueryRefused, RecipeRefused, SelectionRefused, UnknownName, WriteRefused
 from robokata.core.finding import Finding
 from robokata.core.lineage import Relative, divided_by_family, families_of
 from robokata.core.shelf import shelf
@@ -287,7 +287,7 @@ WRONG = [
     ("seed = 1", 'names no data. Add a [[source]] with path = "...".'),
     ("[[source]]", ", [[source]] 1: path is None, and a text is needed."),
     ('[[source]]\npath = "a"\ncolour = 1', ", [[source]] 1: knows no 'colour'."),
-    ('[[source]]\npath = "a"\nweight = -1', ", [[source]] 1: weight is -1, and a number of at least 0 is needed."),
+    ('[[source]]\npath = "a"\nweight = -1', ", [[source]] 1: weight is -1, and a number above 0 is needed."),
     ('splits = { a = 0.5 }\n[[source]]\npath = "a"', ", splits: are {'a': 0.5}, and shares that add up to 1"),
     ('seed = -1\n[[source]]\npath = "a"', "seed is -1, and a whole number of at least 0 is needed."),
     ('families = "tear"\n[[source]]\npath = "a"', "families is 'tear'. It is one of refuse, move."),
@@ -324,7 +324,7 @@ def test_what_the_data_cannot_give_is_refused_before_anything_is_written() -> No
     episodes = [tiny_episode(n, duration_s=1.0) for n in range(3)]
     with pytest.raises(RecipeRefused, match="keep is 9, and only 3 episodes are there"):
         memory(*episodes, selection=ChoicePart("random", 9))
-    with pytest.raises(RecipeRefused, match="hold no episode"):
+    with pytest.raises(QueryRefused, match="memory: holds no episode"):
         memory()
     with pytest.raises(UnknownName):
         curated(Recipe((SourcePart("m", episodes=("0", "z")),)), sources=[EpisodeList(episodes)])

@@ -9,7 +9,8 @@ import pytest
 
 from robokata.core.errors import QueryRefused
 from robokata.core.source import EpisodeList, EpisodeRow
-from robokata.dataset_survey import rows_where, survey, survey_episode
+from robokata.dataset_survey import survey, survey_episode
+from robokata.episode_query import rows_where
 from robokata.testing import tiny_source
 
 ROWS = [

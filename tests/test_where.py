@@ -6,7 +6,7 @@ import pytest
 
 from robokata.core.errors import QueryRefused
 from robokata.core.source import EpisodeRow
-from robokata.dataset_survey import rows_where
+from robokata.episode_query import rows_where
 
 ROWS = [EpisodeRow("a", steps=3, instructions=("cup",)), EpisodeRow("b", steps=9, instructions=("plate", "cup"))]
 

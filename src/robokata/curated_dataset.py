@@ -16,6 +16,7 @@ import numpy as np
 from robokata import convert as conversion
 from robokata.core.errors import RecipeRefused, WriteRefused
 from robokata.core.estimate import Estimate
+from robokata.core.file_name import file_names
 from robokata.curation import Curated
 from robokata.learn.training_spec import SourceSpec
 from robokata.statistics.confound import correlation_with_choice
@@ -103,20 +104,28 @@ def write_curated(
     )
 
 
-def training_sources(curated: Curated, out: Path, *, to: str = "mcap") -> tuple[SourceSpec, ...]:
-    """What a training reads of a written recipe: one part per source and weight, with the shares that the recipe says.
+def training_sources(curated: Curated, out: Path) -> tuple[SourceSpec, ...]:
+    """What a training reads of a recipe written as MCAP: one part per source and weight, with the recipe's shares.
 
     Without any weight, every sample counts the same. A source's weight is divided among its episodes by their steps
     and their own weights.
+
+    Raises:
+        RecipeRefused: a source has a weight, and none of its episodes is left.
     """
+    _refuse_weight_of_nothing(curated)
+    # A folder of files calls an episode by its file: `train/0` is `train_0` there.
+    names = file_names(curated.source.keys())
     steps = {row.episode: row.steps for row in curated.rows}
     groups: dict[tuple[int, float], list[str]] = {}
     for key, weight in curated.weights.items():
+        if not weight:
+            continue  # it never comes in training
         groups.setdefault((curated.source.lines[key].source, weight), []).append(key)
     is_plain = all(part.weight is None for part in curated.recipe.sources) and {w for _, w in groups} <= {1.0}
     told = sorted(groups.items())
     if is_plain:
-        return (SourceSpec(str(out), episodes=tuple(key for _, keys in told for key in keys), format=to),)
+        return (SourceSpec(str(out), episodes=tuple(names[key] for _, keys in told for key in keys), format="mcap"),)
     mass = {group: sum(steps[key] for key in keys) * group[1] for group, keys in told}
     specs = []
     for (source, weight), keys in told:
@@ -125,10 +134,24 @@ def training_sources(curated: Curated, out: Path, *, to: str = "mcap") -> tuple[
         share = whole if wanted is None else wanted
         specs.append(
             SourceSpec(
-                str(out), episodes=tuple(keys), weight=share * mass[source, weight] / whole if whole else 0.0, format=to
+                str(out),
+                episodes=tuple(names[key] for key in keys),
+                weight=share * mass[source, weight] / whole,
+                format="mcap",
             )
         )
     return tuple(specs)
+
+
+def _refuse_weight_of_nothing(curated: Curated) -> None:
+    left = {curated.source.lines[key].source for key, weight in curated.weights.items() if weight}
+    for number, part in enumerate(curated.recipe.sources):
+        if number not in left and len(curated.recipe.sources) > 1:
+            weight = "" if part.weight is None else f" Its weight of {part.weight:g} would be given to nothing."
+            raise RecipeRefused(
+                f"source {number + 1} ({part.path}): none of its episodes is left to learn from.{weight} The recipe's "
+                "receipt (left_out) says what took them; take the source out, or keep some."
+            )
 
 
 def states_of(curated: Curated) -> list[str]:

@@ -30,6 +30,7 @@ from robokata.core.selection import Described, Selection, read_selection
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, Facts, Source, open_source, row_of
 from robokata.engine import Crew, map_episodes, worker_count
+from robokata.episode_choice import choose_episodes, mixture_id
 from robokata.geometry.ancestry import name_of
 from robokata.recipe import ChoicePart, Recipe, SourcePart, StepPart
 
@@ -105,7 +106,7 @@ class RecipeSource:
             raise UnknownName("episode", key, list(self.lines))
         line = self.lines[key]
         episode = replace(self.sources[line.source].episode(line.source_key), ref=None)
-        episode = replace(episode, id=_named(line, len(self.parts)))
+        episode = replace(episode, id=mixture_id(line.source_key, source=line.source, sources=len(self.parts)))
         for stage, output in zip(self.stages, line.outputs, strict=False):
             if output is not None:
                 episode = self._output(stage, output, episode)
@@ -148,7 +149,7 @@ class Curated:
     moved: Mapping[str, str]
     """Episode -> split that its family was moved to, or drawn for."""
     notes: tuple[str, ...] = ()
-    """What could not be judged, a sentence each: by the curator, or by checks that failed."""
+    """What must be said of the choice, a sentence each: splits that are not used, what could not be judged."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -166,18 +167,22 @@ def curated(
     *,
     sources: Sequence[Source] | None = None,
     workers: int | None = None,
+    is_for_training: bool = False,
     advance: Callable[[str], None] = lambda stage: None,
 ) -> Curated:
     """Plan a recipe. `sources` stand for its own where they are open already (episodes in memory).
 
-    `advance` is told the name of each stage when it begins. The result does not depend on `workers`.
+    `is_for_training`: sources that name no split give their training split. `advance` is told the name of each stage
+    when it begins. The result does not depend on `workers`.
 
     Raises:
         RecipeRefused: it asks for what the data cannot give.
         NotADataset: a source is not there.
+        UnknownName: a source has no such episode or split.
+        QueryRefused: no episode of a source is left.
         SelectionRefused: a family would lie in several splits, or a selection was made from other data.
     """
-    plan = _Plan(recipe, sources, workers, advance)
+    plan = _Plan(recipe, sources, workers, advance, is_for_training)
     try:
         for step in recipe.steps:
             plan.take(step)
@@ -197,36 +202,37 @@ class _Plan:
         sources: Sequence[Source] | None,
         workers: int | None,
         advance: Callable[[str], None],
+        is_for_training: bool,
     ) -> None:
         self.recipe, self.advance = recipe, advance
         parts = tuple(replace(part, path=recipe.place_of(part.path)) for part in recipe.sources)
         self.source = RecipeSource(parts, (), {}, None if sources is None else tuple(sources))
+        self.is_for_training, self.notes = is_for_training, list[str]()
         lines = [line for number in range(len(parts)) for line in self._lines_of(number)]
         self.lines = {line.key: line for line in lines}
-        if not lines:
-            raise RecipeRefused("the recipe's sources hold no episode. Ask for others, or for all.")
         in_files = [source for source in self.source.sources if not isinstance(source, EpisodeList)]
         usual = worker_count(in_files[0], len(lines), size_bytes=None) if in_files and self.source.travels else 1
         self.crew = Crew(workers or usual)
         self.left_out: list[LeftOut] = []
-        self.notes: list[str] = []
         self._times: dict[str, int] = {}
 
     def _lines_of(self, number: int) -> list[Line]:
         part, source = self.source.parts[number], self.source.sources[number]
-        keys = list(source.keys())
-        if part.episodes is not None:
-            unknown = next((key for key in part.episodes if key not in set(keys)), None)
-            if unknown is not None:
-                raise UnknownName(f"episode of {part.path}", unknown, keys)
-            keys = [key for key in keys if key in set(part.episodes)]
-        if part.where is not None:
-            from robokata.dataset_survey import rows_where
-
-            meeting = {row.id for row in rows_where(source.facts().rows, part.where)}
-            keys = [key for key in keys if key in meeting]
-        lines = [Line("", number, key) for key in keys]
-        return [line._replace(key=_named(line, len(self.source.parts))) for line in lines]
+        choice = choose_episodes(
+            source,
+            episodes=part.episodes,
+            where=part.where,
+            split=part.split,
+            is_for_training=self.is_for_training,
+        )
+        if choice.sentence is not None:
+            place = f"{part.path}: " if len(self.source.parts) > 1 else ""
+            self.notes.append(f"{place}{choice.sentence}")
+        lines = [Line("", number, key) for key in choice.keys]
+        return [
+            line._replace(key=mixture_id(line.source_key, source=number, sources=len(self.source.parts)))
+            for line in lines
+        ]
 
     def take(self, step: StepPart) -> None:
         """Apply one step to what is there."""
@@ -379,11 +385,6 @@ def _share_of(keys: list[str], share: float | None, chance: str) -> set[str]:
         return set(keys)
     drawn = sorted(keys, key=lambda key: hashlib.sha256(f"{chance}|{key}".encode()).hexdigest())
     return set(drawn[: round(share * len(keys))])
-
-
-def _named(line: Line, sources: int) -> str:
-    """The id of a source's episode in the recipe: its own; with several sources, after the source's number."""
-    return line.source_key if sources == 1 else f"s{line.source + 1}-{line.source_key}"
 
 
 @functools.lru_cache(maxsize=16)

@@ -13,11 +13,11 @@ import numpy as np
 
 from robokata.core.declared import false_picture_declarations
 from robokata.core.episode import Episode
-from robokata.core.errors import DamagedData, QueryRefused, RobokataError, Unsupported
+from robokata.core.errors import DamagedData, RobokataError, Unsupported
 from robokata.core.pointers import pointers_below
-from robokata.core.require import require
 from robokata.core.source import EpisodeRow, Facts, Source, row_of
 from robokata.core.stream import Meaning, Stream
+from robokata.episode_query import rows_where
 
 SAMPLED_EPISODES = 3
 """First, middle and last: enough to see a camera that appears later, and a bound on what `look` opens."""
@@ -77,9 +77,10 @@ class Survey:
     format: str
     version: str | None
     robots: tuple[str, ...]
+    """As the index says; where it says nothing, as the sampled episodes say."""
     episodes: int
     selected_episodes: int
-    """Episodes that `--where` leaves; all others numbers below are about those."""
+    """Episodes that `--where` leaves; all other numbers below are about those."""
     steps: int | None
     hours: float | None
     instructions: Mapping[str, int]
@@ -150,7 +151,7 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         path=str(source.path),
         format=facts.format,
         version=facts.version,
-        robots=facts.robots,
+        robots=facts.robots or tuple(dict.fromkeys(e.embodiment.name for e in samples if e.embodiment)),
         episodes=len(facts.rows),
         selected_episodes=len(rows),
         steps=None if any(s is None for s in steps) else sum(s or 0 for s in steps),
@@ -161,7 +162,7 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         # A plain dict: `asdict` makes a Counter into a count of pairs.
         splits=dict(facts.splits if where is None else Counter(r.split for r in rows if r.split)),
         licence=facts.licence or licence_of_card(source.path),
-        declared_rate_hz=None if facts.declared_rate_hz is None else float(facts.declared_rate_hz),
+        declared_rate_hz=_declared_rate_hz(facts, samples),
         total_bytes=_bytes_on_disk(source.path, facts),
         contradictions=tuple(
             Contradiction(d.subject, str(d.declared), str(d.found), d.where, d.hint)
@@ -206,56 +207,6 @@ def survey_episode(source: Source, key: str) -> EpisodeSurvey:
     )
 
 
-def rows_where(rows: Sequence[EpisodeRow], where: str) -> list[EpisodeRow]:
-    """Rows of the table of episodes that meet an SQL condition, in the dataset's order.
-
-    Columns: id, steps, duration_s, instruction (the first), instructions, split, robot, success, session, file.
-
-    Raises:
-        QueryRefused: DuckDB does not accept the condition; the message lists the columns.
-    """
-    pyarrow, duckdb = require("pyarrow", extra="tables"), require("duckdb", extra="tables")
-    schema = pyarrow.schema(
-        [
-            ("id", pyarrow.string()),
-            ("steps", pyarrow.int64()),
-            ("duration_s", pyarrow.float64()),
-            ("instruction", pyarrow.string()),
-            ("instructions", pyarrow.list_(pyarrow.string())),
-            ("split", pyarrow.string()),
-            ("robot", pyarrow.string()),
-            ("success", pyarrow.bool_()),
-            ("session", pyarrow.string()),
-            ("file", pyarrow.string()),
-            ("row_number", pyarrow.int64()),
-        ]
-    )
-    cells = [
-        {
-            **{name: getattr(row, name) for name in schema.names if hasattr(row, name)},
-            "instructions": list(row.instructions),
-            "instruction": next(iter(row.instructions), None),
-            "row_number": number,
-        }
-        for number, row in enumerate(rows)
-    ]
-    connection = duckdb.connect(config={"enable_external_access": False})
-    try:
-        connection.register("episodes", pyarrow.Table.from_pylist(cells, schema=schema))
-        # `filter` parses one expression: pasted into a SELECT, a ")" would end the condition and start other SQL.
-        table = connection.table("episodes").filter(f"({where}\n)")
-        wanted = table.order("row_number").project("row_number").fetchall()
-    except duckdb.Error as error:
-        columns = ", ".join(name for name in schema.names if name != "row_number")
-        raise QueryRefused(
-            f"--where {where!r} is no condition on the table of episodes: {str(error).splitlines()[0]} "
-            f"Columns: {columns}. Example: --where \"steps > 100 AND instruction LIKE '%cup%'\""
-        ) from None
-    finally:
-        connection.close()
-    return [rows[number] for (number,) in wanted]
-
-
 def _completed(source: Source, rows: Sequence[EpisodeRow]) -> tuple[Sequence[EpisodeRow], int]:
     """Rows with steps and instructions, and the number of episodes that these are known of.
 
@@ -272,6 +223,15 @@ def _completed(source: Source, rows: Sequence[EpisodeRow]) -> tuple[Sequence[Epi
             continue
         completed[at] = replace(rows[at], steps=seen.steps, instructions=seen.instructions, success=seen.success)
     return completed, len(chosen)
+
+
+def _declared_rate_hz(facts: Facts, samples: Sequence[Episode]) -> float | None:
+    """What the dataset declares, or else every sampled episode alike."""
+    if facts.declared_rate_hz is not None:
+        return float(facts.declared_rate_hz)
+    rates = {episode.declared_rate_hz for episode in samples}
+    rate_hz = rates.pop() if len(rates) == 1 else None
+    return None if rate_hz is None else float(rate_hz)
 
 
 def _bytes_on_disk(path: Path, facts: Facts) -> int | None:

@@ -22,6 +22,7 @@ from typing import IO, Any, Protocol
 from robokata.core.disk import locked
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, WriteRefused
+from robokata.core.file_name import file_name
 from robokata.core.pool import WorkerKilled, WorkerPool, answer_of
 from robokata.core.shelf import shelf
 
@@ -253,7 +254,7 @@ def _do(job: Job, number: int, pending: str) -> Tried:
     made = job(number)
     if made.episode is None:
         return Tried(number, made.row, None)
-    name = f"{made.episode.id}.mcap"
+    name = f"{file_name(made.episode.id)}.mcap"
     path = Path(pending) / name
     path.unlink(missing_ok=True)
     shelf("formats")["mcap"].write(path, [made.episode])

@@ -11,6 +11,7 @@ splits = { train = 0.9, val = 0.1 } # drawn anew, each family whole; left out: a
 [[source]]
 path = "stack"                      # relative to this file
 where = "success"                   # SQL on the table of episodes
+split = "train"                     # left out: every split, each episode in its own
 weight = 2.0                        # share of the training samples, relative to other sources
 
 [[step]]
@@ -62,6 +63,15 @@ class SourcePart:
     """Only these, None for all."""
     weight: float | None = None
     """Share of the training samples that come from here, relative to the other weights; None: as many as it has."""
+    split: str | None = None
+    """Only episodes of this split; None: all, each with its split."""
+
+    def __post_init__(self) -> None:
+        if self.weight is not None and not 0 < self.weight < float("inf"):
+            raise RecipeRefused(
+                f"{self.path}: weight is {self.weight!r}, and a number above 0 is needed. A source that shall not be "
+                "learnt from is left out."
+            )
 
 
 @dataclass(frozen=True)
@@ -269,11 +279,14 @@ def _source(data: Any, where: str) -> SourcePart:
     path, weight, episodes = data.get("path"), data.get("weight"), data.get("episodes")
     if not isinstance(path, str) or not path:
         raise RecipeRefused(f"{where}: path is {path!r}, and a text is needed.")
-    for name in ("format", "where"):
+    for name in ("format", "where", "split"):
         if data.get(name) is not None and not isinstance(data[name], str):
             raise RecipeRefused(f"{where}: {name} is {data[name]!r}, and a text is needed.")
-    if weight is not None and not (type(weight) in (int, float) and 0 <= weight < float("inf")):
-        raise RecipeRefused(f"{where}: weight is {weight!r}, and a number of at least 0 is needed.")
+    if weight is not None and not (type(weight) in (int, float) and 0 < weight < float("inf")):
+        raise RecipeRefused(
+            f"{where}: weight is {weight!r}, and a number above 0 is needed. A source that shall not be learnt from is "
+            "left out."
+        )
     if episodes is not None and not (isinstance(episodes, list) and all(isinstance(e, (str, int)) for e in episodes)):
         raise RecipeRefused(f"{where}: episodes is {episodes!r}, and a list of ids is needed.")
     return SourcePart(
@@ -282,6 +295,7 @@ def _source(data: Any, where: str) -> SourcePart:
         data.get("where"),
         None if episodes is None else tuple(map(str, episodes)),
         None if weight is None else float(weight),
+        data.get("split"),
     )
 
 
@@ -336,14 +350,16 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
 def recipe_of_words(path: str, words: Mapping[str, Any]) -> Recipe:
     """The recipe that a command line says: `by`, `keep`, `step`, `drop`, `where`, `families`, `split`, `seed`.
 
-    Each may be None.
+    Each may be None. `split` is a split to take, or shares (`train=0.9,val=0.1`) to draw anew.
 
     Raises:
         RecipeRefused: a word cannot be obeyed.
     """
-    data: dict[str, Any] = {"source": [_plain({"path": path, "where": words["where"]})]}
+    is_drawn = words["split"] is not None and "=" in words["split"]
+    split = None if is_drawn else words["split"]
+    data: dict[str, Any] = {"source": [_plain({"path": path, "where": words["where"], "split": split})]}
     data |= _plain({"families": words["families"], "seed": words["seed"]})
-    if words["split"] is not None:
+    if is_drawn:
         data["splits"] = told(f"split {words['split'].replace(',', ' ')}", where="--split")[1]
     steps = [told(text, where="--step") for text in words["step"] or ()]
     data |= {"step": [{**options, "name": name} for name, options in steps]} if steps else {}

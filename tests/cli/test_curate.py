@@ -55,7 +55,10 @@ def test_what_cannot_be_obeyed_is_said_in_one_line(kata: Kata, tiny: Path, tmp_p
             "kata: command line, [selection]: No curator is called 'best'.",
         ),
         ((tiny, "--step", "add_noise level", "--plan"), "kata: --step 'add_noise level': 'level' is no KEY=VALUE."),
-        ((recipe, "--seed", "1", "--plan"), f"kata: --seed says what the recipe {recipe} says already"),
+        (
+            (recipe, "--seed", "1", "--plan"),
+            f"kata: --seed goes with a dataset, and {recipe} is a recipe: write it there (seed).",
+        ),
         ((tiny, "--by", "random", "--keep", "77", "--plan"), "kata: keep is 77, and only 6 episodes are there"),
     ]:
         said = kata("curate", *words)

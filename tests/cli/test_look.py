@@ -40,7 +40,10 @@ def test_one_episode_is_shown_one_level_down(kata: Kata, sample: Path) -> None:
 
 def test_where_leaves_the_episodes_that_meet_it(kata: Kata, sample: Path) -> None:
     assert "1 selected of 12" in kata("look", sample, "--where", "instruction = 'asdf'").out
-    assert json.loads(kata("look", sample, "--json", "--where", "false").out)["selected_episodes"] == 0
+    said = kata("look", sample, "--json", "--where", "false")
+    assert json.loads(said.out)["selected_episodes"] == 0
+    assert said.code == 2
+    assert said.err.startswith(f"kata: {sample}: none of 12 episodes meets --where 'false'.")
 
 
 def test_several_datasets_are_a_list(kata: Kata, sound: Path, tmp_path: Path) -> None:

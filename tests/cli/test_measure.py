@@ -54,4 +54,4 @@ def test_what_cannot_be_read_is_named_and_in_no_number(kata: Kata, recorded: Pat
 def test_a_condition_that_nothing_meets_is_no_answer(kata: Kata, recorded: Path) -> None:
     said = kata("measure", recorded, "--where", "steps > 100000")
     assert said.code == 2
-    assert "no episode was measured" in said.err
+    assert "none of 4 episodes meets --where" in said.err

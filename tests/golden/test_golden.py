@@ -108,6 +108,7 @@ def test_each_class_of_error_has_its_words(golden: Golden) -> None:
         errors.CollectionRefused("port 8010 is taken. Choose another with --port."),
         errors.RobotFailed("the robot's process ended with code 1. Finished episodes are kept."),
         errors.RecipeRefused("recipe.toml, [[step]] 1: knows no 'sped'. It may hold: speed_ratio."),
+        errors.StudyRefused("arm a: its data is of ur5, and trials run in simulation, with franka_panda."),
         errors.LeafRefused("the format 'jsonl' of another package (our_lab.jsonl) lacks layout: see docs/adding.md."),
         errors.HandheldRefused("board.json: has 1 marker. A board needs at least 4."),
     ]

@@ -20,6 +20,8 @@ FLOORS = {
     "formats": 2,
     "checks": 2,
     "engine": 2,
+    "episode_query": 2,
+    "episode_choice": 2,
     "examine": 2,
     "dataset_survey": 3,
     "checkup": 3,

@@ -17,6 +17,7 @@ def check(
     fail_on: Annotated[str | None, typer.Option(help="Level that makes exit code 1: error, warning or info.")] = None,
     episode: Annotated[list[str] | None, typer.Option(help="Only this episode; may be given several times.")] = None,
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split; default: all of them.")] = None,
     format: Annotated[str | None, typer.Option(help="Insist on this format instead of recognising it.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained report with the evidence here.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML file here, for CI.")] = None,
@@ -25,7 +26,7 @@ def check(
     list_checks: Annotated[bool, typer.Option("--list", help="List the checks, and end.")] = False,
 ) -> None:
     """Run every check on every episode, then across episodes. Exit code 0: sound, 1: findings, 2: could not run."""
-    from robokata.cli.choice import keys_from, refuse_unwritable, suite_from
+    from robokata.cli.choice import refuse_unwritable, sources_from, suite_from
     from robokata.cli.console import datasets_at, print_json_of
     from robokata.cli.progress import progress_bar
     from robokata.view.terminal import show_catalogue, show_report
@@ -42,13 +43,12 @@ def check(
     for target in (html, junit):
         refuse_unwritable(target)
     reports = []
-    for found in datasets_at(path, format):
-        with progress_bar(f"checking {found.path.name}") as bar:
+    for source, keys, sentence in sources_from(datasets_at(path, format), episode, where, split):
+        with progress_bar(f"checking {source.path.name}") as bar:
             from robokata.checkup import check_dataset
-            from robokata.core.source import open_source
 
-            source = open_source(found.path, format=found.format)
-            keys = keys_from(source, episode, where)
+            if sentence is not None:
+                typer.echo(sentence, err=True)
             reports.append(
                 check_dataset(
                     source, suite=chosen, keys=keys, workers=workers, started=bar.started, advance=bar.advance
@@ -64,7 +64,7 @@ def check(
         raise typer.Exit(1)
     if not any(report.episodes_checked for report in reports):
         # Sound would be a lie: a gate that looked at nothing must not open.
-        typer.echo("kata: no episode was checked: the dataset is empty, or no episode meets --where.", err=True)
+        typer.echo("kata: no episode was checked: the dataset is empty.", err=True)
         raise typer.Exit(2)
 
 

@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from robokata.core.source import Source
+    from robokata.core.source import Found, Source
     from robokata.core.suite import Suite
 
 Choice = TypeVar("Choice", bound=enum.StrEnum)
@@ -34,26 +34,72 @@ def suite_from(path: Path | None, fail_on: str | None) -> Suite:
     return replace(suite, fail_on=Level(fail_on))
 
 
-def keys_from(source: Source, episodes: Sequence[str] | None, where: str | None) -> list[str] | None:
-    """Episodes that `--episode` and `--where` leave, in the dataset's order; None where both are absent.
+def keys_from(
+    source: Source, episodes: Sequence[str] | None, where: str | None, split: str | None = None
+) -> list[str] | None:
+    """Episodes that `--episode`, `--where` and `--split` leave, in the dataset's order; None where all are absent.
 
     Raises:
-        UnknownName: an episode that the dataset does not have.
-        QueryRefused: the condition is none.
+        UnknownName: an episode or a split that the dataset does not have.
+        QueryRefused: the condition is none, or no episode meets it.
     """
-    from robokata.core.errors import UnknownName
-    from robokata.dataset_survey import rows_where
+    from robokata.episode_choice import choose_episodes
 
-    if not episodes and where is None:
+    if not episodes and where is None and split is None:
         return None
-    known = source.keys()
-    unknown = next((episode for episode in episodes or () if episode not in known), None)
-    if unknown is not None:
-        raise UnknownName("episode", unknown, known)
-    chosen = set(episodes or known)
-    if where is not None:
-        chosen &= {row.id for row in rows_where(source.facts().rows, where)}
-    return [key for key in known if key in chosen]
+    return list(choose_episodes(source, episodes=episodes, where=where, split=split).keys)
+
+
+class Chosen(NamedTuple):
+    """A dataset, open, and the episodes of it that are asked for."""
+
+    source: Source
+    keys: list[str] | None
+    """None: all."""
+    sentence: str | None
+    """Which splits were taken, in words; None where the dataset has none, or all of it is taken."""
+
+
+def sources_from(
+    found: Sequence[Found],
+    episodes: Sequence[str] | None,
+    where: str | None,
+    split: str | None,
+    *,
+    is_for_training: bool = False,
+) -> list[Chosen]:
+    """The datasets with the episodes that are asked for; those of several that have none are passed over, and named.
+
+    Raises:
+        UnknownName: no dataset has an episode or a split that is asked for.
+        QueryRefused: the condition is none, or no episode of any dataset meets it.
+    """
+    import typer
+
+    from robokata.core.errors import QueryRefused, UnknownName
+    from robokata.core.source import open_source
+    from robokata.episode_choice import choose_episodes
+
+    chosen: list[Chosen] = []
+    refused: list[QueryRefused | UnknownName] = []
+    for each in found:
+        source = open_source(each.path, format=each.format)
+        if not (episodes or where is not None or split is not None or is_for_training):
+            chosen.append(Chosen(source, None, None))
+            continue
+        try:
+            choice = choose_episodes(
+                source, episodes=episodes, where=where, split=split, is_for_training=is_for_training
+            )
+        except (QueryRefused, UnknownName) as error:
+            refused.append(error)
+            continue
+        chosen.append(Chosen(source, list(choice.keys), choice.sentence))
+    if refused and not chosen:
+        raise refused[0]
+    for reason in refused:
+        typer.echo(f"passed over: {reason}", err=True)
+    return chosen
 
 
 def refuse_unwritable(target: Path | None) -> None:

@@ -13,6 +13,7 @@ def convert(
     out: Annotated[Path, typer.Argument(help="Where to write; must not exist, or be an empty folder.")],
     to: Annotated[str, typer.Option(help="Format to write: lerobot_v3, rlds, mcap, ...")],
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split; default: all of them.")] = None,
     episode: Annotated[list[str] | None, typer.Option(help="Only this episode; may be given several times.")] = None,
     without: Annotated[
         list[str] | None, typer.Option(help="Leave this stream out; may be given several times.")
@@ -44,7 +45,7 @@ def convert(
     source = one_dataset_at(path, format)
     if not plan:
         conversion.refuse_target(source, out)
-    keys = keys_from(source, episode, where)
+    keys = keys_from(source, episode, where, split)
     wanted = list(source.keys() if keys is None else keys)
     with conversion.crew_for(source, wanted, workers) as crew:
         with progress_bar("measuring what it costs") as bar:

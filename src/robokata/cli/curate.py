@@ -19,8 +19,13 @@ def curate(
     drop: Annotated[str | None, typer.Option(help="Leave out episodes with findings: error, warning or info.")] = None,
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
     families: Annotated[str | None, typer.Option(help="Families in several splits: refuse, or move.")] = None,
-    split: Annotated[str | None, typer.Option(help="train=0.9,val=0.1: drawn anew, each family whole.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split to take, or `all`; or shares drawn anew: train=0.9,val=0.1.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same choice.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the writer; a wrong name lists them.")
+    ] = None,
     to: Annotated[str, typer.Option(help="Format to write.")] = "mcap",
     accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Write although something is lost.")] = False,
     recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe as TOML, and end.")] = False,
@@ -33,6 +38,7 @@ def curate(
     from robokata.cli.progress import progress_bar
     from robokata.cli.recipe_choice import recipe_from_words
     from robokata.curated_dataset import write_curated
+    from robokata.view.conversion import parse_options
     from robokata.view.curation import Planned, show_plan, show_written
 
     words = {
@@ -50,13 +56,16 @@ def curate(
         typer.echo(chosen.as_toml(), nl=False)
         return
     _refuse_no_place(out, is_plan=plan)
+    options = parse_options(to, option or [])
     curated = chosen.episodes(workers=workers)
     if plan or out is None:
         print_json_of([Planned(curated)]) if json else show_plan(curated)
         return
     with progress_bar(f"writing {out.name}") as bar:
         bar.started(len(curated.source.keys()))
-        written = write_curated(curated, out, to=to, accept_loss=accept_loss, workers=workers, advance=bar.advance)
+        written = write_curated(
+            curated, out, to=to, options=options, accept_loss=accept_loss, workers=workers, advance=bar.advance
+        )
     print_json_of([written]) if json else show_written(written)
 
 

@@ -17,6 +17,9 @@ def expand(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same episodes.")] = 0,
     episode: Annotated[list[str] | None, typer.Option(help="Only this source; may be given several times.")] = None,
     where: Annotated[str | None, typer.Option(help="Only sources that meet this SQL condition.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split to expand, or `all`; default: train, where there are splits.")
+    ] = None,
     width: Annotated[str | None, typer.Option(help="Reset width; the sources' own where not given.")] = None,
     spec: Annotated[Path | None, typer.Option(help="TOML: choice, noise, bridge, offsets, per subtask.")] = None,
     factor: Annotated[list[str] | None, typer.Option(help="NAME[=MAGNITUDE] for --by factors, or an option.")] = None,
@@ -28,13 +31,17 @@ def expand(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make more episodes: tell demonstrations again, vary them, mirror, retime, reword, or ask a world model."""
-    from robokata.cli.choice import keys_from, size_of
+    from robokata.cli.choice import size_of
     from robokata.cli.console import one_dataset_at, print_json_of
     from robokata.cli.progress import progress_bar
+    from robokata.episode_choice import choose_episodes
     from robokata.expand.request import Request, fulfil
     from robokata.view.expansion import show_expansion
 
     source = one_dataset_at(path, None)
+    chosen = choose_episodes(source, episodes=episode, where=where, split=split, is_for_training=True)
+    if chosen.sentence is not None:
+        typer.echo(chosen.sentence, err=True)
     request = Request(
         by=by,
         out=out,
@@ -51,7 +58,7 @@ def expand(
         workers=workers,
     )
     with progress_bar(f"expanding by {by}") as bar:
-        report = fulfil(source, request, keys=keys_from(source, episode, where), bar=bar)
+        report = fulfil(source, request, keys=chosen.keys, bar=bar)
     if json:
         print_json_of([report])
     else:

@@ -21,6 +21,7 @@ def look(
     from robokata.cli.console import datasets_at, print_json_of
     from robokata.core.source import open_source
     from robokata.dataset_survey import survey, survey_episode
+    from robokata.episode_choice import choose_episodes
     from robokata.view.terminal import show_episode, show_survey
 
     if episode is not None and where is not None:
@@ -39,3 +40,5 @@ def look(
         print_json_of(surveys)
     for overview in surveys if not json else ():
         show_survey(overview)
+    if where is not None and not any(each.selected_episodes for each in surveys):
+        choose_episodes(sources[0], where=where)  # none meets it: the error says so

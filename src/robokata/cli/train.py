@@ -19,6 +19,9 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="As many steps as fit into this time.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the folder's training was kept.")] = False,
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split to learn from, or `all`; default: train, where there are splits.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; default: bfloat16 on a GPU.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network; default: all cores.")] = None,
@@ -38,7 +41,7 @@ def train(
     from robokata.view.training_text import show_trained
 
     leaf = shelf("policies")[policy]
-    spec = spec_of(recipe, where, option or [])
+    spec = spec_of(recipe, where, split, option or [])
     out = folder_for(out or Path(f"{recipe.resolve().stem}-{policy}"), resume=resume, steps=steps)
     if hasattr(leaf, "train"):
         from robokata.learn.trainable import ForeignJob

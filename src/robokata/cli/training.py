@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from robokata.learn.training_spec import TrainingSpec
 
 
-def spec_of(recipe: Path, where: str | None, options: Sequence[str]) -> TrainingSpec:
-    """The training spec of a path, with `--where` for every source and `--option` for the policy.
+def spec_of(recipe: Path, where: str | None, split: str | None, options: Sequence[str]) -> TrainingSpec:
+    """The training spec of a path, with `--where` and `--split` for every source and `--option` for the policy.
 
     Raises:
         TrainingRefused: an option is not NAME=VALUE, or the file cannot be obeyed.
@@ -31,6 +31,8 @@ def spec_of(recipe: Path, where: str | None, options: Sequence[str]) -> Training
     sources = spec.sources
     if where is not None:
         sources = tuple(replace(s, where=where if s.where is None else f"({s.where}) and ({where})") for s in sources)
+    if split is not None:
+        sources = tuple(replace(s, split=split) for s in sources)
     return replace(spec, sources=sources, options=given)
 
 

@@ -22,6 +22,7 @@
   x StepRefused          a step that must not be applied to this episode; costs one episode
   x GeneratorFailed      an external generator that is gone, too slow, or answers what cannot be kept
   x TrainingRefused      a training that cannot be done as asked; refused before it starts
+  x StudyRefused         a study whose data cannot be learnt from, or whose policies no trial could evaluate
   x TrainingFailed       the loss is no number any more
   x PolicyFailed         a policy gave no action that could be executed
   x EvaluationStopped    too many trials failed for reasons outside the policy
@@ -175,6 +176,10 @@ class GeneratorFailed(RobokataError):
 
 class TrainingRefused(RobokataError):
     """A training that the data, the machine or a checkpoint does not allow; said before the first step."""
+
+
+class StudyRefused(RobokataError):
+    """A study whose data cannot be learnt from, or whose policies no trial could evaluate."""
 
 
 class TrainingFailed(RobokataError):

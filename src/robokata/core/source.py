@@ -77,7 +77,7 @@ class Facts:
     licence: str | None = None
     declared_rate_hz: Fraction | None = None
     splits: Mapping[str, int] = field(default_factory=dict)
-    """Episodes per split, as the index assigns them."""
+    """Episodes per split, as the index assigns them; where a format gives none, as the rows say."""
     declarations: tuple[Declaration, ...] = ()
     """Everything declared that could be compared with the bytes cheaply, true or not."""
     statistics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -87,6 +87,14 @@ class Facts:
     total_size: Size | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Dataset-wide fields of the source that have no other home."""
+
+    def __post_init__(self) -> None:
+        # What the index says of each episode, it says of the dataset: a format states it where it knows more.
+        if not self.robots:
+            robots = dict.fromkeys(row.robot for row in self.rows if row.robot)
+            object.__setattr__(self, "robots", tuple(robots))
+        if not self.splits:
+            object.__setattr__(self, "splits", dict(Counter(row.split for row in self.rows if row.split)))
 
 
 @runtime_checkable

@@ -18,6 +18,7 @@ from robokata.sim.world import SimWorld
 
 _PICTURES = "observation.images."
 _NUMBERS = ("observation.state", "observation.tip_pose", "simulation.objects", "action", "action.tip_pose")
+_COMMANDS = ("action", "action.tip_pose")
 
 
 class Seen(NamedTuple):
@@ -120,6 +121,20 @@ class Senses:
             noise = self._rng.normal(0.0, self._noise_levels, picture.shape)
             picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
         return picture
+
+
+def refuse_unknown_streams(seen: Sequence[str], action: str, world: SimWorld) -> None:
+    """Refuse what a policy would see or command where the simulated world has no such stream.
+
+    Raises:
+        UnknownName: there is none; the message lists those that there are.
+    """
+    cameras = [f"{_PICTURES}{camera}" for camera in world.robot.cameras]
+    for name in seen:
+        if name not in (*_NUMBERS, *cameras):
+            raise UnknownName("stream of the simulated world", name, (*_NUMBERS, *cameras))
+    if action not in _COMMANDS:
+        raise UnknownName("action of the simulated world", action, _COMMANDS)
 
 
 def refuse_misfit(spec: PolicySpec, world: SimWorld) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from robokata.core.atomic import appearing
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
+from robokata.core.file_name import file_name
 from robokata.core.layout import Layout
 from robokata.core.source import EpisodeRow, Source
 from robokata.formats._log import Log
@@ -93,7 +94,7 @@ def write(path: Path, episodes: Iterable[Episode]) -> None:
         for episode in episodes:
             if is_file and taken:
                 raise WriteRefused(f"{path}: one MCAP file holds one episode. Name a folder to write several.")
-            name = _file_name(episode.id, taken)
+            name = file_name(episode.id, taken=taken)
             taken.add(name.lower())
             write_episode(place if is_file else place / f"{name}.mcap", episode)
         if not taken:
@@ -104,16 +105,3 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
     """Episode 2 comes before episode 10."""
     parts = re.split(r"(\d+)", path.name)
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part]
-
-
-_LONGEST_NAME = 200
-"""Characters of a file's name: file systems hold 255 bytes, and writing needs some beside."""
-
-
-def _file_name(episode_id: str, taken: set[str]) -> str:
-    """The episode's id as a name that every file system takes, and that no other episode has."""
-    legal = re.sub(r"[^\w.,=+@ -]", "_", episode_id, flags=re.ASCII)[:_LONGEST_NAME].strip(" .") or "episode"
-    name, again = legal, 2
-    while name.lower() in taken:
-        name, again = f"{legal}_{again}", again + 1
-    return name

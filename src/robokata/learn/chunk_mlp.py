@@ -9,7 +9,7 @@ from robokata.core.require import require
 from robokata.feed.codec import BodyCodec, Codec
 from robokata.feed.features import things_of
 from robokata.learn.language import HashedWords
-from robokata.learn.net import Net, NetInput, NetTarget, PerBody, masked_mean, unpacked
+from robokata.learn.net import Net, NetInput, NetTarget, PerBody, linear, masked_mean, unpacked
 from robokata.learn.proprioception import with_mask
 from robokata.learn.things import NamedThings
 
@@ -79,7 +79,7 @@ class _Entry(nn.Module):
         self.own: Tensor
         self.register_buffer("own", torch.tensor(own, dtype=torch.long), persistent=False)
         self.things = NamedThings(things, history, _WORDS) if things else None
-        self.first = nn.Linear(2 * history * len(own) + (self.things.width if self.things else 0), width)
+        self.first = linear(2 * history * len(own) + (self.things.width if self.things else 0), width)
 
     def forward(self, features: Tensor, is_feature: Tensor, meant: Tensor, texts: Sequence[str]) -> Tensor:
         own = with_mask(features[..., self.own], is_feature[..., self.own]).flatten(1)

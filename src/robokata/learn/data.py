@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, TrainingRefused, UnknownName
 from robokata.core.source import EpisodeList, Source, open_source
+from robokata.core.stream import Role
 from robokata.engine import map_episodes
+from robokata.episode_choice import EpisodeChoice, choose_episodes, mixture_id
 from robokata.feed.codec import Codec, CodecSpec, fitted
 from robokata.feed.feed import Feed
 from robokata.feed.gather import Gathered, gather
 from robokata.feed.window_spec import WindowSpec
+from robokata.learn.matching import Kind, kind_of, mapped, note_copies, note_lacking, refuse_mismatch
 from robokata.learn.trainable import Habits
 from robokata.learn.training_spec import SourceSpec, TrainingSpec
 
@@ -31,6 +35,19 @@ class Weighted(NamedTuple):
     source: Source
     keys: tuple[str, ...]
     weight: float | None
+    choice: EpisodeChoice | None = None
+    """How the keys were chosen; None: they were given."""
+    streams: Mapping[str, str] = MappingProxyType({})
+    """Name -> what the stream is called in the data, where that differs."""
+
+    def episode(self, key: str) -> Episode:
+        """One episode, its streams under the names that the training knows.
+
+        Raises:
+            TrainingRefused: a stream that is to be renamed is not there.
+            DamagedData: it cannot be read.
+        """
+        return mapped(self.source.episode(key), self.streams)
 
 
 class LeftOut(NamedTuple):
@@ -49,6 +66,10 @@ class Prepared:
     weights: NDArray[np.float64]
     """Of each sample, (N,)."""
     left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...] = ()
+    """What must be said of the data, a sentence each: splits, streams that some episodes lack, copies."""
+    validation: Feed | None = None
+    """Samples that are never learnt from, None where the data has no validation split."""
 
 
 def opened(spec: SourceSpec) -> Weighted:
@@ -56,28 +77,15 @@ def opened(spec: SourceSpec) -> Weighted:
 
     Raises:
         NotADataset: nothing lies at the path.
-        UnknownName: an episode that it does not have.
-        QueryRefused: the condition is none.
-        TrainingRefused: no episode is left.
+        UnknownName: an episode or a split that it does not have.
+        QueryRefused: the condition is none, or no episode is left.
     """
-    from robokata.dataset_survey import rows_where
     from robokata.store.opening import is_snapshot, open_snapshot
 
     is_kept = spec.format is None and is_snapshot(spec.path)
     source = open_snapshot(spec.path) if is_kept else open_source(spec.path, format=spec.format)
-    keys = list(source.keys())
-    if spec.episodes is not None:
-        unknown = next((key for key in spec.episodes if key not in keys), None)
-        if unknown is not None:
-            raise UnknownName("episode", unknown, keys)
-        wanted = set(spec.episodes)
-        keys = [key for key in keys if key in wanted]
-    if spec.where is not None:
-        meeting = {row.id for row in rows_where(source.facts().rows, spec.where)}
-        keys = [key for key in keys if key in meeting]
-    if not keys:
-        raise TrainingRefused(f"{spec.path}: no episode is left to learn from. Ask for others, or for all.")
-    return Weighted(source, tuple(keys), spec.weight)
+    choice = choose_episodes(source, episodes=spec.episodes, where=spec.where, split=spec.split, is_for_training=True)
+    return Weighted(source, choice.keys, spec.weight, choice, dict(spec.streams))
 
 
 def window_for(spec: TrainingSpec, habits: Habits, sources: Sequence[Weighted]) -> WindowSpec:
@@ -86,7 +94,8 @@ def window_for(spec: TrainingSpec, habits: Habits, sources: Sequence[Weighted]) 
     Raises:
         TrainingRefused: the spec asks for a stream that no source has; the message lists what there is.
     """
-    first = [episode for each in sources for episode in _some_readable(each)]
+    looked_at = [(str(each.source.path), episode) for each in sources for episode in readable_episodes(each)]
+    first = [episode for _, episode in looked_at]
     numbers = _names([[s.name for s in episode.numeric()] for episode in first])
     pictures = _names([[s.name for s in episode.pictures()] for episode in first])
     _must_be_there((*(spec.inputs or ()), *((spec.action,) if spec.action else ())), "numbers", numbers, pictures)
@@ -97,7 +106,7 @@ def window_for(spec: TrainingSpec, habits: Habits, sources: Sequence[Weighted]) 
             f"the data has none of the streams that this policy learns ({', '.join(habits.actions)}). "
             f"It has numbers: {', '.join(numbers) or 'none'}. Name one with action = in [window]."
         )
-    inputs = tuple(name for name in habits.inputs if name in numbers) if spec.inputs is None else spec.inputs
+    inputs = _usual_inputs(habits, first, numbers) if spec.inputs is None else spec.inputs
     cameras = (pictures if habits.sees_pictures else ()) if spec.cameras is None else spec.cameras
     if habits.sees_pictures and spec.cameras is None and not cameras:
         raise TrainingRefused(
@@ -109,7 +118,7 @@ def window_for(spec: TrainingSpec, habits: Habits, sources: Sequence[Weighted]) 
             f"the policy would see nothing: the data has none of {', '.join(habits.inputs)}. It has numbers: "
             f"{', '.join(numbers) or 'none'}; pictures: {', '.join(pictures) or 'none'}. Name inputs = in [window]."
         )
-    return WindowSpec(
+    window = WindowSpec(
         action=action,
         inputs=inputs,
         cameras=cameras,
@@ -119,6 +128,14 @@ def window_for(spec: TrainingSpec, habits: Habits, sources: Sequence[Weighted]) 
         every_s=spec.every_s or habits.every_s,
         picture_px=spec.picture_px or habits.picture_px,
     )
+    refuse_mismatch(window, [kind_of(path, episode) for path, episode in looked_at])
+    return window
+
+
+def _usual_inputs(habits: Habits, episodes: Sequence[Episode], numbers: Sequence[str]) -> tuple[str, ...]:
+    """What the policy is used to; where the data has none of it, whatever the robot measured of itself."""
+    known = tuple(name for name in habits.inputs if name in numbers)
+    return known or _names([[s.name for s in episode.numeric(Role.STATE)] for episode in episodes])
 
 
 def prepared(
@@ -133,64 +150,128 @@ def prepared(
     guarded by `if __name__ == "__main__"` may not start processes).
 
     Raises:
-        TrainingRefused: none of them can be learnt from; the message gives the first reason.
+        TrainingRefused: a source gives nothing, streams of the sources do not match, or weights cannot be obeyed.
     """
+    _refuse_weights(sources)
     gathered: list[Gathered] = []
     weights: list[float] = []
     left_out: list[LeftOut] = []
-    for each in sources:
-        own, lost = _gathered(each, window, workers=workers, advance=advance)
-        left_out += lost
-        samples = sum(map(len, own))
-        gathered += own
-        weights += [1.0 if each.weight is None else each.weight / max(1, samples)] * samples
-    _refuse_part_weights(sources)
-    if not weights:
-        reason = left_out[0].reason if left_out else "they are too short for a single sample"
-        raise TrainingRefused(f"none of {len(left_out)} episodes can be learnt from: {reason}")
+    notes: list[str] = []
+    for number, each in enumerate(sources):
+        read = _gathered(each, each.keys, window, workers=workers, advance=advance)
+        refuse_mismatch(window, read.kinds)
+        left_out += [
+            LeftOut(mixture_id(lost.key, source=number, sources=len(sources)), lost.reason) for lost in read.left_out
+        ]
+        if not read.episodes:
+            raise TrainingRefused(_why_nothing(each, read.left_out))
+        samples = sum(map(len, read.episodes))
+        gathered += read.episodes
+        weights += [1.0 if each.weight is None else each.weight / samples] * samples
+        sentence = None if each.choice is None else each.choice.sentence
+        notes += [f"{each.source.path}: {sentence}"] if sentence is not None else []
+        notes += note_lacking(str(each.source.path), read.episodes, window)
+    copies = note_copies(gathered)
     feed = Feed(gathered, window)
     changes = {episode.is_change for episode in gathered if len(episode)}
     if len(changes) > 1:
         raise TrainingRefused(f"{window.action!r} holds targets in some episodes and differences in others.")
     spec = CodecSpec(window, habits.frame, habits.seen_from_tip, changes.pop())
-    return Prepared(feed, fitted(feed, spec), np.asarray(weights), tuple(left_out))
+    validation = _validation(sources, window, feed, workers=workers)
+    told = (*notes, *([copies] if copies else []))
+    return Prepared(feed, fitted(feed, spec), np.asarray(weights), tuple(left_out), told, validation)
+
+
+class _Read(NamedTuple):
+    """What was read of a source."""
+
+    episodes: list[Gathered]
+    left_out: list[LeftOut]
+    kinds: list[Kind]
 
 
 def _gathered(
-    each: Weighted, window: WindowSpec, *, workers: int, advance: Callable[[int], None]
-) -> tuple[list[Gathered], list[LeftOut]]:
-    read = functools.partial(gather, spec=window)
+    each: Weighted,
+    keys: Sequence[str],
+    window: WindowSpec,
+    *,
+    workers: int,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> _Read:
+    read = functools.partial(_gather, streams=dict(each.streams), spec=window, path=str(each.source.path))
     # A second process pays from about fifty episodes with pictures on: it costs a second to start.
-    count = workers if len(each.keys) >= 50 and window.cameras else 1
+    count = workers if len(keys) >= 50 and window.cameras else 1
     own, lost = [], []
-    for mapped in map_episodes(each.source, read, keys=each.keys, workers=count, advance=advance):
-        if mapped.value is None:
-            lost.append(LeftOut(mapped.key, str(mapped.error)))
-        elif not len(mapped.value):
-            lost.append(LeftOut(mapped.key, "it is too short for a single sample"))
+    kinds: dict[tuple[tuple[str, ...], ...], Kind] = {}
+    for mapped_ in map_episodes(each.source, read, keys=keys, workers=count, advance=advance):
+        if mapped_.value is None:
+            lost.append(LeftOut(mapped_.key, str(mapped_.error)))
+            continue
+        samples, kind = mapped_.value
+        kinds.setdefault(kind[2:], kind)
+        if isinstance(samples, str):
+            lost.append(LeftOut(mapped_.key, samples))
+        elif not len(samples):
+            lost.append(LeftOut(mapped_.key, "it is too short for a single sample"))
         else:
-            own.append(mapped.value)
-    return own, lost
+            own.append(samples)
+    return _Read(own, lost, list(kinds.values()))
 
 
-def _refuse_part_weights(sources: Sequence[Weighted]) -> None:
+def _gather(
+    episode: Episode, *, streams: Mapping[str, str], spec: WindowSpec, path: str
+) -> tuple[Gathered | str, Kind]:
+    """The samples of an episode, or why there are none, and which streams it has."""
+    renamed = mapped(episode, streams)
+    kind = kind_of(path, renamed)
+    try:
+        return gather(renamed, spec=spec), kind
+    except TrainingRefused as refused:
+        return str(refused), kind
+
+
+def _validation(sources: Sequence[Weighted], window: WindowSpec, feed: Feed, *, workers: int) -> Feed | None:
+    """The validation splits of all sources as a feed of the same robots; None where there is nothing to watch."""
+    found: list[Gathered] = []
+    known = {layout.embodiment: layout for layout in feed.bodies}
+    for each in sources:
+        if each.choice is not None and each.choice.validation:
+            own = _gathered(each, each.choice.validation, window, workers=workers).episodes
+            found += [episode for episode in own if episode.layout.embodiment in known]
+    return Feed(found, window, layouts=feed.bodies) if found else None
+
+
+def _why_nothing(each: Weighted, left_out: Sequence[LeftOut]) -> str:
+    reason = left_out[0].reason if left_out else "they are too short for a single sample"
+    weight = "" if each.weight is None else f" Its weight of {each.weight:g} would be given to nothing."
+    return f"{each.source.path}: none of {len(left_out)} episodes can be learnt from: {reason}{weight}"
+
+
+def _refuse_weights(sources: Sequence[Weighted]) -> None:
     given = [each.weight for each in sources]
     if len(sources) > 1 and None in given and any(weight is not None for weight in given):
         raise TrainingRefused("some sources have a weight and some have none. Give each one, or none.")
-    if all(weight == 0 for weight in given):
-        raise TrainingRefused("every source has the weight 0.")
+    wrong = next((each for each in sources if each.weight is not None and not 0 < each.weight < float("inf")), None)
+    if wrong is not None:
+        raise TrainingRefused(
+            f"{wrong.source.path}: weight is {wrong.weight}, and a number above 0 is needed. A source that shall not "
+            "be learnt from is left out."
+        )
 
 
-def _some_readable(each: Weighted) -> list[Episode]:
+def readable_episodes(each: Weighted) -> list[Episode]:
     """A few episodes, spread evenly: a mixture of robots has its streams in different ones.
 
     Damage is said when all are read; here it is only said when nothing opens.
+
+    Raises:
+        TrainingRefused: no episode can be opened.
     """
     places = np.unique(np.linspace(0, len(each.keys) - 1, _LOOKED_AT).astype(int))
     found, damage = [], None
     for place in places:
         try:
-            found.append(each.source.episode(each.keys[place]))
+            found.append(each.episode(each.keys[place]))
         except RobokataError as error:
             damage = damage or error
     if not found:

@@ -80,6 +80,20 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1.0)
 
 
+def linear(inputs: int, outputs: int) -> nn.Module:
+    """A linear map; of no inputs, the constant that is left of it: torch warns when it draws weights of no elements."""
+    return nn.Linear(inputs, outputs) if inputs else _Constant(outputs)
+
+
+class _Constant(nn.Module):
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.bias.to(values.dtype).expand(*values.shape[:-1], -1)
+
+
 class PerBody(nn.Module):
     """One linear map per robot: (B, in) to (B, out), each sample by its own robot's.
 
@@ -90,7 +104,7 @@ class PerBody(nn.Module):
     def __init__(self, ins: tuple[int, ...], outs: tuple[int, ...]) -> None:
         super().__init__()
         self.ins, self.outs = ins, outs
-        self.maps = nn.ModuleList([nn.Linear(i, o) for i, o in zip(ins, outs, strict=True)])
+        self.maps = nn.ModuleList([linear(i, o) for i, o in zip(ins, outs, strict=True)])
 
     def forward(self, values: Tensor, body: Tensor) -> Tensor:
         if len(self.maps) == 1:

@@ -26,6 +26,7 @@ def identity_of(job: Job) -> dict[str, Any]:
     return {
         "policy": job.policy,
         "data": job.prepared.feed.digest,
+        "validation": None if job.prepared.validation is None else job.prepared.validation.digest,
         "shares": hashlib.sha256(np.ascontiguousarray(job.prepared.weights).tobytes()).hexdigest(),
         "options": json.dumps(dict(job.options), sort_keys=True),
         **{name: value for name, value in settings.items() if name not in _ONLY_TIME},
@@ -59,6 +60,7 @@ def receipt_of(job: Job, curve: Curve) -> dict[str, Any]:
         "episodes": len(feed.episodes),
         "samples": len(feed),
         "left_out": [each._asdict() for each in job.prepared.left_out],
+        "notes": list(job.prepared.notes),
         "settings": job.settings.as_json(),
         "versions": versions(),
         "so_far": dict(curve.summary()),

@@ -28,6 +28,7 @@ from robokata.learn.receipt import card_of, identity_of
 from robokata.learn.settings import Settings, rate_at, with_steps
 from robokata.learn.trainable import Habits, TrainableLeaf
 from robokata.learn.training_spec import TrainingSpec
+from robokata.learn.validation import is_due, validation_loss
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,10 @@ class Trained:
     absent: Mapping[str, float]
     """Stream -> share of its numbers or pictures that the samples lack, where any is lacking."""
     left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+    """What must be said of the data, a sentence each."""
+    held_out: int
+    """Episodes of the validation split, on which the loss is watched."""
     settings: Settings
     curve: Curve
     provenance: Mapping[str, str]
@@ -97,6 +102,8 @@ class Trained:
             "samples": self.samples,
             "absent": dict(self.absent),
             "left_out": [each._asdict() for each in self.left_out],
+            "notes": list(self.notes),
+            "held_out": self.held_out,
             "settings": self.settings.as_json(),
             "weights": dict(self.provenance),
             **self.curve.summary(),
@@ -176,6 +183,7 @@ def train(
         kept_at, first = time.monotonic(), len(run.curve) + 1
         while len(run.curve) < run.job.settings.steps:
             run.step(batches)
+            run.validate()
             events.add(run.curve)
             step = len(run.curve)
             told(Progress(step, run.job.settings.steps, run.curve.last_loss, step == first))
@@ -244,6 +252,14 @@ class _Run:
         seconds, waited_s = time.perf_counter() - began, batches.waited_s - waited_before
         self.curve.add(Step(total, float(norm), rate, seconds, waited_s))
 
+    def validate(self) -> None:
+        """Measure the loss on the validation split, where there is one and it is time."""
+        prepared, settings = self.job.prepared, self.job.settings
+        if prepared.validation is not None and is_due(len(self.curve), settings.steps):
+            precision = _autocast(settings)
+            loss = validation_loss(self.net, prepared.validation, prepared.codec, settings, precision=precision)
+            self.curve.add_validation(loss)
+
     def keep(self) -> None:
         """Write the checkpoint: what acts, and what resuming needs."""
         state = {
@@ -254,6 +270,7 @@ class _Run:
             "average": self.average.state_dict(),
             "order": self._order_state,
             "curve": torch.from_numpy(self.curve.table()),
+            "validation": torch.from_numpy(self.curve.validation()),
         }
         write_state(self.out, state)
         weights = trained_weights(self.net)
@@ -280,7 +297,7 @@ class _Run:
         self.average.load_state_dict(state["average"])
         self.maker.order.load_state_dict(state["order"])
         self._order_state = state["order"]
-        self.curve.load(state["curve"].numpy())
+        self.curve.load(state["curve"].numpy(), state["validation"].numpy())
 
     def result(self) -> Trained:
         feed = self.job.prepared.feed
@@ -293,6 +310,8 @@ class _Run:
             len(feed),
             feed.absent_shares(),
             self.job.prepared.left_out,
+            self.job.prepared.notes,
+            0 if self.job.prepared.validation is None else len(self.job.prepared.validation.episodes),
             self.job.settings,
             self.curve,
             self.net.provenance(),
@@ -317,6 +336,9 @@ class _Events:
         step, row = len(curve) - 1, curve.last
         for name in ("loss", "gradient_norm", "learning_rate"):
             self._writer.add_scalar(name, row[name], step)
+        validation = curve.validation()
+        if len(validation) and int(validation[-1, 0]) == step:
+            self._writer.add_scalar("validation_loss", validation[-1, 1], step)
         self._writer.add_scalar("steps_per_s", 1 / max(row["seconds"], 1e-9), step)
 
 

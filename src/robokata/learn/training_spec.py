@@ -23,6 +23,10 @@ class SourceSpec:
     weight: float | None = None
     """Share of the samples that come from here, relative to the other weights; None: one per sample that it has."""
     format: str | None = None
+    split: str | None = None
+    """The split that is learnt from, `all` for every one; None: `train`, where the dataset has splits."""
+    streams: Mapping[str, str] = field(default_factory=dict)
+    """Name of a stream for this training -> what it is called in this dataset, where sources spell it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +95,28 @@ def _source(data: Any, where: str, folder: Path) -> SourceSpec:
     path, weight, episodes = data.get("path"), data.get("weight"), data.get("episodes")
     if not isinstance(path, str):
         raise TrainingRefused(f"{place}: path is {path!r}, and a text is needed.")
-    for name in ("where", "format"):
+    for name in ("where", "format", "split"):
         if not isinstance(data.get(name, ""), str):
             raise TrainingRefused(f"{place}: {name} is {data[name]!r}, and a text is needed.")
-    if weight is not None and not (_is_number(weight) and 0 <= weight < float("inf")):
-        raise TrainingRefused(f"{place}: weight is {weight!r}, and a number of at least 0 is needed.")
+    if weight is not None and not (_is_number(weight) and 0 < weight < float("inf")):
+        raise TrainingRefused(
+            f"{place}: weight is {weight!r}, and a number above 0 is needed. What shall not be learnt from is left out."
+        )
     if episodes is not None and not isinstance(episodes, list):
         raise TrainingRefused(f"{place}: episodes is {episodes!r}, and a list is needed.")
+    streams = data.get("streams", {})
+    if not isinstance(streams, Mapping) or not all(isinstance(theirs, str) for theirs in streams.values()):
+        raise TrainingRefused(
+            f'{place}: streams is {streams!r}, and a table {{ "name" = "name in the data" }} is needed.'
+        )
     return SourceSpec(
         path if "://" in path else str(folder / path),
         data.get("where"),
         None if episodes is None else tuple(map(str, episodes)),
         None if weight is None else float(weight),
         data.get("format"),
+        data.get("split"),
+        dict(streams),
     )
 
 

@@ -73,7 +73,7 @@ def survey(sources: Sequence[Weighted], window: WindowSpec) -> Surveyed:
     for source in sources:
         for key in source.keys:
             try:
-                found = _view_of(source.source.episode(key), window)
+                found = _view_of(source.episode(key), window)
             except RobokataError as error:
                 left_out.append(LeftOut(key, str(error)))
                 continue
@@ -115,7 +115,7 @@ class _Rows:
     def __iter__(self) -> Iterator[Episode]:
         for source, key in self._surveyed.taken:
             try:
-                made = rows_of(source.source.episode(key), self._surveyed.view)
+                made = rows_of(source.episode(key), self._surveyed.view)
             except RobokataError as error:
                 self.left_out.append(LeftOut(key, str(error)))
                 continue

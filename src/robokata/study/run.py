@@ -98,7 +98,7 @@ def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) ->
         RecipeRefused: the recipe asks for what the data cannot give, or leaves nothing.
         WriteRefused: the folder cannot be written, or generation fails too often.
     """
-    planned = curated(arm.recipe, workers=workers)
+    planned = curated(arm.recipe, workers=workers, is_for_training=True)
     expansions = [vars(part) | {"picture_px": study.picture_px} for part in arm.expansions]
     key = _hash({"recipe": arm.recipe.as_json(), "inputs": states_of(planned), "expand": expansions})
     folder = out / "data" / key

@@ -95,6 +95,7 @@ def plan_study(study: Study, *, bar: Bar) -> Plan:
         RecipeRefused: a fragment asks for what does not exist.
         ComparisonRefused: fewer than two training seeds.
         TrainingRefused: an arm's data lack what its training is shown.
+        StudyRefused: no trial could evaluate what an arm would learn.
     """
     arms = arms_of(study)
     # The short run that is timed takes about as long as looking at an arm's data.
@@ -120,10 +121,14 @@ def run_study(study: Study, out: Path, *, workers: int | None = None, bar: Bar) 
         RecipeRefused: a fragment asks for what the data cannot give.
         WriteRefused: the folder cannot be written.
         TrainingRefused: an arm's data lack what its training is shown; before anything is trained.
+        StudyRefused: no trial could evaluate what an arm would learn; before anything is made.
         EvaluationStopped: too many trials failed for reasons outside the policy.
     """
     out.mkdir(parents=True, exist_ok=True)
     arms = arms_of(study)
+    # Before the first arm's data are made: generating them may take hours.
+    for arm in arms:
+        refuse_impossible(study, arm)
     data = {arm.name: data_of(arm, study, out, workers=workers) for arm in arms}
     if study.control_subsets:
         for control in controls_of(study, arms, {name: each.kept for name, each in data.items()}):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from robokata.core.errors import StudyRefused
 from robokata.core.shelf import shelf
 from robokata.curated_dataset import training_sources, write_curated
 from robokata.curation import curated
@@ -32,6 +33,7 @@ def hours_of(study: Study, baseline: Arm, steps: Sequence[int]) -> float:
     Raises:
         RecipeRefused: the data cannot be made.
         TrainingRefused: the policy cannot be trained on it.
+        StudyRefused: what is trained cannot be evaluated.
     """
     with tempfile.TemporaryDirectory() as scratch:
         policy = Path(scratch) / "policy"
@@ -48,7 +50,7 @@ class _Timed(NamedTuple):
 
 
 def _by_us(study: Study, baseline: Arm, out: Path) -> _Timed:
-    source = curated(baseline.recipe, workers=1).source
+    source = curated(baseline.recipe, workers=1, is_for_training=True).source
     spec = TrainingSpec((SourceSpec(str(source.path)),), options=dict(study.options))
     settings = settings_for(shelf("policies")[study.policy].HABITS, steps=_STEPS, device=study.device, threads=1)
     began = time.perf_counter()
@@ -60,7 +62,7 @@ def _by_us(study: Study, baseline: Arm, out: Path) -> _Timed:
 
 
 def _by_others(study: Study, baseline: Arm, leaf: ForeignLeaf, out: Path) -> _Timed:
-    planned = curated(baseline.recipe, workers=1)
+    planned = curated(baseline.recipe, workers=1, is_for_training=True)
     data = out.with_name("data")
     write_curated(planned, data, workers=1)
     spec = TrainingSpec(training_sources(planned, data), options=dict(study.options))
@@ -78,7 +80,9 @@ def _trial_s(study: Study, checkpoint: Path) -> float:
     job = trial_job(study, checkpoint)
     policy = open_policy(job.policy.where, options=job.policy.options)
     try:
-        run_trial(policy, job.conditions, seed=0, number=0)
+        first = run_trial(policy, job.conditions, seed=0, number=0)
+        if first.infrastructure is not None:
+            raise StudyRefused(f"a policy that was trained for a moment cannot be evaluated: {first.infrastructure}")
         began = time.perf_counter()
         for number in range(1, 1 + _TRIALS):
             # An untrained policy fails, and a failure lasts until the horizon: the longest that a trial can be.

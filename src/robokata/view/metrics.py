@@ -16,6 +16,8 @@ def show_measured(found: Measured) -> None:
     """Print what the metrics say of a dataset."""
     out = console()
     out.print(f"[bold]{escape(found.path)}[/]: {found.episodes} episodes")
+    if found.chosen is not None:
+        out.print(f"  {escape(found.chosen)}", soft_wrap=True)
     out.print(metric_table(found.metrics))
     for key, why in found.unread.items():
         out.print(f"left out {escape(key)}: {escape(why)}", soft_wrap=True)

@@ -23,6 +23,15 @@ def absent_of(trained: Trained) -> str:
     return ", ".join(f"{100 * share:.2g} % of {name}" for name, share in trained.absent.items())
 
 
+def validation_of(trained: Trained) -> str:
+    """The loss on what is held out, in words; `none` where nothing is."""
+    found = trained.curve.summary()["validation"]
+    if found is None:
+        return "none: the data has no validation split"
+    least = f"least {found['least']:.4g} after step {found['least_at_step']:,}"
+    return f"loss {found['loss']:.4g} on {trained.held_out:,} episodes that are not learnt from ({least})"
+
+
 def show_trained(trained: Trained) -> None:
     """Print what came out and how fast, the wait for data included."""
     summary = trained.curve.summary()
@@ -33,11 +42,13 @@ def show_trained(trained: Trained) -> None:
         f"  learnt from   {trained.samples:,} samples of {trained.episodes:,} episodes",
         *([f"  absent        {absent_of(trained)}"] if trained.absent else []),
         f"  loss          {'unknown' if loss is None else f'{loss:.4g}'} after {summary['steps']:,} steps",
+        *([f"  validation    {validation_of(trained)}"] if summary["validation"] else []),
         f"  speed         {'unknown' if rate is None else f'{rate:.3g} steps/s'}",
         f"  wait for data {'unknown' if wait is None else f'{100 * wait:.2g} % of the time'}",
         f"  report        {trained.folder / 'report.html'}",
     ]
     lines.append(f"  next          kata evaluate {trained.folder} --task TASK; or kata serve {trained.folder}")
+    lines += [f"  note          {note}" for note in trained.notes]
     lines += [f"  left out      {each.key}: {each.reason}" for each in trained.left_out[:5]]
     for line in lines:
         console.print(visible(line), markup=False, soft_wrap=True)
