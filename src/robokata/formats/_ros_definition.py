@@ -178,13 +178,27 @@ def _field(line: str, *, package: str) -> Field | None:
     return Field(name, kind, int(length) if is_fixed else None, is_array=True)
 
 
+_SECTION = re.compile(r"^={80}[ \t]*\r?\n[ \t]*IDL:[^\n]*$", re.MULTILINE)
+"""The two lines that rosbag2 puts before each definition: 80 equal signs, `IDL: package/msg/Type`."""
+_DIRECTIVE = re.compile(r"^[ \t]*#[^\n]*$", re.MULTILINE)
+_ENUM = re.compile(r"\benum\s+([A-Za-z]\w*)\s*\{[^{}]*\}")
+
+
+def _plain_idl(text: str) -> str:
+    """The definitions alone: what they include stands in the text beside them, a part before what needs it."""
+    parts = [_DIRECTIVE.sub("", part) for part in _SECTION.split(text)]
+    # CDR sends an enumeration as 32 bits (OMG CDR 15.3.2.3); rosbags' parser knows no type of its names.
+    return _ENUM.sub(r"typedef unsigned long \1", "\n".join(reversed(parts)))
+
+
 def _from_idl(type_name: str, text: str) -> Definitions:
     typesys = require("rosbags.typesys", extra="ros")
     errors = require("rosbags.typesys.base", extra="ros")
     try:
-        return _from_rosbags(typesys.get_types_from_idl(text))
+        found = _from_rosbags(typesys.get_types_from_idl(_plain_idl(text)))
     except (errors.TypesysError, RecursionError, ValueError, KeyError, AssertionError) as error:
         raise Unsupported(f"the IDL definition of {type_name} cannot be parsed: {str(error)[:200]}.") from None
+    return {"builtin_interfaces/Time": _STAMP, "builtin_interfaces/Duration": _STAMP, **found}
 
 
 def _from_rosbags(types: Mapping[str, Any]) -> Definitions:
