@@ -101,23 +101,25 @@ class BagFolder:
                 yield from self.files[number].read(owners, places[rows])
 
     def _open(self, path: Path, info: Mapping[str, Any]) -> Log:
-        is_packed = str(info.get("compression_mode", "")).upper() == "MESSAGE"
-        if ".db3" in path.name:
-            return SqliteFile(path, is_message_packed=int(is_packed))
-        if path.suffix == ".zstd" or is_packed:
-            raise Unsupported(f"{path}: an MCAP bag with rosbag2's own compression; unpack it with 'zstd -d' first.")
-        return McapFile(path)
+        mode, packing = (str(info.get(name) or "").lower() for name in ("compression_mode", "compression_format"))
+        if mode in ("file", "message") and packing != "zstd":
+            raise Unsupported(
+                f"{path}: rosbag2 packed each {mode} as {packing or 'nothing'!r}; Robokata reads zstd. Write the bag "
+                f"again with 'ros2 bag convert' and no compression."
+            )
+        storage = SqliteFile if ".db3" in path.name else McapFile
+        return storage(path, is_message_packed=mode == "message")
 
     def _listed(self, info: Mapping[str, Any]) -> list[Path]:
         """The bag's files in order: as metadata.yaml lists them, else by their number."""
         if self.path.is_file():
             return [self.path]
-        there = sorted((p for p in self.path.iterdir() if p.name.endswith(STORED)), key=_by_number)
+        there = sorted({_unpacked(p) for p in self.path.iterdir() if p.name.endswith(STORED)}, key=_by_number)
         names = [str(name) for name in _list(info.get("relative_file_paths"), of=str)]
         if not names:
             return there
         # Old bags list `bag/bag_0.db3`, relative to the folder above; only the last part is a name.
-        files = [self.path / Path(name).name for name in names]
+        files = [_unpacked(self.path / Path(name).name) for name in names]
         missing = [file for file in files if not file.is_file()]
         for file in missing:
             hint = "the bag's messages from this file are missing"
@@ -158,6 +160,12 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _list(value: Any, *, of: type = dict) -> list[Any]:
     return [item for item in value if isinstance(item, of)] if isinstance(value, list) else []
+
+
+def _unpacked(path: Path) -> Path:
+    """The file that somebody unpacked beside a packed one, else the file itself."""
+    plain = path.with_suffix("") if path.suffix == ".zstd" else path
+    return plain if plain.is_file() else path
 
 
 def _by_number(path: Path) -> tuple[int, str]:

@@ -22,10 +22,11 @@ MAX_RATIO = 33_000
 class FileBytes:
     """Bytes of a file by offset. A class, because it closes the file when nobody needs it any more."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, handle: int | None = None) -> None:
+        """`handle` is an open file with the bytes, where they do not lie in the file itself."""
         try:
             # Without O_NONBLOCK, opening a pipe waits for its other end.
-            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)) if handle is None else handle
         except FileNotFoundError:
             raise MediaMissing(path, "the file is not there.") from None
         except OSError as error:

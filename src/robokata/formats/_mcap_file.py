@@ -33,13 +33,14 @@ from robokata.formats._mcap_records import (
     RecordFile,
     time_ns,
 )
+from robokata.formats._zstd import unpacked_message
 
 
 class McapFile:
     """An open MCAP file. A class, because it keeps the file, its index and the last chunks."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, is_message_packed: bool = False) -> None:
+        self.path, self._is_message_packed = path, is_message_packed
         self._records = RecordFile(path)
         self._blocks = BlockCache(lambda block: self._records.chunk(self.contents.chunks[block].at))
         if self._records.at(0, len(MAGIC)) != MAGIC:
@@ -116,7 +117,9 @@ class McapFile:
                 raise DamagedData(
                     self.path, "the message index points at another channel.", offset=self._offset(block, at)
                 )
-            yield Message(time_ns(log_ns), time_ns(publish_ns), record[MESSAGE_HEAD:])
+            encoding, data = self.topics[owner].encoding, record[MESSAGE_HEAD:]
+            data = unpacked_message(data, is_packed=self._is_message_packed, encoding=encoding, where=self.path)
+            yield Message(time_ns(log_ns), time_ns(publish_ns), data)
 
     def attachment(self, name: str) -> bytes:
         """The bytes of an attachment.

@@ -17,6 +17,7 @@ from robokata.core.errors import DamagedData, TooLarge
 from robokata.formats._log import Places
 from robokata.formats._log_blocks import MAX_CHUNK, FileBytes, decompressed
 from robokata.formats._log_decode import Schema
+from robokata.formats._zstd import unpacked_file
 
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX, CHUNK_INDEX = range(1, 9)
@@ -125,7 +126,8 @@ class RecordFile:
     """An open file by its records. A class, because it keeps the file; nothing is read before its length is vetted."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._file = path, FileBytes(path)
+        self.path = path
+        self._file = unpacked_file(path) if path.suffix == ".zstd" else FileBytes(path)
         self.size = self._file.size
 
     def at(self, offset: int, length: int) -> bytes:

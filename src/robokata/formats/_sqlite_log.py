@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.errors import DamagedData, MediaMissing, TooLarge, UntrustedContent
-from robokata.core.require import require
+from robokata.core.errors import DamagedData, MediaMissing, UntrustedContent
 from robokata.core.source import Declaration
 from robokata.formats._log import Message, Topic, TopicIndex, index_in_time
+from robokata.formats._log_blocks import FileBytes
 from robokata.formats._log_decode import Schema
 from robokata.formats._log_topics import contradictions, topics_of
+from robokata.formats._sqlite_wal import has_commit
+from robokata.formats._zstd import MAX_MESSAGE, unpacked_message, unzstd
 
 HEADER = b"SQLite format 3\0"
-MAX_MESSAGE = 1 << 28
-"""Largest message, 256 MiB: an 8K picture of 16-bit RGB has 200 MB."""
 MAX_UNPACKED = 1 << 30
 """Largest `.db3.zstd` that is unpacked, 1 GiB: SQLite needs the whole file in memory then."""
 _NEXT_MOVE = "Restore it from its origin, or save what is left with 'sqlite3 FILE .recover'."
@@ -31,10 +32,10 @@ class SqliteFile:
 
     version: str | None = None
 
-    def __init__(self, path: Path, *, is_message_packed: int = 0) -> None:
+    def __init__(self, path: Path, *, is_message_packed: bool = False) -> None:
         self.path = path
         self.extra: Mapping[str, Any] = {}
-        self._is_message_packed = bool(is_message_packed)
+        self._is_message_packed = is_message_packed
         self._declared: list[Declaration] = []
         self._connection = self._connect()
         weakref.finalize(self, self._connection.close)
@@ -46,10 +47,6 @@ class SqliteFile:
         """Rows of the table of topics that are one topic: a writer may name a topic once per publisher."""
         self._declared += contradictions(self.topics, str(path))
         self._rows: NDArray[np.int64] | None = None
-        pending = path.with_name(path.name + "-wal")
-        if pending.exists() and pending.stat().st_size:
-            hint = "messages in the write-ahead log are not read: open and close the bag once with SQLite"
-            self._declared.append(Declaration("write-ahead log", "empty", "pending messages", str(pending), hint))
 
     def span_ns(self) -> tuple[int, int] | None:
         """First and last receive time, from SQLite's own index."""
@@ -94,9 +91,8 @@ class SqliteFile:
             rows = self._query("SELECT topic_id, timestamp, data FROM messages WHERE id = ?", number)
             if not rows or rows[0][0] not in self._members[owner] or not isinstance(rows[0][2], bytes):
                 raise DamagedData(self.path, f"message {number} is not where the table says.", next_move=_NEXT_MOVE)
-            data = rows[0][2]
-            if self._is_message_packed:
-                data = unzstd(data, MAX_MESSAGE, where=self.path)
+            encoding = self.topics[owner].encoding
+            data = unpacked_message(rows[0][2], is_packed=self._is_message_packed, encoding=encoding, where=self.path)
             yield Message(int(rows[0][1]), None, data)
 
     def _connect(self) -> sqlite3.Connection:
@@ -110,15 +106,41 @@ class SqliteFile:
                 connection = sqlite3.connect(":memory:", check_same_thread=False)
                 connection.deserialize(unzstd(packed, MAX_UNPACKED, where=self.path))
             else:
-                # Immutable: no lock, no journal, no -shm file beside the user's data.
-                address = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
+                address = f"{self.path.absolute().as_uri()}?mode=ro&{self._way_to_open()}"
                 connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+                # With this, SQLite keeps the index of the log in memory and makes no -shm file beside the data.
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_MESSAGE)
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA query_only = ON")
         except (sqlite3.Error, OSError) as error:
             raise DamagedData(self.path, f"cannot be opened as SQLite: {error}.", next_move=_NEXT_MOVE) from None
         return connection
+
+    def _way_to_open(self) -> str:
+        """How SQLite reads the file without changing a byte or a name beside it.
+
+        Immutable means no lock and no journal, and leaves a write-ahead log aside. Where that holds transactions, the
+        file is opened without locks instead: SQLite then finds pages in the log first. It only ever deletes a log that
+        holds none, and cannot write back what it holds, because it has the file open for reading alone.
+        """
+        log, journal = (self.path.with_name(self.path.name + end) for end in ("-wal", "-journal"))
+        if journal.is_file() and journal.stat().st_size:
+            hint = "the recording broke inside a transaction, which SQLite would take back: open a copy with it once"
+            self._declared.append(Declaration("rollback journal", "none", "pending", str(journal), hint))
+            return "immutable=1"
+        if not log.is_file() or not log.stat().st_size:
+            return "immutable=1"
+        try:
+            with self.path.open("rb") as file:
+                is_database = file.read(len(HEADER)) == HEADER
+            return (
+                "vfs=unix-none" if is_database and os.name == "posix" and has_commit(FileBytes(log)) else "immutable=1"
+            )
+        except DamagedData as damage:
+            hint = "messages in the write-ahead log are lost"
+            self._declared.append(Declaration("write-ahead log", "readable", damage.reason, str(log), hint))
+            return "immutable=1"
 
     def _query(self, sql: str, *values: int) -> list[Any]:
         try:
@@ -161,25 +183,3 @@ class SqliteFile:
             return {}
         rows = self._query("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions")
         return {str(name): (str(encoding), str(text)) for name, encoding, text in rows}
-
-
-def unzstd(packed: bytes, limit: int, *, where: Path) -> bytes:
-    """Unpack zstd bytes within a limit.
-
-    Raises:
-        DamagedData: the bytes do not unpack.
-        TooLarge: they unpack to more than the limit.
-    """
-    zstandard = require("zstandard", extra="ros")
-    parts, total = list[bytes](), 0
-    try:
-        stream = zstandard.ZstdDecompressor().stream_reader(packed)
-        # Piece by piece: nothing is allocated that the bytes do not really hold.
-        while piece := stream.read(1 << 20):
-            parts.append(piece)
-            total += len(piece)
-            if total > limit:
-                raise TooLarge(where, f"unpacks to more than {limit} bytes.")
-    except zstandard.ZstdError as error:
-        raise DamagedData(where, f"does not unpack: {error}.") from None
-    return b"".join(parts)

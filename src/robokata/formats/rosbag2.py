@@ -6,6 +6,7 @@ order of metadata.yaml; where that is absent, all files of the folder in the ord
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def read(path: Path) -> Source:
         DamagedData: a single bag whose metadata or files cannot be read.
     """
     if path.is_file() or _sniff_folder(path):
-        source = _source(path, {path.name if path.is_dir() else path.name.partition(".db3")[0]: path})
+        source = _source(path, {path.name if path.is_dir() else re.split(r"\.(?:db3|mcap)", path.name)[0]: path})
         source.episode_log(source.keys()[0])
         return source
     below = sorted(p for p in path.iterdir() if p.is_dir() and _sniff_folder(p))
@@ -56,7 +57,7 @@ def _sniff_file(path: Path) -> float:
         with path.open("rb") as file:
             head = file.read(16_384)
         return 1.0 if head.startswith(HEADER) and b"topics" in head else 0.5
-    return 0.0
+    return 0.9 if path.name.endswith(".mcap.zstd") else 0.0
 
 
 def _sniff_folder(path: Path) -> float:
@@ -67,4 +68,4 @@ def _sniff_folder(path: Path) -> float:
             if MARK.encode() in file.read(4096):
                 return 1.0
         return 0.6 if stored else 0.0
-    return 0.95 if any(".db3" in p.name for p in stored) else 0.0
+    return 0.95 if any(".db3" in p.name or p.suffix == ".zstd" for p in stored) else 0.0
