@@ -94,7 +94,7 @@ def plan_conversion(
     """
     leaf, chosen = writer_of(format_name), dict(options or {})
     _refuse_unknown_options(format_name, leaf, chosen)
-    wanted = list(source.keys() if keys is None else keys)
+    wanted = _wanted(source, keys)
     if workers is None:
         # By their number alone: a plan reads clocks and headers, and what the pictures weigh costs nothing.
         workers = worker_count(source, len(wanted), size_bytes=None)
@@ -134,7 +134,7 @@ def convert(
         DamagedData: an episode cannot be read.
     """
     refuse_target(source, out)
-    wanted = list(source.keys() if keys is None else keys)
+    wanted = _wanted(source, keys)
     chosen = dict(options or {})
     before = stamps_of(Path(source.path))
     with nullcontext(workers) if isinstance(workers, Crew) else crew_for(source, wanted, workers, before) as crew:
@@ -282,6 +282,15 @@ def _layouts(
         first = first or planned
         refuse_misfit(format_name, first, planned)
         yield planned.layout
+
+
+def _wanted(source: Source, keys: Sequence[str] | None) -> list[str]:
+    wanted = list(source.keys() if keys is None else keys)
+    if not wanted:
+        has_some = len(source.keys()) > 0
+        why = "no episode is chosen" if has_some else "the dataset holds no episode"
+        raise WriteRefused(f"{source.path}: {why}: there is nothing to convert.")
+    return wanted
 
 
 def _refuse_unknown_options(format_name: str, leaf: ModuleType, options: Mapping[str, Any]) -> None:

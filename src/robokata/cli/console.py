@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from robokata.core.errors import NotADataset
 from robokata.core.source import Found, Source, find_datasets, open_source
 from robokata.core.visible import visible
 
@@ -30,11 +29,7 @@ def one_dataset_at(path: Path, format_name: str | None) -> Source:
         NotADataset: there is none, or there are several below `path`.
         AmbiguousFormat: it could be two formats.
     """
-    found = datasets_at(path, format_name)
-    if len(found) > 1:
-        names = ", ".join([*(str(each.path) for each in found[:5]), *(["..."] if len(found) > 5 else [])])
-        raise NotADataset(f"{path}: holds {len(found)} datasets ({names}). Name one.")
-    return open_source(found[0].path, format=format_name)
+    return open_source(path, format=format_name)
 
 
 class _Answer(Protocol):

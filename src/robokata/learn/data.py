@@ -79,11 +79,14 @@ def opened(spec: SourceSpec) -> Weighted:
         NotADataset: nothing lies at the path.
         UnknownName: an episode or a split that it does not have.
         QueryRefused: the condition is none, or no episode is left.
+        TrainingRefused: the dataset holds no episode.
     """
     from robokata.store.opening import is_snapshot, open_snapshot
 
     is_kept = spec.format is None and is_snapshot(spec.path)
     source = open_snapshot(spec.path) if is_kept else open_source(spec.path, format=spec.format)
+    if not source.keys():
+        raise TrainingRefused(f"{spec.path}: the dataset holds no episode: there is nothing to learn from.")
     choice = choose_episodes(source, episodes=spec.episodes, where=spec.where, split=spec.split, is_for_training=True)
     return Weighted(source, choice.keys, spec.weight, choice, dict(spec.streams))
 
