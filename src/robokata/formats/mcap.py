@@ -1,6 +1,8 @@
 """MCAP: one recording per file, every topic on its own clocks.
 
-A sample has up to three times: when it was taken (the header in the message), published, and received. The
+A topic is one stream (or one group of streams), however many channels, publishers and restarts it has; its messages are
+read by log time, as MCAP's own readers give them. Fields that some messages leave out are streams of those that hold
+them. A sample has up to three times: when it was taken (the header in the message), published, and received. The
 header is the stream's clock where there is one; the others stay beside it.
 """
 
