@@ -21,6 +21,7 @@ from robokata.core.picked import PickedPictures
 from robokata.core.rows import Rows, rows_of
 from robokata.core.stream import Kind, Role, Stream
 from robokata.formats._lerobot_names import MADE, target_names
+from robokata.formats._lerobot_nested import Nested, facts_of, nested_array
 from robokata.media.cuts import Cut, Run, cut_of, places_of, run_of
 from robokata.media.encode import measured_psnr_db
 
@@ -41,6 +42,8 @@ class Form(enum.Enum):
 
     NUMBERS = "numbers"
     TEXTS = "texts"
+    NESTED = "nested"
+    """Lists and records of a LeRobot source, in the same column as before."""
     IMAGES = "images"
     """Each picture as its own bytes in the table."""
     COPIED_VIDEO = "copied video"
@@ -148,6 +151,10 @@ def _formed(stream: Stream, rows: Rows, options: Options) -> _Formed | None:
         # A string column holds one text per row, as UTF-8.
         fits = rows.is_whole(stream) and not stream.shape and is_unicode(stream.values[:])
         return _Formed(Form.TEXTS) if fits else None
+    facts = facts_of(stream)
+    if facts is not None and rows.is_whole(stream):
+        is_same = nested_array(Nested(stream.values[:], facts["schema"])) is not None
+        return _Formed(Form.NESTED) if is_same else None
     dtype = stream.values.dtype
     fits = len(stream.shape) <= _MOST_AXES and all(stream.shape) and dtype.itemsize <= 8
     return _Formed(Form.NUMBERS) if stream.is_numeric and fits else None
@@ -239,7 +246,7 @@ def _place(column: Column, rows: Rows, options: Options) -> Place:
     appears_at = None if rows.is_whole(stream) else rows.appears_at(stream)
     is_complete = rows.is_whole(stream) or appears_at is not None
     how = "" if rows.is_whole(stream) else _onto_rows(stream, rows)
-    if form is Form.NUMBERS or form is Form.TEXTS:
+    if form in (Form.NUMBERS, Form.TEXTS, Form.NESTED):
         if rows.is_whole(stream):
             return Place(stream.name, target, Way.COPIED)
         if is_complete:
