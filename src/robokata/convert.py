@@ -18,7 +18,6 @@ from types import ModuleType
 from typing import Any
 
 from robokata.core.atomic import refuse_occupied, staged
-from robokata.core.declared_rate import EVERY, Rate, rates_in, with_rates
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, LossReport, loss_report
@@ -57,8 +56,6 @@ class Receipt:
     """What was read back of the target before it appeared."""
     versions: Mapping[str, str]
     made_at: str
-    declared_rates: Sequence[str] = ()
-    """Rates that the user declared for streams without times."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -97,8 +94,7 @@ def plan_conversion(
     """
     leaf, chosen = writer_of(format_name), dict(options or {})
     _refuse_unknown_options(format_name, leaf, chosen)
-    source = _paced(source, chosen)
-    wanted = list(source.keys() if keys is None else keys)
+    wanted = _wanted(source, keys)
     if workers is None:
         # By their number alone: a plan reads clocks and headers, and what the pictures weigh costs nothing.
         workers = worker_count(source, len(wanted), size_bytes=None)
@@ -138,9 +134,8 @@ def convert(
         DamagedData: an episode cannot be read.
     """
     refuse_target(source, out)
-    wanted = list(source.keys() if keys is None else keys)
+    wanted = _wanted(source, keys)
     chosen = dict(options or {})
-    source = _paced(source, chosen)
     before = stamps_of(Path(source.path))
     with nullcontext(workers) if isinstance(workers, Crew) else crew_for(source, wanted, workers, before) as crew:
         if report is None and accept_loss:  # what encoding costs is measured before anything is encoded
@@ -169,18 +164,9 @@ def convert(
         verified=seen.as_json(),
         versions=_versions(),
         made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        declared_rates=[str(rate) for rate in rates_in(source)],
     )
     _keep(receipt, receipt_path(out))
     return receipt
-
-
-def _paced(source: Source, options: Mapping[str, Any]) -> Source:
-    """The source where a rate of the target is one of its steps too, if it keeps no times: both are one statement."""
-    rate_hz = options.get("rate_hz")
-    if rate_hz is None or any(rate.only_untimed for rate in rates_in(source)):
-        return source
-    return with_rates(source, (Rate(EVERY, Fraction(rate_hz), only_untimed=True),))
 
 
 def crew_for(
@@ -296,6 +282,15 @@ def _layouts(
         first = first or planned
         refuse_misfit(format_name, first, planned)
         yield planned.layout
+
+
+def _wanted(source: Source, keys: Sequence[str] | None) -> list[str]:
+    wanted = list(source.keys() if keys is None else keys)
+    if not wanted:
+        has_some = len(source.keys()) > 0
+        why = "no episode is chosen" if has_some else "the dataset holds no episode"
+        raise WriteRefused(f"{source.path}: {why}: there is nothing to convert.")
+    return wanted
 
 
 def _refuse_unknown_options(format_name: str, leaf: ModuleType, options: Mapping[str, Any]) -> None:

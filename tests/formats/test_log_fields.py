@@ -156,6 +156,13 @@ def test_one_odd_message_does_not_rename_the_joints_of_the_topic(tmp_path: Path)
     assert episode.stream("/joint_states.position.c").table.tolist() == [[1]]
 
 
+def test_messages_without_joint_names_go_by_the_number_of_their_values(tmp_path: Path) -> None:
+    episode = read(joints(tmp_path / "bare", "bag", [([], [i] * (2 + i % 2), []) for i in range(20)]))
+    widths = {stream.shape[0]: stream for stream in episode.numeric() if "position" in stream.name}
+    assert widths[2].table[:, 0].tolist() == list(range(0, 20, 2))
+    assert widths[3].table[:, 2].tolist() == list(range(1, 20, 2))
+
+
 def test_messages_that_name_what_has_changed_become_one_table_with_the_rest_absent(tmp_path: Path) -> None:
     names = [f"m{n}" for n in range(20)]
     episode = read(joints(tmp_path / "some", "mcap", [([names[i % 20]], [float(i)], []) for i in range(60)]))
@@ -238,6 +245,13 @@ def test_lists_of_json_are_matrices_ragged_or_texts_by_all_messages(tmp_path: Pa
     assert [len(cell) for cell in episode.stream("/s.path").values[:]] == [1, 2, 3]
     assert episode.stream("/s.bad").values[:].tolist() == ["[]", '["slip"]', '["slip"]']
     assert np.isnan(episode.stream("/s.nan").table[:, 1]).tolist() == [False, True, True]
+
+
+def test_a_list_of_objects_that_comes_late_is_a_text_beside_the_numbers(tmp_path: Path) -> None:
+    rows = [{"x": i / 2, "faults": [] if i < 3 else [{"code": i}]} for i in range(5)]
+    episode = read(json_log(tmp_path / "n.mcap", {"/s": rows}))
+    assert episode.stream("/s").table[:, 0].tolist() == [0, 0.5, 1, 1.5, 2]
+    assert episode.stream("/s.faults").values[:].tolist() == ["[]"] * 3 + ['[{"code": 3}]', '[{"code": 4}]']
 
 
 @TARGETS

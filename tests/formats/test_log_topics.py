@@ -151,6 +151,16 @@ def test_chunks_whose_times_overlap_are_read_as_the_mcap_library_reads_them(tmp_
     assert (stream.other_clocks["publish"].times_ns == stream.clock.times_ns - 1000).all()
 
 
+def test_files_of_one_bag_whose_times_overlap_are_one_sequence(tmp_path: Path) -> None:
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    for part, times in enumerate(([0, 2, 4, 6], [3, 1, 5, 7])):
+        (tmp_path / str(part)).mkdir()
+        lines = [Said(t, float(t), topic="/v", type=NUMBER) for t in times]
+        next(as_db3(tmp_path / str(part), lines).glob("*.db3")).rename(bag / f"bag_{part}.db3")
+    assert read(bag).stream("/v").table[:, 0].tolist() == list(range(8))
+
+
 def test_what_publishers_say_alike_is_said_of_the_topic_and_the_rest_of_each(tmp_path: Path) -> None:
     extra = read(as_mcap(tmp_path, RESTARTED)).stream("/joint_states.position").extra
     assert extra["metadata"] == {"site": "lab"}

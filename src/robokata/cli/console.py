@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from robokata.core.declared_rate import rates_from, with_rates
-from robokata.core.errors import NotADataset
 from robokata.core.source import Found, Source, find_datasets, open_source
 from robokata.core.visible import visible
 
@@ -24,19 +22,14 @@ def datasets_at(path: Path, format_name: str | None) -> list[Found]:
     return [Found(path, format_name)] if format_name is not None else find_datasets(path)
 
 
-def one_dataset_at(path: Path, format_name: str | None, *, rates: Sequence[str] = ()) -> Source:
-    """The one dataset that the user means, open; `rates` are the words of `--rate-hz`.
+def one_dataset_at(path: Path, format_name: str | None) -> Source:
+    """The one dataset that the user means, open.
 
     Raises:
-        RateRefused: a word is no rate.
         NotADataset: there is none, or there are several below `path`.
         AmbiguousFormat: it could be two formats.
     """
-    found = datasets_at(path, format_name)
-    if len(found) > 1:
-        names = ", ".join([*(str(each.path) for each in found[:5]), *(["..."] if len(found) > 5 else [])])
-        raise NotADataset(f"{path}: holds {len(found)} datasets ({names}). Name one.")
-    return with_rates(open_source(found[0].path, format=format_name), rates_from(rates))
+    return open_source(path, format=format_name)
 
 
 class _Answer(Protocol):

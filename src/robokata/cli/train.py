@@ -22,10 +22,6 @@ def train(
     split: Annotated[
         str | None, typer.Option(help="Split to learn from, or `all`; default: train, where there are splits.")
     ] = None,
-    rate_hz: Annotated[
-        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
-    ] = None,
-    in_steps: Annotated[bool, typer.Option("--in-steps", help="Windows of consecutive rows, not of seconds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; default: bfloat16 on a GPU.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network; default: all cores.")] = None,
@@ -45,7 +41,7 @@ def train(
     from robokata.view.training_text import show_trained
 
     leaf = shelf("policies")[policy]
-    spec = spec_of(recipe, where, split, option or [], rates=rate_hz or (), in_steps=in_steps)
+    spec = spec_of(recipe, where, split, option or [])
     out = folder_for(out or Path(f"{recipe.resolve().stem}-{policy}"), resume=resume, steps=steps)
     if hasattr(leaf, "train"):
         from robokata.learn.trainable import ForeignJob

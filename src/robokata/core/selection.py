@@ -23,8 +23,7 @@ class Described(NamedTuple):
     made_from: tuple[str, ...]
     split: str | None
     steps: int
-    duration_s: float | None
-    """None where the source keeps no times."""
+    duration_s: float
     value: Any = None
     """What the leaf's own `describe` gave."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -245,25 +246,37 @@ def find_datasets(path: str | os.PathLike[str], *, depth: int = 3) -> list[Found
 
 
 def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> Source:
-    """Open the dataset at `path`.
+    """Open the dataset at `path`, or the only one below it (`name/1.0.0`): every verb takes the same paths.
 
     Raises:
-        NotADataset: no format recognises it, or there is nothing of the `format` that is insisted on.
+        NotADataset: no format recognises it, or several datasets lie below it, or there is nothing of the `format`
+            that is insisted on.
         AmbiguousFormat: two formats claim it.
         UnknownName: `format` is not one of ours.
         Unsupported: `format` is one that is only written.
         DamagedData: its indexes cannot be read.
     """
     where = Path(path)
-    leaf = shelf("formats")[format or detect(where)]
+    if format is None:
+        found = _only_one(where)
+        return open_source(found.path, format=found.format)
+    leaf = shelf("formats")[format]
     _must_exist(where)
-    if format is not None and format not in readable_formats():
+    if format not in readable_formats():
         raise Unsupported(f"{where}: {format} is written for other programs, and Robokata does not read it back.")
     note_root(where)
     source: Source = leaf.read(where)
-    if format is not None and not source.keys() and not leaf.sniff(where):
+    if not source.keys() and not leaf.sniff(where):
         raise NotADataset(f"{where}: holds nothing of the format {format}. Looked for {leaf.LOOKS_FOR}.")
     return source
+
+
+def _only_one(where: Path) -> Found:
+    found = find_datasets(where)
+    if len(found) > 1:
+        names = ", ".join([*(str(each.path) for each in found[:5]), *(["..."] if len(found) > 5 else [])])
+        raise NotADataset(f"{where}: holds {len(found)} datasets ({names}). Name one.")
+    return found[0]
 
 
 @functools.lru_cache(maxsize=8)
@@ -334,6 +347,13 @@ def _must_exist(path: Path) -> None:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
+        # A shell or a Path makes one slash of the two behind a scheme.
+        address = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", str(path))
+        if address is not None:
+            raise NotADataset(
+                f"{address[1]}://{address[2]}: is an address, and datasets are read from this machine's disks. "
+                f"Download it first, or mount it, and name the folder."
+            ) from None
         raise NotADataset(f"{path}: no such file or directory. Check the path.") from None
     except OSError as error:
         raise NotADataset(f"{path}: cannot be opened: {error.strerror}.") from None

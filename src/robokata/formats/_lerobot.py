@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from robokata.formats._lerobot_cameras import (
     is_depth,
     is_shape,
 )
+from robokata.formats._lerobot_nested import cell_json, column_facts
 from robokata.formats._parquet import ParquetRows, guarded
 from robokata.formats._roles import column_role, is_flag
 from robokata.geometry.runs import Run
@@ -182,7 +183,7 @@ def _objects(column: Any, kind: Kind, where: str) -> NDArray[Any]:
     if kind is Kind.TEXT:
         out[:] = ["" if cell is None else cell for cell in cells]
     else:
-        out[:] = [c if isinstance(c, bytes) else json.dumps(c, default=str).encode() for c in cells]
+        out[:] = [c if isinstance(c, bytes) else cell_json(c) for c in cells]
     return out
 
 
@@ -240,7 +241,7 @@ class EpisodeRows:
         """Every column as a stream, in the order of the table."""
         for name, kind in self.known.items():
             feature = features.get(name, {})
-            yield column_stream(
+            stream = column_stream(
                 name,
                 column_spec(kind, feature),
                 feature,
@@ -249,6 +250,8 @@ class EpisodeRows:
                 where=f"{self.file}: {name}",
                 root=self.root,
             )
+            facts = column_facts(kind, feature)
+            yield replace(stream, extra={**stream.extra, **facts}) if facts else stream
 
 
 def column_stream(

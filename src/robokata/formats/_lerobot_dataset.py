@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from robokata.core.errors import WriteRefused
 from robokata.formats._lerobot_draft import Draft, is_numbers
 from robokata.formats._lerobot_features import Splits, plain_rate, refuse_misfit
+from robokata.formats._lerobot_nested import Nested
 from robokata.formats._lerobot_plan import Options
 from robokata.formats._lerobot_statistics import Moments, PictureTotals, moments_by_name
 from robokata.formats._lerobot_table import Cells
@@ -22,7 +23,7 @@ class Part(NamedTuple):
     number: int
     first_row: int
     draft: Draft
-    table: Mapping[str, NDArray[Any] | Cells]
+    table: Mapping[str, NDArray[Any] | Cells | Nested]
     statistics: Mapping[str, Mapping[str, Any]]
 
 
@@ -153,7 +154,9 @@ class Dataset:
                     f"datasets."
                 )
 
-    def _statistics(self, draft: Draft, columns: Mapping[str, NDArray[Any] | Cells]) -> dict[str, Mapping[str, Any]]:
+    def _statistics(
+        self, draft: Draft, columns: Mapping[str, NDArray[Any] | Cells | Nested]
+    ) -> dict[str, Mapping[str, Any]]:
         """Of one episode, and into the sums."""
         out: dict[str, Mapping[str, Any]] = {}
         counters = {name: cells for name, cells in columns.items() if name not in draft.columns and is_numbers(cells)}

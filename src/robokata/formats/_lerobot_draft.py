@@ -16,6 +16,7 @@ from robokata.core.episode import Episode
 from robokata.core.stream import Role
 from robokata.formats._lerobot_features import features_of, kept_info, kind_of
 from robokata.formats._lerobot_modality import modality_of
+from robokata.formats._lerobot_nested import Nested, facts_of
 from robokata.formats._lerobot_plan import Column, Form, Options, Plan, made_column, plan_of
 from robokata.formats._lerobot_statistics import Moments, believable, moments_by_name, sampled_pictures
 from robokata.formats._lerobot_table import Cells, write_cells
@@ -53,7 +54,7 @@ class Draft(NamedTuple):
     rate_hz: Fraction
     features: Mapping[str, dict[str, Any]]
     holds: Mapping[str, Holds]
-    columns: Mapping[str, NDArray[Any] | Cells]
+    columns: Mapping[str, NDArray[Any] | Cells | Nested]
     """What stands in the table, by feature, without the counters that depend on other episodes."""
     clips: Mapping[str, Clip]
     """The packets of each camera that is video."""
@@ -84,7 +85,7 @@ def draft_of(episode: Episode, *, options: Options, scratch: Path, modality: str
     count = len(plan.rows)
     counters = {name: made_column(name, count, plan.rows.rate_hz) for name in ("timestamp", "frame_index")}
     columns = {c.target: cells for c in plan.columns if (cells := _cells(c, scratch)) is not None} | counters
-    cameras = [c for c in plan.columns if c.form not in (Form.NUMBERS, Form.TEXTS)]
+    cameras = [c for c in plan.columns if c.form not in (Form.NUMBERS, Form.TEXTS, Form.NESTED)]
     pointers = [c.target for c in plan.columns if c.stream.role is Role.LANGUAGE and c.form is Form.NUMBERS]
     return Draft(
         episode=episode.id,
@@ -114,7 +115,7 @@ def draft_of(episode: Episode, *, options: Options, scratch: Path, modality: str
 
 def _turns(episode: Episode, plan: Plan) -> list[Turn]:
     """Texts that have a span, each from the row of its start on."""
-    times_s = (plan.rows.clock.times_ns - plan.rows.clock.times_ns.min()) / NS_PER_S
+    times_s = (plan.rows.times_ns - plan.rows.times_ns.min()) / NS_PER_S
     turns = []
     for instruction in episode.instructions:
         if instruction.start_s is not None and instruction.source.startswith(("task", "language", "instruction")):
@@ -137,15 +138,18 @@ def _claims(episode: Episode) -> list[Claim]:
     return found
 
 
-def is_numbers(cells: NDArray[Any] | Cells) -> TypeGuard[NDArray[Any]]:
+def is_numbers(cells: NDArray[Any] | Cells | Nested) -> TypeGuard[NDArray[Any]]:
     """True for a column of numbers."""
-    return not isinstance(cells, Cells) and cells.dtype.kind in "fiub" and len(cells) > 0
+    return isinstance(cells, np.ndarray) and cells.dtype.kind in "fiub" and len(cells) > 0
 
 
-def _cells(column: Column, scratch: Path) -> NDArray[Any] | Cells | None:
+def _cells(column: Column, scratch: Path) -> NDArray[Any] | Cells | Nested | None:
     """What stands in the table; None for videos."""
     if column.form in (Form.COPIED_VIDEO, Form.ENCODED_VIDEO):
         return None
+    facts = facts_of(column.stream) if column.form is Form.NESTED else None
+    if facts is not None:
+        return Nested(np.asarray(column.stream.values[:]), facts["schema"])
     if column.form is not Form.IMAGES:
         values = np.asarray(column.stream.values[column.picked])
         return values.reshape(len(values)) if column.stream.shape == (1,) else values

@@ -12,6 +12,7 @@ from robokata.core.stream import Stream
 from robokata.formats._lerobot import outcome_of
 from robokata.formats._lerobot_carried import restored
 from robokata.formats._lerobot_facts import without_features
+from robokata.formats._lerobot_nested import subtasks_of
 
 
 class Opened(Protocol):
@@ -46,6 +47,7 @@ def episode_of(
         streams={stream.name: stream for stream in streams},
         embodiment=Embodiment(dataset.robot) if dataset.robot else None,
         instructions=instructions,
+        annotations=subtasks_of(streams),
         outcome=outcome_of(streams),
         origin=Origin(split=split),
         declared_rate_hz=dataset.rate_hz,

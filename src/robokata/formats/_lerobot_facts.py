@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -51,8 +50,11 @@ def read_json(path: Path) -> Any:
         TooLarge: it is beyond any metadata.
         DamagedData: it is not JSON.
     """
+    data = bounded_bytes(path)
+    if not data.strip():
+        raise DamagedData(path, "the file is empty.", next_move="Restore it from the original.")
     try:
-        return json.loads(bounded_bytes(path))
+        return json.loads(data)
     except json.JSONDecodeError as error:
         raise DamagedData(path, f"not JSON: {error.msg}.", offset=error.pos, next_move="Restore it.") from None
     # ValueError: a number of more digits than Python converts.
@@ -186,28 +188,6 @@ def statistics_file(root: Path) -> Mapping[str, Mapping[str, Any]]:
         return StatedStatistics(read_json(root / "meta" / "stats.json"))
     except MediaMissing:
         return {}
-
-
-def path_from(root: Path, info: Mapping[str, Any], field: str, default: str, parts: Mapping[str, Any]) -> Path:
-    """A file of the dataset from its template in info.json.
-
-    Raises:
-        DamagedData: the template is none, or leads out of the dataset.
-    """
-    template = info.get(field) or default
-    where = root / "meta" / "info.json"
-    try:
-        # Only whole names are filled in: a template that reaches into an object ("{key.__class__}") is refused,
-        # and so is a width ("{key:999999999d}") that asks for gigabytes of zeros.
-        pieces = [(name, width or "") for _, name, width, _ in Formatter().parse(template) if name is not None]
-        if any(name not in parts or len(width) > 4 for name, width in pieces):
-            raise ValueError(f"unknown field in {[name for name, _ in pieces]}")
-        path = Path(template.format(**parts))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise DamagedData(where, f"{field!r} is no usable template: {template!r} ({error}).") from None
-    if path.is_absolute() or ".." in path.parts or "\0" in str(path):
-        raise DamagedData(where, f"{field!r} leads out of the dataset: {template!r}.")
-    return root / path
 
 
 def is_there(path: Path | None) -> bool:

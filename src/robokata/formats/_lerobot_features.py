@@ -13,6 +13,7 @@ from robokata.core.errors import WriteRefused
 from robokata.core.stream import Role
 from robokata.formats._lerobot_cameras import HINT
 from robokata.formats._lerobot_names import MADE
+from robokata.formats._lerobot_nested import COLUMN, facts_of
 from robokata.formats._lerobot_plan import Column, Form, Options, Plan, said
 from robokata.media.cuts import places_of
 
@@ -39,7 +40,10 @@ def features_of(plan: Plan, options: Options) -> dict[str, dict[str, Any]]:
 def _feature(column: Column, plan: Plan, options: Options) -> dict[str, Any]:
     stream = column.stream
     hint: dict[str, Any] = {} if column.target == stream.name else {"stream": stream.name}
-    if column.form in (Form.NUMBERS, Form.TEXTS):
+    facts = facts_of(stream) if column.form is Form.NESTED else None
+    if facts is not None:
+        feature = {"dtype": facts["dtype"], "shape": facts.get("shape") or [1], "names": None, **_extra(column)}
+    elif column.form in (Form.NUMBERS, Form.TEXTS):
         if not plan.rows.is_whole(stream):
             hint["is_resampled"] = True
         if stream.shape == (1,):
@@ -112,7 +116,9 @@ def _extra(column: Column) -> dict[str, Any]:
     """What a LeRobot source says of the feature beside its type: kept where the feature keeps its name."""
     if column.target != column.stream.name:
         return {}
-    return {name: value for name, value in column.stream.extra.items() if name != "groups" and is_json(value)}
+    return {
+        name: value for name, value in column.stream.extra.items() if name not in ("groups", COLUMN) and is_json(value)
+    }
 
 
 def plain_rate(rate_hz: Fraction) -> int | float:
@@ -170,7 +176,8 @@ def refuse_misfit(draft: Draft, first: Draft, version: str) -> None:
 
 def kind_of(column: Column) -> str:
     """What a feature holds, in words: it must be the same in all episodes."""
-    kind = "" if column.form in (Form.NUMBERS, Form.TEXTS) else " images" if column.form is Form.IMAGES else " video"
+    is_plain = column.form in (Form.NUMBERS, Form.TEXTS, Form.NESTED)
+    kind = "" if is_plain else " images" if column.form is Form.IMAGES else " video"
     return f"{said(column.stream)}{kind}"
 
 

@@ -55,6 +55,15 @@ def read_lines(path: Path) -> Lines:
     return lines
 
 
+def lines_of_episodes(path: Path, info: Mapping[str, Any]) -> Lines:
+    """The list of episodes; none where the dataset says that it has none: it was ended before the first was saved.
+
+    Raises:
+        MediaMissing: it does not exist, and there should be episodes.
+    """
+    return Lines([], []) if info.get("total_episodes") == 0 and not path.exists() else read_lines(path)
+
+
 def parse_line(data: bytes) -> dict[str, Any] | str:
     """The object of one line, or why there is none."""
     try:

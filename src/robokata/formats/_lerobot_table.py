@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.require import require
+from robokata.formats._lerobot_nested import DTYPES, Nested, hf_feature, nested_array
 from robokata.formats._lerobot_statistics import QUANTILES
 
 _IMAGE = {"_type": "Image"}
@@ -47,14 +48,19 @@ def write_cells(pictures: Iterable[bytes], names: Sequence[str], folder: Path) -
     return Cells(Path(name), np.cumsum(sizes, dtype=np.int64), names)
 
 
-def arrow_table(columns: Mapping[str, NDArray[Any] | Cells], *, list_type: str) -> Any:
+def arrow_table(columns: Mapping[str, NDArray[Any] | Cells | Nested], *, list_type: str) -> Any:
     """Columns as an Arrow table with the `huggingface` schema; `list_type` is the library's word for lists.
 
     `datasets` 4 calls them `List`, those before `Sequence`.
     """
     pyarrow = require("pyarrow", extra="tables")
     table = pyarrow.table({name: _arrow_column(pyarrow, column) for name, column in columns.items()})
-    features = {name: _hf_feature(column, list_type) for name, column in columns.items()}
+    features = {
+        name: hf_feature(table.schema.field(name).type, list_type)
+        if isinstance(column, Nested)
+        else _hf_feature(column, list_type)
+        for name, column in columns.items()
+    }
     return table.replace_schema_metadata({b"huggingface": json.dumps({"info": {"features": features}}).encode()})
 
 
@@ -149,7 +155,7 @@ def _episode_fields(pyarrow: Any, features: Mapping[str, Mapping[str, Any]]) -> 
             fields += [(f"videos/{name}/{part}", whole) for part in ("chunk_index", "file_index")]
             fields += [(f"videos/{name}/{part}", number) for part in ("from_timestamp", "to_timestamp")]
     for name, feature in features.items():
-        if feature["dtype"] == "string":
+        if feature["dtype"] in DTYPES:
             continue
         cell = number
         # Statistics of pictures are (C, 1, 1), of numbers as the feature.
@@ -179,7 +185,11 @@ def write_tasks_table(path: Path, tasks: Sequence[str]) -> None:
     parquet.write_table(table.replace_schema_metadata({b"pandas": json.dumps(pandas).encode()}), path)
 
 
-def _arrow_column(pyarrow: Any, column: NDArray[Any] | Cells) -> Any:
+def _arrow_column(pyarrow: Any, column: NDArray[Any] | Cells | Nested) -> Any:
+    if isinstance(column, Nested):
+        array = nested_array(column)
+        assert array is not None, "the plan has made the same array before"
+        return array
     if isinstance(column, Cells):
         return _picture_column(pyarrow, column)
     if column.dtype == object:

@@ -22,6 +22,9 @@ MAX_DESCRIPTOR = 16_000_000
 """Largest protobuf descriptor set in bytes: that of all of foxglove's schemas has 60 thousand."""
 _MAX_LEAVES = 20_000
 _MAX_NESTING = 32
+_SHORT_TEXT = 4096
+"""Characters up to which a list of objects in JSON is a text beside the other fields: errors, labels, boxes. Longer
+ones are drawings and point clouds, and are read one by one."""
 
 
 class Decoder(Protocol):
@@ -193,9 +196,9 @@ def _flatten(value: Any, path: str, out: dict[str, Any], where: str, depth: int 
         for key, inner in value.items():
             _flatten(inner, f"{path}.{key}" if path else str(key), out, where, depth + 1)
     elif isinstance(value, list) and any(isinstance(v, (list, Mapping)) for v in value):
+        matrix, text = _matrix(value), json.dumps(value, default=str)
         # Bytes mean "not a column": the topic stays a stream of messages.
-        matrix = _matrix(value)
-        out[path] = json.dumps(value, default=str).encode() if matrix is None else matrix
+        out[path] = matrix if matrix is not None else text if len(text) <= _SHORT_TEXT else text.encode()
     else:
         out[path] = value
 

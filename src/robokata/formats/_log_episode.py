@@ -125,7 +125,9 @@ def _view(log: OpenLog, number: int, first: Message | None, look: _Look) -> View
         parts = decoder.parts(first.data, log.where(number))
         extra["layout"] = {name: value for name, value in parts.items() if name.startswith("layout.")}
         columns = {name: column for name, column in columns.items() if not name.startswith("layout.")}
-    frame = next((str(columns[n][0]) for n in ("header.frame_id", "frame_id") if n in columns), "")
+    frames = next((set(columns[n].tolist()) for n in ("header.frame_id", "frame_id") if n in columns), set())
+    # Publishers of one topic may speak of different frames: then it is given in none.
+    frame = str(frames.pop()) if len(frames) == 1 else ""
     return View(
         log,
         number,

@@ -58,7 +58,10 @@ def joint_streams(view: JointView) -> Iterator[Stream]:
     names = _names(view, data)
     filled = {field: found for field in JOINT_FIELDS if len((found := _filled(data, field)).rows)}
     spoken = np.unique(np.concatenate([found.rows for found in filled.values()] or [np.empty(0, np.int64)]))
-    parts = _parts(names, spoken)
+    widths = np.zeros(view.samples, np.int64)
+    for found in filled.values():
+        widths[found.rows] = np.maximum(widths[found.rows], found.widths)
+    parts = _parts(names, spoken, widths)
     labels = _labels(parts)
     for field, found in filled.items():
         name = f"{view.topic.name}.{field}"
@@ -180,20 +183,24 @@ def _names(view: JointView, data: Any) -> NDArray[Any]:
     return out
 
 
-def _parts(names: NDArray[Any], spoken: NDArray[np.int64]) -> list[_Part]:
-    """Messages by the set of joints that they name, in the order in which the sets come up."""
-    known: dict[tuple[str, ...], int] = {}
-    sets: dict[tuple[str, ...], int] = {}
+def _parts(names: NDArray[Any], spoken: NDArray[np.int64], widths: NDArray[np.int64]) -> list[_Part]:
+    """Messages by the set of joints that they name, in the order in which the sets come up.
+
+    Messages that name no joints go by the number of their values.
+    """
+    known: dict[tuple[tuple[str, ...], int], int] = {}
+    sets: dict[tuple[tuple[str, ...], int], int] = {}
     firsts: list[tuple[str, ...]] = []
     owners = np.empty(len(spoken), np.int64)
-    for place, joints in enumerate(names[spoken]):
-        if joints not in known:
+    for place, number in enumerate(spoken.tolist()):
+        joints, width = names[number], 0 if names[number] else int(widths[number])
+        if (joints, width) not in known:
             # Joints in another order are the same joints; of two of one name nobody knows which is which.
             kind = tuple(sorted(joints)) if len(set(joints)) == len(joints) else joints
-            known[joints] = sets.setdefault(kind, len(sets))
+            known[joints, width] = sets.setdefault((kind, width), len(sets))
             if len(firsts) < len(sets):
                 firsts.append(joints)
-        owners[place] = known[joints]
+        owners[place] = known[joints, width]
     order = np.argsort(owners, kind="stable")
     bounds = np.searchsorted(owners[order], np.arange(len(firsts) + 1))
     return [_Part(joints, spoken[order[bounds[n] : bounds[n + 1]]]) for n, joints in enumerate(firsts)]

@@ -38,7 +38,6 @@ from robokata.formats._lerobot_facts import (
     column_declarations,
     files_below,
     is_there,
-    path_from,
     rate_of,
     read_info,
     size_of,
@@ -57,12 +56,14 @@ from robokata.formats._lerobot_lines import (
     Listed,
     StatisticsLines,
     lines_by_episode,
+    lines_of_episodes,
     listed_from,
     read_lines,
     refuse_broken_line,
     tables_by_episode,
 )
 from robokata.formats._lerobot_modality import refuse_unknown_modality
+from robokata.formats._lerobot_paths import V2, templates_of
 from robokata.formats._lerobot_plan import LOSES as LOSES
 from robokata.formats._lerobot_plan import Options, plan_of
 from robokata.formats._lerobot_write_v2 import write_dataset
@@ -74,8 +75,6 @@ LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v2.x"
 FOOTERS = 50
 """Tables whose footers facts() reads: a footer takes 0.3 ms, and 10,000 of them would take seconds."""
 _EPISODES = "meta/episodes.jsonl"
-_DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
-_VIDEO_PATH = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
 
 
 def sniff(path: Path) -> float:
@@ -116,10 +115,11 @@ class LeRobotV2:
         self._split_ranges = split_ranges(self.info.get("splits"))
         self._parquet = ParquetRows()
         self._statistics = StatisticsLines(path / "meta" / "episodes_stats.jsonl")
+        self._templates = templates_of(path, self.info, V2)
         self._read_lists()
 
     def _read_lists(self) -> None:
-        lines = read_lines(self.path / _EPISODES)
+        lines = lines_of_episodes(self.path / _EPISODES, self.info)
         self._line_count, self._broken = len(lines.objects) + len(lines.broken), lines.broken
         said = lines_by_episode(lines.objects)
         self._listed = dict.fromkeys(said, NOTHING_SAID)
@@ -197,11 +197,11 @@ class LeRobotV2:
 
     def _data_file(self, number: int) -> Path:
         parts = {"episode_chunk": number // self._per_chunk, "episode_index": number}
-        return path_from(self.path, self.info, "data_path", _DATA_PATH, parts)
+        return self._templates.path("data_path", parts)
 
     def _video_file(self, number: int, camera: str) -> Path:
         parts = {"episode_chunk": number // self._per_chunk, "episode_index": number, "video_key": camera}
-        return path_from(self.path, self.info, "video_path", _VIDEO_PATH, parts)
+        return self._templates.path("video_path", parts)
 
     @cached_property
     def _videos(self) -> frozenset[Path]:
@@ -282,6 +282,7 @@ class LeRobotV2:
     def _declarations(self) -> Iterator[Declaration]:
         present = [number for number in self._listed if number in self._tables]
         absent = len(self._listed) - len(present)
+        yield from self._templates.declarations()
         yield Declaration("total_episodes", self.info.get("total_episodes"), len(self._keys), INFO)
         hint = f"{absent} listed episodes have no data file: a partial copy, or lost files" if absent else ""
         yield Declaration(f"episodes of {_EPISODES}", len(self._listed), len(present), _EPISODES, hint)

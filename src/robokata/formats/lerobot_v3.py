@@ -32,7 +32,6 @@ from robokata.formats._lerobot_facts import (
     column_bytes,
     column_declarations,
     is_there,
-    path_from,
     rate_of,
     read_info,
     sniff_version,
@@ -44,6 +43,7 @@ from robokata.formats._lerobot_facts import (
     without_features,
 )
 from robokata.formats._lerobot_instructions import instructions_of, tasks_of_table
+from robokata.formats._lerobot_paths import V3, templates_of
 from robokata.formats._lerobot_plan import LOSES as LOSES
 from robokata.formats._lerobot_plan import Options, plan_of
 from robokata.formats._lerobot_write import write_dataset
@@ -55,8 +55,6 @@ LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v3.x"
 
 _POINTERS = ("episode_index", "length", "data/chunk_index", "data/file_index")
 _ROW_SPAN = ("dataset_from_index", "dataset_to_index")
-_DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
-_VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 _TASKS = "meta/episodes: tasks"
 _VIDEO_PARTS: Mapping[str, str | int] = {"video_key": "camera", "chunk_index": 0, "file_index": 0}
 
@@ -92,8 +90,11 @@ class LeRobotV3:
         self._parquet = ParquetRows()
         # Statistics are far wider than everything else of the table: they have files and row groups of their own.
         self._statistics_parquet = ParquetRows(keep_files=4, keep_bytes=32 * 2**20)
+        self._index: dict[str, list[Any]]
+        self._position: dict[str, int]
         self._runs: dict[Path, dict[int, list[Run]]] = {}
         self._paths: dict[tuple[str | None, int, int], Path] = {}
+        self._templates = templates_of(path, self.info, V3)
         self._read_index()
 
     def _read_index(self) -> None:
@@ -108,23 +109,25 @@ class LeRobotV3:
             count = self._parquet.count(file)
             tables.append(self._parquet.rows(file, 0, count, wanted))
             self._places += [(file, row) for row in range(count)]
+        if not tables and self.info.get("total_episodes") == 0:
+            # A recording that ended before its first episode was saved has no tables yet.
+            self._index, self._position = {name: [] for name in _POINTERS}, {}
+            return
         if not tables:
             raise MediaMissing(folder, "no chunk-*/file-*.parquet with the table of episodes.")
         pyarrow = require("pyarrow", extra="tables")
-        self._index: dict[str, list[Any]] = guarded(
-            folder, lambda: _columns_of(pyarrow.concat_tables(tables, promote_options="default"))
-        )
+        self._index = guarded(folder, lambda: _columns_of(pyarrow.concat_tables(tables, promote_options="default")))
         for name in _POINTERS:
             if not all(isinstance(value, int) and 0 <= value < 2**53 for value in self._index[name]):
                 raise DamagedData(folder, f"the column {name!r} holds no counts.")
         # Of an episode that is listed twice, the first listing counts: facts() tells.
-        self._position: dict[str, int] = {}
+        self._position = {}
         for row, number in enumerate(self._index["episode_index"]):
             self._position.setdefault(str(number), row)
         if self._places:
             # A template that leads out of the dataset spoils every episode: told when the dataset is opened.
             self._data_file(0)
-            path_from(self.path, self.info, "video_path", _VIDEO_PATH, _VIDEO_PARTS)
+            self._templates.path("video_path", _VIDEO_PARTS)
 
     def keys(self) -> Sequence[str]:
         return list(self._position)
@@ -186,22 +189,22 @@ class LeRobotV3:
 
     def _data_file(self, row: int) -> Path:
         chunk, file = self._index["data/chunk_index"][row], self._index["data/file_index"][row]
-        return self._path("data_path", _DATA_PATH, None, chunk, file)
+        return self._path("data_path", None, chunk, file)
 
     def _video_file(self, camera: str, row: int) -> Path | None:
         pointers = [self._cell(f"videos/{camera}/{name}", row) for name in ("chunk_index", "file_index")]
         if not all(isinstance(pointer, int) for pointer in pointers):
             return None
-        return self._path("video_path", _VIDEO_PATH, camera, *pointers)
+        return self._path("video_path", camera, *pointers)
 
-    def _path(self, field: str, default: str, camera: str | None, chunk: int, file: int) -> Path:
+    def _path(self, field: str, camera: str | None, chunk: int, file: int) -> Path:
         """A file by its numbers, made once: a thousand episodes share one."""
         key = (camera, chunk, file)
         if key not in self._paths:
             parts: dict[str, str | int] = {"chunk_index": chunk, "file_index": file}
             if camera is not None:
                 parts["video_key"] = camera
-            self._paths[key] = path_from(self.path, self.info, field, default, parts)
+            self._paths[key] = self._templates.path(field, parts)
         return self._paths[key]
 
     def _cell(self, column: str, row: int) -> Any:
@@ -309,6 +312,7 @@ class LeRobotV3:
         with suppress(DamagedData):
             tasks = self._parquet.count(self.path / "meta" / "tasks.parquet")
             yield Declaration("total_tasks", self.info.get("total_tasks"), tasks, where)
+        yield from self._templates.declarations()
         yield from split_declarations(self.info.get("splits"), len(rows), where)
         yield from self._feature_declarations(files)
 

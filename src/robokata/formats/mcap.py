@@ -1,6 +1,8 @@
 """MCAP: one recording per file, every topic on its own clocks.
 
-A sample has up to three times: when it was taken (the header in the message), published, and received. The
+A topic is one stream (or one group of streams), however many channels, publishers and restarts it has; its messages are
+read by log time, as MCAP's own readers give them. Fields that some messages leave out are streams of those that hold
+them. A sample has up to three times: when it was taken (the header in the message), published, and received. The
 header is the stream's clock where there is one; the others stay beside it.
 """
 
@@ -78,7 +80,6 @@ def layout(episode: Episode) -> Layout:
 
     Raises:
         DamagedData: a stream cannot be read.
-        WriteRefused: a stream has no times.
     """
     return layout_of(episode)
 
@@ -87,8 +88,7 @@ def write(path: Path, episodes: Iterable[Episode]) -> None:
     """Write a folder with one file per episode, or one file where `path` ends in `.mcap`.
 
     Raises:
-        WriteRefused: the target is occupied, or one file is to hold several episodes, or there are none, or a
-            stream has no times.
+        WriteRefused: the target is occupied, or one file is to hold several episodes, or there are none.
         DamagedData: an episode cannot be read.
     """
     is_file, taken = path.suffix == ".mcap", set[str]()

@@ -1,5 +1,7 @@
 """ROS 1 bags: one recording per file, every topic on its own clocks.
 
+A topic is one stream (or one group of streams), however many connections it has; its messages are read by receive time.
+Joints that two publishers send on one topic are streams of their own, and so are fields that some messages leave empty.
 The header stamp of the messages is a topic's clock where it is filled in and counts from the same zero as the bag; the
 receive stamp stays beside it, and leads where there is no header. Topics of text that are named for language give the
 instructions. Messages that cannot be taken apart stay bytes, and their stream says why.
