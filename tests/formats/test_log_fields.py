@@ -163,13 +163,22 @@ def test_messages_without_joint_names_go_by_the_number_of_their_values(tmp_path:
     assert widths[3].table[:, 2].tolist() == list(range(1, 20, 2))
 
 
-def test_messages_that_name_what_has_changed_become_one_table_with_the_rest_absent(tmp_path: Path) -> None:
+def test_messages_that_name_what_has_changed_become_a_stream_per_joint(tmp_path: Path) -> None:
     names = [f"m{n}" for n in range(20)]
-    episode = read(joints(tmp_path / "some", "mcap", [([names[i % 20]], [float(i)], []) for i in range(60)]))
-    stream = episode.stream("/joint_states.position")
-    assert stream.channels == tuple(names)
-    assert stream.table[23, 3] == 23
-    assert np.isnan(stream.table[23]).sum() == 19
+    rows = [([names[i % 20], names[(i + 1) % 20]], [i, -i], []) for i in range(60)]
+    path = joints(tmp_path / "some", "mcap", rows)
+    streams = read(path).streams
+    assert sorted(streams) == sorted(f"/joint_states.position.{name}" for name in names)
+    third = streams["/joint_states.position.m3"]
+    assert third.table[:, 0].tolist() == [-2, 3, -22, 23, -42, 43]
+    assert third.clock.times_ns.tolist() == [START_NS + i * STEP_NS for i in (2, 3, 22, 23, 42, 43)]
+
+
+def test_a_header_that_one_message_leaves_empty_does_not_lead(tmp_path: Path) -> None:
+    rows = [{"v": i / 2, "timestamp": {"sec": 0 if i == 3 else 1_700_000_000, "nsec": i}} for i in range(6)]
+    stream = read(json_log(tmp_path / "n.mcap", {"/s": rows})).stream("/s")
+    assert stream.extra["clock"] == "receive"
+    assert stream.clock.times_ns.tolist() == [START_NS + i * STEP_NS for i in range(6)]
 
 
 @CONTAINERS

@@ -113,7 +113,7 @@ def _false_statement(stated: Declaration) -> Finding:
     found, declared = _shown(stated.found), _shown(stated.declared)
     is_unreadable = declared == "readable" and found in ("refused", "damaged") and stated.hint
     is_extra = stated.declared == "not declared"
-    is_minor = is_extra or subject.startswith("dtype of ") or subject.split(".")[0] in _BOOKKEEPING_COUNTS
+    is_minor = is_extra or subject.startswith(("dtype of ", "type of ")) or subject.split(".")[0] in _BOOKKEEPING_COUNTS
     return Finding(
         check=_NAME,
         level=Level.WARNING if is_minor else Level.ERROR,
@@ -127,6 +127,8 @@ def _false_statement(stated: Declaration) -> Finding:
         repair=(
             f"restore {stated.where} from the original, or take it out of the dataset"
             if is_unreadable
+            else "none for reading; give each publisher a topic of its own before the next recording"
+            if subject.startswith("type of ")
             else f"write {found} into {stated.where}, or restore what is missing from the original"
         ),
     )

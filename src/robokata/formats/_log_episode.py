@@ -116,7 +116,8 @@ def _view(log: OpenLog, number: int, first: Message | None, look: _Look) -> View
         columns, rows = data.columns, data.rows
     if reason is not None:
         extra["kept_as_bytes"] = reason
-    has_stamps = first is not None and _can_lead(stamp, first.receive_ns)
+    received_ns = np.asarray([first.receive_ns] if first else [], np.int64) if data is None else data.receive_ns
+    has_stamps = _can_lead(stamp, received_ns)
     clocks = _clocks(log, number, count, stamp is not None)
     if first is None or first.publish_ns is None:
         clocks.pop("publish", None)
@@ -144,9 +145,11 @@ def _view(log: OpenLog, number: int, first: Message | None, look: _Look) -> View
     )
 
 
-def _can_lead(stamp: NDArray[np.int64] | None, receive_ns: int) -> bool:
-    """True where header stamps are filled in, and count from the same zero as the log."""
-    return stamp is not None and int(stamp[0]) != 0 and abs(int(stamp[0]) - receive_ns) < _SAME_EPOCH_NS
+def _can_lead(stamp: NDArray[np.int64] | None, receive_ns: NDArray[np.int64]) -> bool:
+    """True where all known header stamps are filled in, and count from the same zero as the log."""
+    if stamp is None or not len(stamp) or len(stamp) != len(receive_ns):
+        return False
+    return bool(np.all(stamp != 0) and np.all(np.abs(stamp - receive_ns) < _SAME_EPOCH_NS))
 
 
 def _clocks(log: OpenLog, number: int, count: int, has_header: bool) -> dict[str, Clock]:
@@ -184,7 +187,10 @@ def _instructions(views: list[View]) -> Iterator[Instruction]:
     for view in views:
         if role_of(view.topic) is not Role.LANGUAGE or "data" not in view.first:
             continue
-        said = [(i, str(view.parts(i)["data"])) for i in range(min(view.samples, _MAX_INSTRUCTIONS))]
+        texts = ((i, view.parts(i).get("data")) for i in range(min(view.samples, _MAX_INSTRUCTIONS)))
+        said = [(i, str(text)) for i, text in texts if text is not None]
+        if not said:
+            continue
         changes = [said[0], *(b for a, b in itertools.pairwise(said) if a[1] != b[1])]
         if len(changes) == 1:
             yield Instruction(changes[0][1], source=view.topic.name)

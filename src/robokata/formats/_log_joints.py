@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData
-from robokata.core.stream import Stream
+from robokata.core.stream import Kind, Stream
 from robokata.core.values import LazyValues
 from robokata.formats._ros_decode import Columns
 
 JOINT_FIELDS = ("position", "velocity", "effort")
 _MOST_PARTS = 16
 """Sets of joints on one topic that become streams of their own: robots have arms, hands, a base and a head. More sets
-are messages that name what has changed, and become one table."""
+are messages that name what has changed, and become a stream per joint."""
+_MOST_JOINTS = 1000
+"""Joints of one topic that become streams: more are no robot's, and each stream costs memory."""
 _OWN_SHARE = 0.9
 """Share of a topic's messages from which on a set of joints is the topic's own."""
 _JOINT_WORD = re.compile(r"[_\-./ ]*(joint|j)?[_\-./ ]*$", re.IGNORECASE)
@@ -65,10 +67,12 @@ def joint_streams(view: JointView) -> Iterator[Stream]:
     labels = _labels(parts)
     for field, found in filled.items():
         name = f"{view.topic.name}.{field}"
-        if len(parts) > _MOST_PARTS:
-            yield from _united(view, name, field, names, found.rows)
-            continue
+        is_one_by_one = len(parts) > _MOST_PARTS
+        if is_one_by_one:
+            yield from _each_joint(view, name, field, names, found.rows)
         for part, label in zip(parts, labels, strict=True):
+            if is_one_by_one and part.joints:
+                continue
             rows = np.intersect1d(part.rows, found.rows)
             if len(rows):
                 width = int(found.widths[np.searchsorted(found.rows, rows[0])])
@@ -142,26 +146,41 @@ def _by_name(
     return out
 
 
-def _united(view: JointView, name: str, field: str, names: NDArray[Any], rows: NDArray[np.int64]) -> Iterator[Stream]:
-    """All joints of a topic as one table, NaN where a message does not name the joint."""
-    joints = tuple(dict.fromkeys(joint for number in rows.tolist() for joint in names[number]))
-    if not joints:
+def _each_joint(
+    view: JointView, name: str, field: str, names: NDArray[Any], rows: NDArray[np.int64]
+) -> Iterator[Stream]:
+    """A stream per joint, of the messages that name it; the bare lists where there are more than a robot has."""
+    spoken: dict[str, list[int]] = {}
+    for number in rows.tolist():
+        for joint in names[number]:
+            spoken.setdefault(joint, []).append(number)
+    if len(spoken) > _MOST_JOINTS:
+        lists = LazyValues((len(rows),), object, partial(_lists, view, field, rows))
+        yield view.stream(name, lists, rows=rows, kind=Kind.RAGGED)
         return
-    places = {joint: place for place, joint in enumerate(joints)}
+    for joint, numbers in spoken.items():
+        held = np.unique(np.asarray(numbers, np.int64))
+        values = LazyValues((len(held), 1), np.float64, partial(_of_joint, view, field, names, joint, held))
+        yield view.stream(f"{name}.{joint}", values, channels=(joint,), rows=held)
 
-    def load() -> NDArray[Any]:
-        out = np.full((len(rows), len(joints)), np.nan)
-        for row, (number, values) in enumerate(zip(rows.tolist(), view.column(field, rows), strict=True)):
-            if len(values) != len(names[number]):
-                words = f"message {number} has {len(values)} values of {field!r} for {len(names[number])} joints."
-                raise DamagedData(view.where, words)
-            out[row, [places[joint] for joint in names[number]]] = values
-        return out
 
-    whole = None if len(rows) == view.samples else rows
-    extra = {"absent": "NaN where a message does not name the joint"}
-    values = LazyValues((len(rows), len(joints)), np.float64, load)
-    yield view.stream(name, values, channels=joints, rows=whole, is_optional=whole is not None, extra=extra)
+def _of_joint(
+    view: JointView, field: str, names: NDArray[Any], joint: str, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    out = np.empty((len(rows), 1))
+    for row, (number, values) in enumerate(zip(rows.tolist(), view.column(field, rows), strict=True)):
+        if len(values) != len(names[number]):
+            words = f"message {number} has {len(values)} values of {field!r} for {len(names[number])} joints."
+            raise DamagedData(view.where, words)
+        out[row] = values[names[number].index(joint)]
+    return out
+
+
+def _lists(view: JointView, field: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+    out = np.empty(len(rows), object)
+    for row, values in enumerate(view.column(field, rows)):
+        out[row] = np.asarray(values)
+    return out
 
 
 def _promised(view: JointView) -> Iterator[Stream]:

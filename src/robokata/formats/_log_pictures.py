@@ -187,7 +187,7 @@ def _encoded_stream(view: TopicView, first: Mapping[str, Any]) -> Stream:
             # A codec that we do not know: a message is no picture of its own.
             return _unread_stream(view, said, reason)
         codec = "jpeg" if "jp" in said else "png"
-    values = EncodedImages(view.samples, lambda i: bytes(view.parts(i)["data"]), where=view.where)
+    values = EncodedImages(view.samples, lambda i: _packed(view, i), where=view.where)
     return view.stream(view.topic.name, values, kind=Kind.IMAGE, encoding=codec, extra={"format": said})
 
 
@@ -198,9 +198,7 @@ def _depth_stream(view: TopicView, said: str, first: bytes) -> Stream:
         encoding, codec = encoding_of(said)
         if encoding == "32FC1":
             extra["depth_quantisation"] = quantisation(first, where=view.where)._asdict()
-        values = DepthImages(
-            view.samples, lambda i: bytes(view.parts(i)["data"]), encoding=encoding, codec=codec, where=view.where
-        )
+        values = DepthImages(view.samples, lambda i: _packed(view, i), encoding=encoding, codec=codec, where=view.where)
     except (DamagedData, Unsupported) as reason:
         return _unread_stream(view, said, reason)
     return view.stream(
@@ -212,6 +210,14 @@ def _unread_stream(view: TopicView, said: str, reason: Exception) -> Stream:
     messages = MessageValues(view.samples, lambda i: bytes(view.log.message(view.number, i).data))
     extra = {"format": said, "why": str(reason)}
     return view.stream(view.topic.name, messages, kind=Kind.MESSAGE, encoding=said or None, extra=extra)
+
+
+def _packed(view: TopicView, number: int) -> bytes:
+    """The bytes of an encoded picture."""
+    data = view.parts(number).get("data")
+    if not isinstance(data, bytes):
+        raise DamagedData(f"{view.where}, message {number}", "the message holds no picture.")
+    return data
 
 
 def _raw_stream(view: TopicView, first: Mapping[str, Any]) -> Stream | None:
@@ -244,6 +250,9 @@ def unpacked(parts: Mapping[str, Any], layout: _Layout, expected: tuple[int, int
     Raises:
         DamagedData: the image is not like the first, or its bytes do not hold its pixels.
     """
+    lacking = [name for name in ("height", "width", "encoding", "step", "data") if parts.get(name) is None]
+    if lacking:
+        raise DamagedData(where, f"the message has no {lacking[0]}, and is no image.")
     height, width, encoding = expected
     found = (int(parts["height"]), int(parts["width"]), str(parts["encoding"]))
     if found != expected:
