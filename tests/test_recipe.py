@@ -330,3 +330,46 @@ def test_what_the_data_cannot_give_is_refused_before_anything_is_written() -> No
         curated(Recipe((SourcePart("m", episodes=("0", "z")),)), sources=[EpisodeList(episodes)])
     with pytest.raises(RecipeRefused, match="No check is called"):
         memory(*episodes, checks=ChecksPart(checks=("no_such",)))
+
+
+def with_id(episode: Episode, name: str, split: str | None = None) -> Episode:
+    return replace(episode, id=name, origin=replace(episode.origin, split=split))
+
+
+def test_ids_with_slashes_are_learnt_from_after_writing(tmp_path: Path) -> None:
+    shelf("formats")["rlds"].write(tmp_path / "rlds" / "1.0.0", [tiny_episode(n, duration_s=1.0) for n in range(3)])
+    recipe = Recipe((SourcePart(str(tmp_path / "rlds" / "1.0.0")),), selection=ChoicePart("random", 2))
+    made = recipe.episodes(workers=1)
+    assert all("/" in key for key in made.source.keys())
+    write_curated(made, tmp_path / "out", workers=1)
+    (spec,) = training_sources(made, tmp_path / "out")
+    assert len(opened(spec).keys) == 2
+    assert spec.episodes == tuple(key.replace("/", "_") for key in made.source.keys())
+
+
+def test_a_split_of_a_source_can_be_named_and_one_that_is_not_there_lists_those_that_are() -> None:
+    episodes = [with_id(tiny_episode(n, duration_s=1.0), str(n), "val" if n == 3 else "train") for n in range(4)]
+    source = EpisodeList(episodes)
+    made = curated(Recipe((SourcePart("m", split="train"),)), sources=[source], workers=1)
+    assert list(made.source.keys()) == ["0", "1", "2"]
+    assert made.notes == ("split train: 3 of 4 episodes; not used: val 1 (--split NAME or all)",)
+    assert list(curated(Recipe((SourcePart("m"),)), sources=[source], workers=1).source.keys()) == ["0", "1", "2", "3"]
+    with pytest.raises(UnknownName, match=r"No split of memory is called 'test'\. .*Known: train, val, all"):
+        curated(Recipe((SourcePart("m", split="test"),)), sources=[source], workers=1)
+
+
+def test_a_source_whose_episodes_all_drop_out_is_refused_with_its_weight(tmp_path: Path) -> None:
+    sources = [EpisodeList([tiny_episode(n, duration_s=1.0)]) for n in range(2)]
+    parts = (SourcePart("a", weight=1.0), SourcePart("b", weight=3.0))
+    made = curated(Recipe(parts, selection=ChoicePart("random", 1)), sources=sources, workers=1)
+    lost = 1 - next(iter(made.source.lines.values())).source
+    with pytest.raises(
+        RecipeRefused, match=rf"source {lost + 1} .* none of its episodes is left to learn from\. Its weight"
+    ):
+        training_sources(made, tmp_path)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_weight_that_is_no_share_is_refused_in_python_too(weight: float) -> None:
+    with pytest.raises(RecipeRefused, match="a number above 0 is needed"):
+        SourcePart("a", weight=weight)

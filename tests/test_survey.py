@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from robokata.convert import convert, writable_formats
+from robokata.core.episode import Embodiment
 from robokata.core.errors import QueryRefused
-from robokata.core.source import EpisodeList, EpisodeRow
+from robokata.core.source import EpisodeList, EpisodeRow, Facts, open_source, readable_formats
+from robokata.core.values import ArrayValues
 from robokata.dataset_survey import survey, survey_episode
 from robokata.episode_query import rows_where
-from robokata.testing import tiny_source
+from robokata.testing import tiny_episode, tiny_source
 
 ROWS = [
     EpisodeRow("0", steps=100, duration_s=2.0, instructions=("pick up the cup", "put it down"), split="train"),
@@ -91,3 +95,34 @@ def test_one_episode_goes_one_level_down() -> None:
     assert (view.id, view.robot, view.success, view.declared_steps) == ("1", "tiny_arm", True, 20)
     assert view.streams[0].samples == 20
     assert view.duration_s == pytest.approx(0.38, abs=0.02)
+
+
+def test_streams_that_only_share_a_name_are_not_shown_as_one() -> None:
+    first, second = tiny_episode(0), tiny_episode(1)
+    action = second.streams["action"]
+    narrow = replace(action.with_values(ArrayValues(action.table[:, :3])), channels=None)
+    streams = {name: s for name, s in second.with_stream(narrow).streams.items() if not s.is_picture}
+    view = survey(EpisodeList([first, replace(second, streams=streams)]))
+    by_name = {stream.name: stream for stream in view.streams}
+    assert by_name["action"].problem == "not one stream: its shape is [6] in some episodes and [3] in others"
+    assert by_name["observation.state"].problem is None
+    cameras = [stream for stream in view.streams if stream.kind in ("image", "video")]
+    assert {camera.sampled_in for camera in cameras} == {"1 of 2"}
+
+
+def test_what_only_the_episodes_say_of_robot_and_rate_is_shown(tmp_path: Path) -> None:
+    robot = Embodiment(name="so100")
+    source = EpisodeList([replace(tiny_episode(n, duration_s=1.0), embodiment=robot) for n in range(2)])
+    for name in writable_formats():
+        if name in readable_formats():
+            convert(source, tmp_path / name, name, accept_loss=True, workers=1)
+            view = survey(open_source(tmp_path / name))
+            assert view.robots == ("so100",), name
+            # LeRobot declares the rate of its rows, which are those of the camera here.
+            assert view.declared_rate_hz == (30 if name.startswith("lerobot") else 50), name
+
+
+def test_the_dataset_has_the_robots_and_splits_of_its_rows() -> None:
+    rows = [EpisodeRow("a", robot="x", split="train"), EpisodeRow("b", robot="y"), EpisodeRow("c", split="val")]
+    facts = Facts(format="mcap", version=None, rows=rows)
+    assert (facts.robots, facts.splits) == (("x", "y"), {"train": 1, "val": 1})

@@ -55,7 +55,9 @@ class StreamSummary:
     samples: int | None = None
     """Samples in the episode, only in the view of one episode."""
     problem: str | None = None
-    """Why the stream cannot be read, None where it can."""
+    """Why the stream cannot be read, or is not the same in all sampled episodes; None where neither holds."""
+    sampled_in: str | None = None
+    """How many of the sampled episodes have it (`1 of 3`), None where all do."""
 
 
 @dataclass(frozen=True)
@@ -344,8 +346,27 @@ def _merge(per_episode: Sequence[Sequence[StreamSummary]]) -> tuple[StreamSummar
     for same in merged.values():
         rates = [s.rate_hz for s in same if s.rate_hz is not None]
         best = next((s for s in same if s.problem is None), same[0])
-        out.append(replace(best, rate_hz=float(np.median(rates)) if rates else None, samples=None))
+        best = replace(best, problem=best.problem or _disagreement(same))
+        in_episodes = None if len(same) == len(per_episode) else f"{len(same)} of {len(per_episode)}"
+        rate_hz = float(np.median(rates)) if rates else None
+        out.append(replace(best, rate_hz=rate_hz, samples=None, sampled_in=in_episodes))
     return tuple(out)
+
+
+def _disagreement(same: Sequence[StreamSummary]) -> str | None:
+    """In which way a stream is not the same in all sampled episodes; None where it is."""
+    for what, found in (
+        ("shape", [None if s.shape is None else str(list(s.shape)) for s in same]),
+        ("kind", [s.kind for s in same]),
+        ("role", [s.role for s in same]),
+        ("unit", [s.unit for s in same]),
+        ("names of numbers", [None if s.channels is None else " ".join(s.channels) for s in same]),
+    ):
+        values = dict.fromkeys(value for value in found if value is not None)
+        if len(values) > 1:
+            first, second = list(values)[:2]
+            return f"not one stream: its {what} is {first} in some episodes and {second} in others"
+    return None
 
 
 def _shorten(value: Any) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from kata_command import Kata
 
+from robokata.convert import convert
 from robokata.core.shelf import shelf
 from robokata.core.source import open_source
-from robokata.testing import tiny_episode
+from robokata.testing import tiny_episode, tiny_source
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,28 @@ def test_expanding_by_a_step_says_what_was_refused(kata: Kata, tiny: Path, tmp_p
     assert "no episode could be made of 6 tries. Most often: robot tiny_arm has no kinematic model" in refused.err
     nowhere = kata("expand", tiny, "--by", "world-model", "--out", tmp_path / "w")
     assert nowhere.err.startswith("kata: --by world-model needs an address")
+
+
+def test_a_set_without_a_rate_is_written_with_one_that_is_given(kata: Kata, tmp_path: Path) -> None:
+    convert(tiny_source(3, duration_s=1.0), tmp_path / "z", "zarr_replay", accept_loss=True, workers=1)
+    words = ("curate", tmp_path / "z", "--by", "random", "--keep", "1", "--to", "lerobot_v3", "--accept-loss")
+    said = kata(*words, "--out", tmp_path / "out", "--option", "rate_hz=50")
+    assert said.code == 0, said.err
+    assert open_source(tmp_path / "out").facts().declared_rate_hz == 50
+    said = kata(*words, "--out", tmp_path / "other", "--option", "rate=50")
+    assert said.code == 2
+    assert "rate_hz" in said.err
+
+
+def test_the_training_split_is_curated_unless_another_is_named(kata: Kata, tmp_path: Path) -> None:
+    convert(tiny_source(6, duration_s=1.0), tmp_path / "m", "mcap", accept_loss=True, workers=1)
+    plain = json.loads(kata("curate", tmp_path / "m", "--plan", "--json").out)
+    assert plain["recipe"]["source"][0]["split"] == "train"
+    assert plain["notes"] == ["split train: 4 of 6 episodes; not used: val 2 (--split NAME or all)"]
+    everything = json.loads(kata("curate", tmp_path / "m", "--plan", "--json", "--split", "all").out)
+    assert len(everything["selection"]["picks"]) == 6
+    drawn = json.loads(kata("curate", tmp_path / "m", "--plan", "--json", "--split", "train=0.5,val=0.5").out)
+    assert len(drawn["moved"]) == 6
+    said = kata("curate", tmp_path / "m", "--plan", "--where", "steps > 9000")
+    assert said.code == 2
+    assert "none of 6 episodes meets --where 'steps > 9000'" in said.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,44 @@ def test_a_wider_reset_reaches_a_policy_of_numbers_too(policy: Any, tmp_path: Pa
     assert wider.manipulation.holds, wider.manipulation.sentence()
 
 
+def test_probes_of_pictures_are_not_run_for_a_policy_that_sees_none(
+    policy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy(Lifter())
+    probes = probes_for(["light", "sensor_noise", "object_mass"], width=Width.D0)
+    found = evaluate(job(), tmp_path / "out", trials=2, probes=probes, workers=1, bar=Quiet())
+    assert [result.probe.name for result in found.probes] == ["object_mass"]
+    assert {each.probe.name for each in found.skipped} == {"light", "sensor_noise"}
+    assert not (tmp_path / "out" / "light").exists()
+    reason = "the policy sees no pictures, and it changes nothing else"
+    assert found.as_json()["skipped_probes"] == {"light": reason, "sensor_noise": reason}
+    show_evaluation(found)
+    assert f"probe light was not run: {reason}" in capsys.readouterr().out
+    write_evaluation(found, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "2 not run" in page
+    assert found.floor is None
+
+
+def test_probes_of_a_policy_that_never_succeeds_are_said_to_be_at_the_floor(
+    policy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy(Lifter(fault="idle"))
+    probes = probes_for(["object_mass"], width=Width.D0)
+    found = evaluate(job(), tmp_path / "out", trials=2, probes=probes, workers=1, bar=Quiet())
+    said = "The control arm succeeded in 0 of 2 trials: no probe can be worse."
+    show_evaluation(found)
+    write_evaluation(found, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in page
+    links = re.findall(r'<a href="#(part-\d+)">', page)
+    assert len(links) >= 4
+    assert all(f'<section id="{link}">' in page for link in links)
+    assert "<details open><summary>control: 2 of 2 trials failed" in page
+    assert "<details><summary>object_mass: 2 of 2 trials failed" in page
+
+
 def test_a_probe_that_does_not_reach_the_policy_fails_its_check(policy: Any, tmp_path: Path) -> None:
     policy(Lifter(sees=True))
     (paraphrase,) = probes_for(["paraphrase"], width=Width.D0)
@@ -263,14 +302,6 @@ def test_a_policy_for_another_robot_is_refused_as_infrastructure(policy: Any, tm
     two_arms = TrialJob(PolicyRef("lifter"), Conditions(scene_of("hand_over"), Width.D0), seed=1, filming=None)
     with pytest.raises(EvaluationStopped, match="was trained for another robot"):
         evaluate_policy(two_arms, tmp_path / "out", trials=1, workers=1)
-
-
-def test_a_probe_of_looks_cannot_reach_a_policy_that_sees_no_pictures_and_says_so(policy: Any, tmp_path: Path) -> None:
-    policy(Lifter())
-    probes = probes_for(["light"], width=Width.D0)
-    (light,) = evaluate(job(), tmp_path / "out", trials=1, probes=probes, workers=1, bar=Quiet()).probes
-    assert not light.manipulation.holds
-    assert light.manipulation.sentence() == "the policy sees no pictures: this probe cannot reach it"
 
 
 def test_the_mixture_changes_everything_that_single_probes_change(policy: Any, tmp_path: Path) -> None:

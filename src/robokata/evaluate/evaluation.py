@@ -11,7 +11,7 @@ from typing import Any
 
 from robokata.core.errors import ComparisonRefused, DamagedData, NotADataset
 from robokata.core.protocol import TrialProtocol, refuse_unlike
-from robokata.evaluate.probes import Probe, ProbeResult, run_probes
+from robokata.evaluate.probes import Probe, ProbeResult, SkippedProbe, reaching, run_probes
 from robokata.evaluate.trials import Bar, TrialJob, Trials, evaluate_policy, protocol_of
 from robokata.statistics.comparison import Alternative, Comparison, compare_pairs
 from robokata.statistics.sequential import SequentialTest, Verdict
@@ -78,6 +78,18 @@ class Evaluation:
     control: Trials
     probes: tuple[ProbeResult, ...] = ()
     against: Against | None = None
+    skipped: tuple[SkippedProbe, ...] = ()
+    """Probes that could not reach the policy."""
+
+    @property
+    def floor(self) -> str | None:
+        """Why the probes can show no loss: the control arm itself never succeeds. None where it does."""
+        if not self.probes or any(self.control.successes.values()):
+            return None
+        return (
+            f"The control arm succeeded in 0 of {len(self.control.successes)} trials: no probe can be worse. The "
+            "differences below are at the floor, and say nothing of how the policy generalizes."
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -87,6 +99,8 @@ class Evaluation:
             "control": self.control.as_json(),
             "successes": {str(number): success for number, success in self.control.successes.items()},
             "probes": [probe.as_json() for probe in self.probes],
+            "skipped_probes": {each.probe.name: each.reason for each in self.skipped},
+            "floor": self.floor,
             "against": None if self.against is None else self.against.as_json(),
         }
 
@@ -118,8 +132,10 @@ def evaluate(
     bar.started(trials * (1 + len(probes)))
     control, verdict = _control(job, out / CONTROL, trials, earlier if sequential else None, workers, bar)
     compared = None if earlier is None else Against(earlier, _compared(earlier, control, verdict), verdict)
-    found = run_probes(job, out, control, probes, trials=trials, workers=workers, bar=bar) if probes else []
-    evaluation = Evaluation(str(out), job.policy.where, control, tuple(found), compared)
+    wanted, skipped = reaching(control, probes)
+    bar.advance(trials * len(skipped))
+    found = run_probes(job, out, control, wanted, trials=trials, workers=workers, bar=bar) if wanted else []
+    evaluation = Evaluation(str(out), job.policy.where, control, tuple(found), compared, tuple(skipped))
     _keep(evaluation, out / FILE)
     return evaluation
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robokata.core.errors import UnknownName
 from robokata.core.estimate import Estimate
@@ -159,6 +159,27 @@ def probes_for(names: Sequence[str] | None, *, width: Width) -> list[Probe]:
     if names is None or ALL in names:
         return list(known.values())
     return [known[name] for name in names]
+
+
+class SkippedProbe(NamedTuple):
+    """A probe that was not run."""
+
+    probe: Probe
+    reason: str
+
+
+def reaching(control: Trials, probes: Sequence[Probe]) -> tuple[list[Probe], list[SkippedProbe]]:
+    """The probes that can reach a policy, and those that change nothing but what it never looks at."""
+    seen = [line.row["seen"] for line in control.lines if line.row["seen"]]
+    blind = {name for name in (PICTURES, NUMBERS) if seen and all(each[name] == NOTHING_SEEN for each in seen)}
+    kept, skipped = [], []
+    for probe in probes:
+        if probe.must_change and probe.must_change <= blind:
+            unseen = " and no ".join(sorted(probe.must_change))
+            skipped.append(SkippedProbe(probe, f"the policy sees no {unseen}, and it changes nothing else"))
+        else:
+            kept.append(probe)
+    return kept, skipped
 
 
 def run_probes(

@@ -34,8 +34,12 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 
 def _show_probes(evaluation: Evaluation) -> None:
+    for skipped in evaluation.skipped:
+        console().print(f"probe {skipped.probe.name} was not run: {escape(skipped.reason)}", soft_wrap=True)
     if not evaluation.probes:
         return
+    if evaluation.floor is not None:
+        console().print(f"[bold red]{escape(evaluation.floor)}[/]", soft_wrap=True)
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
     for name in ("probe", "axis", "how far", "success", "minus control", "p (Holm)", "manipulation check"):
         table.add_column(name, overflow="fold")

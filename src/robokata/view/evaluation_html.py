@@ -15,7 +15,7 @@ from robokata.evaluate.trials import Trials
 from robokata.statistics.intervals import as_shown
 from robokata.view.bars import Bar, bar_chart
 from robokata.view.failures_html import failures_html
-from robokata.view.page import write_page
+from robokata.view.page import with_contents, write_page
 from robokata.view.radar import Ring, Spoke, radar_plot
 
 _COLOURS = {"visual": "#2f6fde", "semantic": "#b5459c", "behavioural": "#2a9d6f", "physical": "#d9822b"}
@@ -26,10 +26,11 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     """Write the report as one file that needs nothing else."""
     control = evaluation.control
     title = f"{Path(evaluation.policy).name} at {control.protocol.task}"
-    body = (
-        f"<h1>{escape(title)}</h1>{_headline(evaluation)}{_metrics(evaluation)}{_probes(evaluation)}"
-        f"{_against(evaluation)}{failures_html(evaluation)}{_infrastructure(evaluation)}{_protocol(evaluation)}"
+    sections = (
+        f"{_metrics(evaluation)}{_probes(evaluation)}{_against(evaluation)}{failures_html(evaluation)}"
+        f"{_infrastructure(evaluation)}{_protocol(evaluation)}"
     )
+    body = f"<h1>{escape(title)}</h1>{_headline(evaluation)}{with_contents(sections)}"
     write_page(path, title=f"kata evaluate: {title}", body=body)
 
 
@@ -81,13 +82,17 @@ def _metrics(evaluation: Evaluation) -> str:
 
 
 def _probes(evaluation: Evaluation) -> str:
+    skipped = "".join(f"<li>{escape(each.probe.name)}: {escape(each.reason)}</li>" for each in evaluation.skipped)
+    not_run = skipped and f"<details><summary>{len(evaluation.skipped)} not run</summary><ul>{skipped}</ul></details>"
     if not evaluation.probes:
-        return ""
+        return not_run and f"<section><h2>Generalization probes</h2>{not_run}</section>"
     control = evaluation.control.metrics["success_at_end"].value
     bars = [_bar(result) for result in evaluation.probes]
     rows = "".join(_probe_row(result) for result in evaluation.probes)
     return (
-        f"<section><h2>Generalization probes, worst first</h2>{_legend(evaluation.probes)}"
+        "<section><h2>Generalization probes, worst first</h2>"
+        + (f"<p><b>{escape(evaluation.floor)}</b></p>" if evaluation.floor else "")
+        + _legend(evaluation.probes)
         + bar_chart(
             bars,
             span=(0.0, 1.0),
@@ -96,7 +101,7 @@ def _probes(evaluation: Evaluation) -> str:
         )
         + _radar(evaluation)
         + "<table><tr><th>probe</th><th>how far</th><th>success</th><th>n</th><th>minus control, paired</th>"
-        f"<th>p (Holm)</th><th>manipulation check</th></tr>{rows}</table></section>"
+        f"<th>p (Holm)</th><th>manipulation check</th></tr>{rows}</table>{not_run}</section>"
     )
 
 
@@ -182,6 +187,7 @@ def _protocol(evaluation: Evaluation) -> str:
     )
     receipts: Sequence[str] = [evaluation.control.production.receipt]
     return (
-        f"<section><h2>Protocol {evaluation.control.protocol.hash}</h2><dl>{pairs}</dl><p>Every trial is an episode in "
+        f"<section><h2>Protocol {evaluation.control.protocol.hash}</h2><details><summary>all settings</summary>"
+        f"<dl>{pairs}</dl></details><p>Every trial is an episode in "
         f"<code>{escape(evaluation.out)}</code>; receipt <code>{escape(receipts[0])}</code>.</p></section>"
     )

@@ -37,7 +37,10 @@ def _arm(folder: Path, name: str, trials: Trials) -> str:
     shown = _varied(failed)[:most]
     more = f", {len(shown)} shown" if len(shown) < len(failed) else ""
     strips = "".join(_strip(folder, line) for line in shown)
-    return f"<h3>{escape(name)}: {len(failed)} of {len(trials.successes)} trials failed{more}</h3>{strips}"
+    headline = f"{escape(name)}: {len(failed)} of {len(trials.successes)} trials failed{more}"
+    # The control arm's strips are open; those of fifteen probes would push everything else off the page.
+    is_open = " open" if name == CONTROL else ""
+    return f"<details{is_open}><summary>{headline}</summary>{strips}</details>"
 
 
 def _varied(failed: list[Tried]) -> list[Tried]:

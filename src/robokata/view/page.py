@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from robokata.core.visible import visible
+
+
+def with_contents(sections: str) -> str:
+    """Sections behind a list of contents: each `<section><h2>` gets a place that the list leads to."""
+    titles: list[str] = []
+
+    def placed(found: re.Match[str]) -> str:
+        titles.append(found[1])
+        return f'<section id="part-{len(titles)}"><h2>{found[1]}</h2>'
+
+    body = re.sub(r"<section><h2>(.*?)</h2>", placed, sections)
+    links = "".join(f'<li><a href="#part-{number}">{title}</a></li>' for number, title in enumerate(titles, 1))
+    return f"<nav><ul>{links}</ul></nav>{body}"
 
 
 def write_page(path: Path, *, title: str, body: str) -> None:

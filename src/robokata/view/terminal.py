@@ -73,6 +73,8 @@ def show_survey(view: Survey) -> None:
     problems = _by_problem((stream.name, stream.problem) for stream in view.streams if stream.problem)
     for problem, streams in problems.items():
         out.print(f"[bold red]{escape(', '.join(streams))}:[/] {escape(problem)}")
+    for place, streams in _by_problem((s.name, s.sampled_in) for s in view.streams if s.sampled_in).items():
+        out.print(f"[yellow]{escape(', '.join(streams))}:[/] in {place} episodes that were opened")
     if view.pointers is not None and view.pointers not in {*view.unreadable.values(), *problems}:
         out.print(f"[bold red]{escape(view.pointers)}[/]")
     if view.contradictions:
