@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import inspect
-import json
-import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from robokata.core.atomic import refuse_occupied, staged
+from robokata.core.atomic import refuse_occupied, replace_json, staged
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, LossReport, loss_report
@@ -254,17 +252,8 @@ def _place_name(difference: Difference) -> str:
 
 
 def _keep(receipt: Receipt, path: Path) -> None:
-    # Beside, then moved: a receipt of an output that is gone is replaced, and a half one is never seen.
-    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
-    try:
-        unfinished.write_text(json.dumps(receipt.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise WriteRefused(
-            f"{path}: {error.strerror}. The dataset {receipt.target} is complete; only its receipt was not written."
-        ) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    complete = f"The dataset {receipt.target} is complete; only its receipt was not written."
+    replace_json(path, receipt.as_json(), consequence=complete)
 
 
 def _layouts(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from robokata import convert as conversion
+from robokata.core.atomic import replace_json
 from robokata.core.errors import RecipeRefused, WriteRefused
 from robokata.core.estimate import Estimate
 from robokata.core.file_name import file_names
@@ -188,14 +188,5 @@ def _told(curated: Curated, states: list[str]) -> dict[str, Any]:
 
 
 def _add(receipt: Path, more: Mapping[str, Any]) -> None:
-    unfinished = receipt.with_name(f".{receipt.name}.unfinished-{os.getpid()}")
-    try:
-        told = {**json.loads(receipt.read_text(encoding="utf-8")), **more}
-        unfinished.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
-        os.replace(unfinished, receipt)
-    except OSError as error:
-        raise WriteRefused(
-            f"{receipt}: {error.strerror}. The episodes are complete; only the receipt is not."
-        ) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    told = {**json.loads(receipt.read_text(encoding="utf-8")), **more}
+    replace_json(receipt, told, consequence="The episodes are complete; only the receipt is not.")

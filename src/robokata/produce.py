@@ -14,15 +14,15 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
-from robokata.core.disk import locked
+from robokata.core.atomic import replace_json, replace_text
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, WriteRefused
 from robokata.core.file_name import file_name
+from robokata.core.hold import hold
 from robokata.core.pool import WorkerKilled, WorkerPool, answer_of
 from robokata.core.shelf import shelf
 
@@ -88,7 +88,20 @@ def produce(
         WriteRefused: the folder holds something else, cannot be written, or the disk is full.
         DamagedData: the folder's journal cannot be read.
     """
-    journal = _Journal(out, same_as, again)
+    refuse_used(out)
+    with hold(out):
+        return _produced(job, _Journal(out, same_as, again), wanted, at_most, again, workers, advance)
+
+
+def _produced(
+    job: Job,
+    journal: _Journal,
+    wanted: int,
+    at_most: int,
+    again: Callable[[Mapping[str, Any]], bool],
+    workers: int | None,
+    advance: Callable[[int], None],
+) -> list[Tried]:
     kept = sum(tried.is_one for tried in journal.lines)
     advance(kept)
     if kept >= wanted or len(journal.lines) >= at_most:
@@ -137,21 +150,13 @@ class _Journal:
         path = out / JOURNAL
         try:
             out.mkdir(parents=True, exist_ok=True)
-            is_begun = path.exists()
-            if not is_begun and any(out.iterdir()):
-                raise WriteRefused(
-                    f"{out} exists and is not empty. Choose another target; nothing is ever overwritten."
-                )
-            with ExitStack() as on_refusal:
-                self._file = on_refusal.enter_context(_locked(path))
-                if is_begun and path.stat().st_size:
-                    self._resume(path, head)
-                else:
-                    path.write_text(head + "\n", encoding="utf-8")
-                # A writer that was killed leaves files there, and folders too.
-                shutil.rmtree(self.pending, ignore_errors=True)
-                self.pending.mkdir(exist_ok=True)
-                on_refusal.pop_all()
+            refuse_used(out)
+            whole = self._resumed(path, head) if path.exists() and path.stat().st_size else [head]
+            replace_text(path, "\n".join(whole) + "\n")
+            # A writer that was killed leaves files there, and folders too.
+            shutil.rmtree(self.pending, ignore_errors=True)
+            self.pending.mkdir(exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")  # journal: lines are added as jobs finish
         except OSError as error:
             raise WriteRefused(f"{out}: {error.strerror}. Choose another target.") from None
 
@@ -169,7 +174,8 @@ class _Journal:
         self._file.close()
         shutil.rmtree(self.pending, ignore_errors=True)
 
-    def _resume(self, path: Path, head: str) -> None:
+    def _resumed(self, path: Path, head: str) -> list[str]:
+        """The lines of an earlier run that are kept; those to be done again are left out, and their files removed."""
         try:
             first, *rest = path.read_text(encoding="utf-8").splitlines() or [""]
         except UnicodeDecodeError as error:
@@ -194,17 +200,17 @@ class _Journal:
                 continue
             self.lines.append(tried)
             whole.append(text)
-        path.write_text("\n".join(whole) + "\n", encoding="utf-8")
+        return whole
 
 
-def _locked(path: Path) -> IO[str]:
-    """The journal, open to add to, while nobody else adds to it."""
-    file = locked(path)
-    if file is None:
-        raise WriteRefused(
-            f"{path.parent}: another run is at work in this folder. Wait for it, or choose another target."
-        )
-    return file
+def refuse_used(out: Path) -> None:
+    """Refuse a folder that holds something else than the run that it was begun with.
+
+    Raises:
+        WriteRefused: it is not empty and has no journal, or is no folder.
+    """
+    if out.exists() and not (out / JOURNAL).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise WriteRefused(f"{out} exists and is not empty. Choose another target; nothing is ever overwritten.")
 
 
 def _damaged(path: Path, reason: str) -> DamagedData:
@@ -326,14 +332,7 @@ def with_receipt(
         "tried": len(lines),
         "files": {tried.file: _file_hash(out / str(tried.file)) for tried in kept},
     }
-    try:
-        unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
-        unfinished.write_text(json.dumps(receipt, indent=2, default=str) + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise WriteRefused(
-            f"{path}: {error.strerror}. The episodes are complete; only the receipt is missing."
-        ) from None
+    replace_json(path, receipt, consequence="The episodes are complete; only the receipt is missing.")
     return Production(
         out=str(out),
         tried=len(lines),

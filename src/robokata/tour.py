@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from robokata.core.atomic import replace_text
 from robokata.core.episode import Episode
 from robokata.core.shelf import shelf
 from robokata.core.source import Source, open_source
@@ -89,7 +90,7 @@ def question(source: Path, folder: Path) -> Study:
     relative = source.relative_to(folder) if source.is_relative_to(folder) else source
     text = STUDY_TOML.format(task=TASK, steps=STEPS, trials=TRIALS, source=relative, expanded=EXPANDED, level=LEVEL)
     path = folder / "study.toml"
-    path.write_text(text, encoding="utf-8")
+    replace_text(path, text)
     return study_from(tomllib.loads(text), where=str(path), folder=str(folder))
 
 

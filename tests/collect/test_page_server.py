@@ -303,7 +303,7 @@ def test_the_original_clocks_survive_lerobot(recorded: Episode, tmp_path: Path) 
 
 
 def test_another_server_may_not_record_into_the_same_folder(server: Served) -> None:
-    with pytest.raises(AssertionError, match=r"another `kata collect` records into this folder"):
+    with pytest.raises(AssertionError, match=r"another run is at work in this folder"):
         Served(server.out, "lift")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -143,6 +144,37 @@ def test_float_parameters_carry_their_unit(path: Path) -> None:
                 if argument.annotation is not None and ast.unparse(argument.annotation) == "float":
                     named = argument.arg.endswith(UNITS) or argument.arg in DIMENSIONLESS
                     assert named, f"{path.name}: {node.name}({argument.arg}: float) does not say its unit"
+
+
+WRITERS = {
+    "core/atomic.py": "the one way to write a file over another",
+    "store/place.py": "a store shared by machines: objects are named by their content",
+    "store/remote.py": "a copy in the cache, named by its content",
+    "store/pictures.py": "scratch that goes into the store",
+    "produce.py": "a journal that grows by lines; finished episodes move out of its scratch",
+    "learn/checkpoint.py": "weights get their name from their hash",
+    "collect/journal.py": "a journal that grows by lines",
+    "collect/robot_episode.py": "a journal that grows by lines",
+    "collect/workshop.py": "moves a finished episode aside",
+    "collect/tls.py": "a private folder that lives as long as loading takes",
+    "cli/umi_run.py": "into what `appearing` gives",
+    "handheld/print_board.py": "into what `appearing` gives",
+    "media/remux.py": "scratch inside an unfinished target",
+    "media/mp4_write.py": "into what `appearing` gives",
+    "policies/_lerobot_training.py": "a log that grows by lines",
+}
+"""Modules that write files in another way than `replacing`, each with its reason. Formats write into `appearing`."""
+_WRITES = re.compile(
+    r"\.write_text\(|\.write_bytes\(|open\([^)]*[\"'][wax]b?\+?[\"']|open\([^)]*[\"']r\+b?[\"']|os\.(replace|rename)\(|mkstemp"
+    r"|NamedTemporaryFile|open_memmap|torch\.save\((?!.*file\))|\.rename\("
+)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_file_is_written_over_another_in_one_way_only(path: Path) -> None:
+    name = str(path.relative_to(PACKAGE))
+    if name not in WRITERS and place(path) not in ("formats", "testing"):
+        assert not _WRITES.search(path.read_text()), "use core.atomic.replacing, replace_text or replace_json"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -10,6 +10,7 @@ import typer
 
 
 def demo(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for data, policies and reports.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same tour.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
@@ -18,6 +19,7 @@ def demo(
     from robokata import tour
     from robokata.checkup import check_dataset
     from robokata.cli.progress import progress_bar
+    from robokata.core.hold import hold
     from robokata.core.source import open_source
     from robokata.dataset_survey import survey
     from robokata.study.study import run_study
@@ -27,6 +29,7 @@ def demo(
     from robokata.view.terminal import show_report, show_survey
 
     began = time.monotonic()
+    context.with_resource(hold(out))
     collected, recorded = out / "collected", out / "recorded"
     _say(f"1. {tour.DEMONSTRATIONS} demonstrations of '{tour.TASK}', by {tour.OPERATORS} scripted operators")
     with progress_bar("recording") as bar:

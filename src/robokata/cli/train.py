@@ -9,6 +9,7 @@ import typer
 
 
 def train(
+    context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="A dataset, or a TOML file with [[source]], [window], [policy].")],
     policy: Annotated[str, typer.Option(help="small_vla, bc_mlp, ...; a wrong name lists them.")] = "small_vla",
     out: Annotated[
@@ -42,7 +43,9 @@ def train(
 
     leaf = shelf("policies")[policy]
     spec = spec_of(recipe, where, split, option or [])
-    out = folder_for(out or Path(f"{recipe.resolve().stem}-{policy}"), resume=resume, steps=steps)
+    out = out or Path(f"{recipe.resolve().stem}-{policy}")
+    # Held until the command ends: a second run is refused before it reads anything.
+    context.with_resource(folder_for(out, resume=resume, steps=steps))
     if hasattr(leaf, "train"):
         from robokata.learn.trainable import ForeignJob
 
@@ -76,6 +79,6 @@ def train(
                 bar.advance(progress.step - 1)
             bar.advance(1)
 
-        trained = learn(job, out, resume=resume, told=told)
+        trained = learn(job, out, resume=resume, told=told, is_held=True)
     write_training_html(trained, out / "report.html")
     print_json_of([trained]) if json else show_trained(trained)

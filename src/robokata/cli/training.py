@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,30 +37,40 @@ def spec_of(recipe: Path, where: str | None, split: str | None, options: Sequenc
     return replace(spec, sources=sources, options=given)
 
 
-def folder_for(out: Path, *, resume: bool, steps: int | None) -> Path:
-    """The folder of a training: a new one, or one that can be gone on with.
+@contextmanager
+def folder_for(out: Path, *, resume: bool, steps: int | None) -> Iterator[None]:
+    """Hold the folder of a training: a new one, or one that can be gone on with.
 
     Raises:
-        WriteRefused: it holds something, and nothing is to be resumed.
+        WriteRefused: it holds something, and nothing is to be resumed, or another run is at work in it.
         TrainingRefused: what is to be resumed was begun with other `steps`.
     """
     from robokata.core.atomic import refuse_occupied
+    from robokata.core.hold import hold
+    from robokata.learn.checkpoint import clear_unbegun
+
+    with hold(out):
+        if resume:
+            _refuse_other_steps(out, steps)
+        else:
+            clear_unbegun(out)
+            refuse_occupied(out)
+        yield
+
+
+def _refuse_other_steps(out: Path, steps: int | None) -> None:
     from robokata.core.errors import NotADataset, TrainingRefused
     from robokata.learn.checkpoint import read_card
 
-    if not resume:
-        refuse_occupied(out)
-        return out
     try:
         begun = read_card(out).data.get("receipt", {}).get("settings", {}).get("steps")
     except NotADataset:
-        return out  # nothing was kept yet; who resumes says so
+        return  # nothing was kept yet; who resumes says so
     if steps is not None and begun is not None and begun != steps:
         raise TrainingRefused(
             f"{out} was begun with --steps {begun}, not {steps}, and the learning rate has followed that from the "
             "first step on. Resume without --steps, or train into another folder."
         )
-    return out
 
 
 def trained_by_others(leaf: Any, job: ForeignJob, *, not_theirs: Mapping[str, Any], json: bool) -> None:

@@ -23,6 +23,7 @@ from robokata.collect.server import LARGEST_MESSAGE_BYTES, PageServer, app_of, f
 from robokata.collect.tls import addresses_of, certificate_for, context_of, is_loopback
 from robokata.collect.workshop import Stage, Workshop
 from robokata.core.errors import CollectionRefused
+from robokata.core.hold import hold
 
 _LIVE_HEIGHT_PX, _LIVE_WIDTH_PX = 480, 640
 _SWITCH_S = 0.001
@@ -69,8 +70,8 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
     """Serve the page until Ctrl-C.
 
     Raises:
-        CollectionRefused: the port is taken, or another server records into the same folder.
-        WriteRefused: the folder cannot be written.
+        CollectionRefused: the port is taken.
+        WriteRefused: the folder cannot be written, or another run is at work in it.
     """
     listening = _listening(place)
     before_s = sys.getswitchinterval()
@@ -78,7 +79,9 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
     with contextlib.suppress(PermissionError):  # only where the system allows it; the loop is on time without it too
         os.setpriority(os.PRIO_PROCESS, 0, _URGENCY)
     try:
-        return asyncio.run(_collect(order, place, listening, say))
+        # Two servers would take each other's recordings for leftovers of a crash.
+        with hold(order.out):
+            return asyncio.run(_collect(order, place, listening, say))
     finally:
         sys.setswitchinterval(before_s)
         listening.close()

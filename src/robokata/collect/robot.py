@@ -19,6 +19,7 @@ from typing import Any
 from robokata.collect import robot_bridge, wire
 from robokata.collect.robot_episode import SUFFIX, FrameFile, checked, episode_from, read_frames
 from robokata.core.errors import DamagedData, RobotFailed, WriteRefused
+from robokata.core.hold import hold
 from robokata.core.shelf import shelf
 
 _CONNECT_S = 60.0
@@ -80,8 +81,14 @@ def collect_from_robot(order: RobotOrder, *, say: Say, word: Word = lambda: None
 
     Raises:
         RobotFailed: the robot or its teleoperator died, stalls, or measures nonsense; finished episodes stay.
-        WriteRefused: the folder cannot be written, or the disk is full; finished episodes stay.
+        WriteRefused: the folder cannot be written, or the disk is full (finished episodes stay), or another run is at
+            work in it.
     """
+    with hold(order.out):
+        return _collected(order, say, word)
+
+
+def _collected(order: RobotOrder, say: Say, word: Word) -> RobotCollected:
     recording = order.out / ".recording"
     try:
         recording.mkdir(parents=True, exist_ok=True)
@@ -106,16 +113,17 @@ def keep_cut(out: Path) -> tuple[str, ...]:
     """Make episodes of recordings that were cut, as far as they go; their ids.
 
     Raises:
-        WriteRefused: the disk is full.
+        WriteRefused: the disk is full, or another run records into the folder.
     """
     kept = []
-    for path in sorted((out / ".recording").glob(f"*{SUFFIX}")):
-        with contextlib.suppress(DamagedData):  # nothing whole in it: it stays where it is
-            frames = read_frames(path)
-            frames.head["was_cut"] = True
-            _write(out, episode_from(frames, id=path.stem))
-            path.unlink()
-            kept.append(path.stem)
+    with hold(out):
+        for path in sorted((out / ".recording").glob(f"*{SUFFIX}")):
+            with contextlib.suppress(DamagedData):  # nothing whole in it: it stays where it is
+                frames = read_frames(path)
+                frames.head["was_cut"] = True
+                _write(out, episode_from(frames, id=path.stem))
+                path.unlink()
+                kept.append(path.stem)
     return tuple(kept)
 
 

@@ -22,8 +22,7 @@ from typing import Any
 
 from robokata.collect import child
 from robokata.collect.journal import SUFFIX, mark_kept, read_journal
-from robokata.core.disk import locked
-from robokata.core.errors import CollectionRefused, DamagedData, WriteRefused
+from robokata.core.errors import DamagedData, WriteRefused
 
 
 class Stage(enum.StrEnum):
@@ -52,13 +51,16 @@ class Piece:
 
 
 class Workshop:
-    """The folder, its lock, and the process that finishes episodes. A class, because they are held open."""
+    """The folder, which its user holds, and the process that finishes episodes. A class, because both change."""
 
     def __init__(self, out: Path, *, task: str, tell: Callable[[], None], said: Callable[..., None]) -> None:
         self.out, self.task, self._tell, self.said = out, task, tell, said
         self.session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
         self.recording, self.undone = out / ".recording", out / ".undone"
-        self._lock = _locked(out, self.recording)
+        try:
+            self.recording.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteRefused(f"{out}: {error.strerror}. Choose another folder with --out.") from None
         self.pieces: list[Piece] = []
         self.cut: list[Path] = []
         """Recordings that a crash cut: nobody has said yet whether to keep them."""
@@ -201,17 +203,3 @@ class Workshop:
             ],
             "cut": [journal.stem for journal in self.cut],
         }
-
-
-def _locked(out: Path, recording: Path) -> Any:
-    """Hold the folder: two servers would take each other's recordings for leftovers of a crash."""
-    try:
-        recording.mkdir(parents=True, exist_ok=True)
-        handle = locked(recording / "lock")
-    except OSError as error:
-        raise WriteRefused(f"{out}: {error.strerror}. Choose another folder with --out.") from None
-    if handle is None:
-        raise CollectionRefused(
-            f"{out}: another `kata collect` records into this folder. End it, or choose another with --out."
-        )
-    return handle

@@ -1,21 +1,23 @@
-"""A folder or file that is either absent or complete: written beside its place, moved there in one rename."""
+"""A folder or file that is either what it was or complete: written beside its place, moved there in one rename."""
 
 from __future__ import annotations
 
 import errno
+import io
+import json
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from robokata.core.disk import DISK_FULL, is_alive, sync_folder
+from robokata.core.disk import DISK_FULL, remove_leftovers, sync_folder, unfinished_beside
 from robokata.core.errors import RobokataError, WriteRefused, renamed
+from robokata.core.hold import hold
 
-_UNFINISHED = ".unfinished-"
+_BUFFER_BYTES = 2**20
 
 
 @contextmanager
@@ -23,17 +25,21 @@ def appearing(path: Path, *, is_file: bool = False) -> Iterator[Path]:
     """Give a place to write to; on leaving without an error it becomes `path`, in one rename.
 
     Killed at any moment, `path` is absent (or what it was) and only a hidden `.NAME.unfinished-PID-...` is left, which
-    the next write to the same target removes once that process is gone. Of two writers at once, the first to finish
-    keeps the place, and the other is refused.
+    the next write to the same target removes once that process is gone. Of two writers at once, the second is refused.
 
     Raises:
-        WriteRefused: the target is there and no empty folder, or cannot be written, or the disk is full.
+        WriteRefused: the target is there and no empty folder, or cannot be written, or the disk is full, or another
+            process writes it.
     """
     refuse_occupied(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    # The process says whether it is left over; the token keeps two writers of one process apart.
-    unfinished = path.parent / f".{path.name}{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
+    with hold(path), _appearing(path, is_file=is_file) as place:
+        yield place
+
+
+@contextmanager
+def _appearing(path: Path, *, is_file: bool) -> Iterator[Path]:
+    remove_leftovers(path)
+    unfinished = unfinished_beside(path)
     try:
         if not is_file:
             unfinished.mkdir()
@@ -62,12 +68,18 @@ def staged(path: Path) -> Iterator[Path]:
     Errors of Robokata that name the place are raised again with `path` in its stead: it is gone when they are read.
 
     Raises:
-        WriteRefused: the target is there and no empty folder, or cannot be written, or the disk is full.
+        WriteRefused: the target is there and no empty folder, or cannot be written, or the disk is full, or another
+            process writes it.
     """
     refuse_occupied(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    folder = path.parent / f".{path.name}{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
+    with hold(path), _staged(path) as place:
+        yield place
+
+
+@contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    remove_leftovers(path)
+    folder = unfinished_beside(path)
     try:
         folder.mkdir()
         yield folder / path.name
@@ -85,6 +97,93 @@ def staged(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def replacing(path: Path, *, consequence: str = "") -> Iterator[BinaryIO]:
+    """Give a file to write to; on leaving without an error it becomes `path`, over what was there.
+
+    Killed at any moment, `path` is what it was or the whole new file. A link stays, and what it leads to is replaced;
+    a terminal, a pipe or another device is written to as it comes. `consequence` says what a failure leaves.
+
+    Raises:
+        WriteRefused: it cannot be written, or the disk is full; names the file and the reason.
+    """
+    file: _Remembering | None = None
+    try:
+        if _is_device(path):
+            with path.open("wb") as device:
+                yield device
+            return
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target)
+        unfinished = unfinished_beside(target)
+        try:
+            file = _Remembering(unfinished, "xb")
+            with file, io.BufferedWriter(file, _BUFFER_BYTES) as handle:
+                yield handle
+                handle.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, unfinished)
+            os.replace(unfinished, target)
+            sync_folder(target.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except Exception as error:
+        # Libraries that write (torch) put an error of their own in the place of the disk's.
+        cause = file.error if file is not None and file.error is not None else error
+        if not isinstance(cause, OSError):
+            raise
+        raise WriteRefused(_failure(path, cause, consequence)) from None
+
+
+def replace_text(path: Path, text: str, *, consequence: str = "") -> None:
+    """Write a whole text file over what was there, as UTF-8; halves of surrogate pairs are spelled out.
+
+    Raises:
+        WriteRefused: it cannot be written, or the disk is full; names the file and the reason.
+    """
+    with replacing(path, consequence=consequence) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def replace_json(path: Path, value: Any, *, indent: int | None = 2, consequence: str = "") -> None:
+    """Write a JSON file over what was there.
+
+    Raises:
+        WriteRefused: it cannot be written, or the disk is full; names the file and the reason.
+    """
+    replace_text(path, json.dumps(value, indent=indent, default=_plain) + "\n", consequence=consequence)
+
+
+def _plain(value: object) -> object:
+    """A NumPy number as a number; what JSON does not know as its text."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else str(value)
+
+
+def _failure(path: Path, error: OSError, consequence: str) -> str:
+    earlier = "What was there before is unchanged." if path.exists() else "Nothing was left there."
+    return f"{path}: {error.strerror or error}. {consequence or earlier}"
+
+
+def _is_device(path: Path) -> bool:
+    """True for what nothing is kept in: a terminal, a pipe, /dev/stdout even where it is a file that a shell opened."""
+    return (path.is_absolute() and path.parts[1] in ("dev", "proc")) or (path.exists() and not path.is_file())
+
+
+class _Remembering(io.FileIO):
+    """A file whose first error is not lost where a library replaces it. A class, because the error is remembered."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int | None:  # type: ignore[override]  # a raw file may write nothing
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+
 def refuse_occupied(path: Path) -> None:
     """Refuse a target before the work starts.
 
@@ -100,7 +199,7 @@ def refuse_occupied(path: Path) -> None:
 
 def _takes_folders(parent: Path, name: str) -> bool:
     """By trying: root may write everywhere, and a read-only disk or /proc takes nothing all the same."""
-    probe = parent / f".{name}{_UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
+    probe = unfinished_beside(parent / name)
     try:
         probe.mkdir()
         probe.rmdir()
@@ -129,14 +228,6 @@ def _move(unfinished: Path, path: Path) -> None:
         if error.errno not in (errno.EPERM, errno.ENOTSUP) or unfinished.is_dir():
             raise
         os.rename(unfinished, path)  # a file system without links: FAT, some network shares
-
-
-def _remove_leftovers(path: Path) -> None:
-    pattern = re.compile(re.escape(f".{path.name}{_UNFINISHED}") + r"(\d+)(?:-\w+)?")
-    for child in path.parent.iterdir():
-        match = pattern.fullmatch(child.name)
-        if match and not is_alive(int(match.group(1))):
-            shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
 
 
 _SYNCED_AT_ONCE = 16

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -14,6 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from robokata.core.atomic import replacing
+from robokata.core.disk import remove_all_leftovers
+from robokata.core.errors import WriteRefused
 
 Arrays = dict[str, NDArray[Any]]
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
@@ -42,14 +45,7 @@ def cached_index(path: Path, kind: str, build: Callable[[], Arrays]) -> Arrays:
         return {name: z[name] for name in z.files}
     arrays = build()
     with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=kept.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                np.savez(out, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for allow_pickle
-            os.replace(name, kept)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
+        remove_all_leftovers(kept.parent)
+    with suppress(WriteRefused), replacing(kept) as out:
+        np.savez(out, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for allow_pickle
     return arrays

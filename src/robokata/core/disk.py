@@ -1,15 +1,23 @@
-"""What writers that may be killed need of a disk: durable names, leftovers told from work, locks, and full told."""
+"""What writers that may be killed need of a disk: durable names, scratch names, leftovers, errors of a full disk."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
+import hashlib
 import os
+import re
+import secrets
+import shutil
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """No space on the device, quota used up, file larger than the file system or the process may have."""
+_UNFINISHED = re.compile(r"\.(?P<name>.+)\.unfinished-(?P<process>\d+)(?:-\w+)?", re.DOTALL)
+_LONGEST_NAME_BYTES = 255
+"""Of ext4, XFS, APFS and NTFS."""
+_LONGEST_ENDING = ".unfinished-4194304-00000000"
+"""With the largest process number of Linux (PID_MAX_LIMIT)."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -27,26 +35,42 @@ def is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):
         return True
     return True
 
 
-def locked(file: Path) -> IO[str] | None:
-    """A file open to add to that nobody else holds, or None where somebody does.
+def hidden_beside(path: Path, ending: str) -> Path:
+    """A hidden name beside a path: `.NAME` and an ending. A name too long to take one is replaced by its hash."""
+    name = path.name
+    if len(os.fsencode(name)) + len(_LONGEST_ENDING) + 1 > _LONGEST_NAME_BYTES:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return path.with_name(f".{name}{ending}")
 
-    The lock is the kernel's: it ends when the file is closed, or with the process, however that ends.
 
-    Raises:
-        OSError: the file cannot be opened, or its file system knows no locks.
-    """
-    handle = file.open("a", encoding="utf-8")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        return None
-    except OSError:
-        handle.close()
-        raise
-    return handle
+def unfinished_beside(path: Path) -> Path:
+    """A new name beside a path for what is to become it: `.NAME.unfinished-PID-TOKEN`."""
+    # The process says whether it is left over; the token keeps two writers of one process apart.
+    return hidden_beside(path, f".unfinished-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of one target: each `.NAME.unfinished-PID-...` whose process is gone."""
+    _remove(path.parent, only=hidden_beside(path, _LONGEST_ENDING).name.removesuffix(_LONGEST_ENDING)[1:])
+
+
+def remove_all_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of every target in a folder."""
+    _remove(folder, only=None)
+
+
+def _remove(folder: Path, *, only: str | None) -> None:
+    with os.scandir(folder) as children:
+        found = [(child.path, _UNFINISHED.fullmatch(child.name)) for child in children if child.name[0] == "."]
+    for place, match in found:
+        if match and only in (None, match["name"]) and not is_alive(int(match["process"])):
+            if os.path.isdir(place) and not os.path.islink(place):
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    os.unlink(place)

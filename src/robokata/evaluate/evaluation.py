@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robokata.core.atomic import replace_json
 from robokata.core.errors import ComparisonRefused, DamagedData, NotADataset
+from robokata.core.hold import hold
 from robokata.core.protocol import TrialProtocol, refuse_unlike
 from robokata.evaluate.probes import Probe, ProbeResult, SkippedProbe, reaching, run_probes
 from robokata.evaluate.trials import Bar, TrialJob, Trials, evaluate_policy, protocol_of
@@ -121,7 +122,7 @@ def evaluate(
     Raises:
         ComparisonRefused: the earlier evaluation was run under another protocol, or there is none to be decided.
         EvaluationStopped: too many trials failed for reasons outside the policy.
-        WriteRefused: the folder holds something else or cannot be written.
+        WriteRefused: the folder holds something else or cannot be written, or another run is at work in it.
     """
     if sequential and against is None:
         raise ComparisonRefused("sequential trials end when a comparison is decided. Say with what: against=EARLIER.")
@@ -129,6 +130,20 @@ def evaluate(
     if earlier is not None:
         # Before the first trial: hours of them would be for nothing.
         refuse_unlike(earlier.protocol, protocol_of(job, workers=workers))
+    with hold(out):
+        return _evaluation(job, out, trials, probes, earlier, sequential, workers, bar)
+
+
+def _evaluation(
+    job: TrialJob,
+    out: Path,
+    trials: int,
+    probes: Sequence[Probe],
+    earlier: Earlier | None,
+    sequential: bool,
+    workers: int | None,
+    bar: Bar,
+) -> Evaluation:
     bar.started(trials * (1 + len(probes)))
     control, verdict = _control(job, out / CONTROL, trials, earlier if sequential else None, workers, bar)
     compared = None if earlier is None else Against(earlier, _compared(earlier, control, verdict), verdict)
@@ -207,6 +222,4 @@ def _told(verdict: Verdict) -> str:
 
 
 def _keep(evaluation: Evaluation, path: Path) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
-    unfinished.write_text(json.dumps(evaluation.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    replace_json(path, evaluation.as_json(), consequence="The trials are kept; run the same command again.")

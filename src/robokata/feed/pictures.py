@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.atomic import replacing
 from robokata.core.cache import cache_dir
+from robokata.core.disk import remove_all_leftovers
 from robokata.core.episode import Episode
 from robokata.core.errors import Unsupported
 from robokata.core.stream import Stream
@@ -33,6 +32,7 @@ def kept_pictures(
     Raises:
         Unsupported: the stream holds depth or floats, not 8-bit pictures.
         DamagedData: a picture cannot be decoded.
+        WriteRefused: the folder cannot be written, or its disk is full.
     """
     place = folder or cache_dir() / "feed-pictures"
     path = place / f"{_key(episode, stream, ordinals, picture_px)}.npy"
@@ -41,21 +41,14 @@ def kept_pictures(
     if stream.values.dtype != np.uint8:
         raise Unsupported(f"stream {stream.name!r} of episode {episode.id} holds {stream.values.dtype}, not 8 bits.")
     place.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=place, suffix=".tmp")
-    os.close(handle)
-    try:
-        shape = (len(ordinals), picture_px, picture_px, 3)
-        out = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
+    remove_all_leftovers(place)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(ordinals), picture_px, picture_px, 3)}
+    # Written, not mapped: a full disk is an error of a write, and a signal that kills the process in mapped memory.
+    with replacing(path, consequence="Make room, or keep such files elsewhere: ROBOKATA_CACHE=FOLDER.") as out:
+        np.lib.format.write_array_header_1_0(out, header)
         for start in range(0, len(ordinals), _BLOCK):
             block = stream.pictures[ordinals[start : start + _BLOCK]]
-            out[start : start + len(block)] = resized(block, picture_px=picture_px)
-        out.flush()
-        del out
-        os.replace(unfinished, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(unfinished)
-        raise
+            out.write(resized(block, picture_px=picture_px).tobytes())
     return path
 
 

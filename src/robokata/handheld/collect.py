@@ -15,6 +15,7 @@ from robokata.core.atomic import refuse_occupied
 from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Episode
 from robokata.core.errors import HandheldRefused, RobokataError, WriteRefused
+from robokata.core.hold import hold
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList
 from robokata.handheld.board import FingerTags
@@ -145,10 +146,16 @@ def collect_files(
     A clip whose file is there already is left alone: a run that was cut short goes on where it was.
 
     Raises:
-        WriteRefused: the folder cannot be written, or the disk is full; finished files stay.
+        WriteRefused: the folder cannot be written, or the disk is full (finished files stay), or another run is at
+            work in it.
     """
     if out.exists() and not out.is_dir():
         raise WriteRefused(f"{out} is a file. Name a folder for the episodes.")
+    with hold(out):
+        return _collected(clips, settings, out, advance)
+
+
+def _collected(clips: Sequence[Clip], settings: Settings, out: Path, advance: Advance) -> Report:
     judged = []
     notes: list[str] = []
     for name, group in _groups(clips, settings):

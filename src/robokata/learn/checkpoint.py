@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robokata.core.atomic import replace_json, replacing
 from robokata.core.errors import DamagedData, NotADataset, TooLarge
 from robokata.core.require import require
 
 CARD = "card.json"
 STATE = Path("training") / "state.pt"
 VERSION = 1
+_WAITING = ".weights.pt"
+"""Weights that have no name yet: it follows from their hash."""
 _LARGEST_CARD_BYTES = 64 * 2**20
 
 
@@ -73,18 +76,15 @@ def read_card(folder: Path) -> Card:
 def write_checkpoint(folder: Path, card: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
     """Weights first, under a name of their own, then the card that names them: a kill leaves one whole pair."""
     torch = require("torch", extra="learn")
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".weights-{secrets.token_hex(4)}.pt"
-    with unfinished.open("wb") as file:
+    waiting = folder / _WAITING
+    with replacing(waiting) as file:
         # Not to a path: torch writes the file's name into it, and equal weights would differ in their hash.
         torch.save(dict(weights), file)
-    digest = sha256_of(unfinished)
+    digest = sha256_of(waiting)
     name = f"weights-{digest[:12]}.pt"
-    _replace(unfinished, folder / name)
+    os.replace(waiting, folder / name)
     told = {"version": VERSION, **card, "weights": {"file": name, "sha256": digest}}
-    written(
-        folder / CARD, lambda place: place.write_text(json.dumps(told, indent=1, allow_nan=False), encoding="utf-8")
-    )
+    replace_json(folder / CARD, told, indent=1)
     for other in folder.glob("weights-*.pt"):
         if other.name != name:
             other.unlink(missing_ok=True)
@@ -112,8 +112,24 @@ def read_weights(card: Card, *, device: str = "cpu") -> dict[str, Any]:
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
     """Everything that resuming needs, in one file, in one rename."""
     torch = require("torch", extra="learn")
-    (folder / STATE).parent.mkdir(parents=True, exist_ok=True)
-    written(folder / STATE, lambda place: torch.save(dict(state), place))
+    with replacing(folder / STATE) as file:
+        torch.save(dict(state), file)
+
+
+def clear_unbegun(folder: Path) -> None:
+    """Remove what a training leaves that was killed before its first checkpoint: unfinished files and nothing else."""
+    training = (folder / STATE).parent
+    is_alone = training.is_dir() and [child.name for child in folder.iterdir()] == [training.name]
+    if is_alone and all(child.name.startswith(".") for child in training.iterdir()):
+        shutil.rmtree(training, ignore_errors=True)
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove a first checkpoint that could not be written whole; the folder stays, empty, and can be trained into."""
+    shutil.rmtree((folder / STATE).parent, ignore_errors=True)
+    for file in (folder / CARD, folder / _WAITING, *folder.glob("weights-*.pt")):
+        with suppress(OSError):
+            file.unlink()
 
 
 def read_state(folder: Path, *, device: str = "cpu") -> dict[str, Any]:
@@ -144,21 +160,3 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def written(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place and move it there in one rename, over what was there."""
-    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    try:
-        write(unfinished)
-        _replace(unfinished, path)
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-
-
-def _replace(unfinished: Path, path: Path) -> None:
-    with unfinished.open("rb") as file:
-        # The bytes reach the disk before the name does: a power cut must not leave a name without them.
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)

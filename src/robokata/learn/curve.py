@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.atomic import replace_text
+
 
 class Step(NamedTuple):
     """What happened at one step."""
@@ -110,4 +112,4 @@ class Curve:
             ",".join((str(step), *map(repr, row), repr(self._validation[step]) if step in self._validation else ""))
             for step, row in enumerate(self._rows)
         ]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        replace_text(path, "\n".join(lines) + "\n")

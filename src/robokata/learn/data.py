@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.episode import Episode
-from robokata.core.errors import RobokataError, TrainingRefused, UnknownName
+from robokata.core.errors import RobokataError, TrainingRefused, UnknownName, WriteRefused
 from robokata.core.source import EpisodeList, Source, open_source
 from robokata.core.stream import Role
 from robokata.engine import map_episodes
@@ -207,6 +207,8 @@ def _gathered(
     own, lost = [], []
     kinds: dict[tuple[tuple[str, ...], ...], Kind] = {}
     for mapped_ in map_episodes(each.source, read, keys=keys, workers=count, advance=advance):
+        if isinstance(mapped_.error, WriteRefused):
+            raise mapped_.error  # a full disk is not the episode's fault: training on the rest would hide it
         if mapped_.value is None:
             lost.append(LeftOut(mapped_.key, str(mapped_.error)))
             continue

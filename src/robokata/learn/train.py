@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from robokata.core.atomic import refuse_occupied
-from robokata.core.errors import TrainingFailed, TrainingRefused
+from robokata.core.disk import DISK_FULL
+from robokata.core.errors import TrainingFailed, TrainingRefused, WriteRefused
+from robokata.core.hold import hold
 from robokata.core.require import require
 from robokata.core.shelf import shelf
 from robokata.feed.order import Order
 from robokata.feed.prefetch import Prefetched, prefetched
 from robokata.learn.averaging import Average
 from robokata.learn.batches import Augmentation, BatchMaker, Drawn
-from robokata.learn.checkpoint import read_state, write_checkpoint, write_state
+from robokata.learn.checkpoint import clear_unbegun, read_state, remove_checkpoint, write_checkpoint, write_state
 from robokata.learn.curve import Curve, Step
 from robokata.learn.data import LeftOut, Prepared, Weighted, options_for, prepared, window_for
 from robokata.learn.interrupting import between_steps
@@ -157,16 +160,26 @@ def train(
     resume: bool = False,
     keep_every_s: float = KEEP_EVERY_S,
     told: Callable[[Progress], None] = lambda progress: None,
+    is_held: bool = False,
 ) -> Trained:
     """Train a job into the folder `out`. On the CPU the same job gives the same weights, bit for bit.
 
+    `is_held`: the caller holds `out` already, since before it read the data.
+
     Raises:
-        WriteRefused: `out` holds something and nothing is to be resumed.
+        WriteRefused: `out` holds something and nothing is to be resumed, another run is at work in it, or the disk is
+            full: the last checkpoint is whole, and where there is none yet, nothing is left.
         TrainingRefused: what is to be resumed was another training.
         TrainingFailed: the loss is no number any more.
         KeyboardInterrupt: Ctrl-C was pressed; what was learnt is kept.
     """
+    with nullcontext() if is_held else hold(out):
+        return _trained(job, out, resume=resume, keep_every_s=keep_every_s, told=told)
+
+
+def _trained(job: Job, out: Path, *, resume: bool, keep_every_s: float, told: Callable[[Progress], None]) -> Trained:
     if not resume:
+        clear_unbegun(out)
         refuse_occupied(out)
     torch.set_num_threads(job.settings.threads)
     if job.settings.minutes is not None and not resume:
@@ -174,8 +187,14 @@ def train(
     run = _Run(job, out)
     if resume:
         run.resume()
-    run.keep()
+    try:
+        run.keep()
+    except WriteRefused:
+        if not resume:
+            remove_checkpoint(out)
+        raise
     with (
+        _refused_when_full(out),
         prefetched(run.maker) as batches,
         _Events(out, first_step=len(run.curve)) as events,
         between_steps() as is_interrupted,
@@ -195,6 +214,20 @@ def train(
                 raise KeyboardInterrupt
     run.keep()
     return run.result()
+
+
+@contextmanager
+def _refused_when_full(out: Path) -> Iterator[None]:
+    """TensorBoard's events are written by a library: its error does not name a file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise WriteRefused(
+            f"{out}: {os.strerror(error.errno)}. What was learnt up to the last checkpoint is kept; make room, then "
+            "--resume goes on."
+        ) from None
 
 
 class _Run:

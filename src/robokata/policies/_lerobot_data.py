@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.convert import writer_of
+from robokata.core.atomic import replace_json
 from robokata.core.clock import NS_PER_S, ClockQuality, grid_clock, grid_ns
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, TrainingRefused, Unsupported
@@ -25,7 +26,6 @@ from robokata.feed.layout import BodyLayout, arranged, channels_of
 from robokata.feed.pictures import probe_of, resized
 from robokata.feed.window_spec import WindowSpec
 from robokata.feed.windows import Rows, nearest_at, newest_at
-from robokata.learn.checkpoint import written
 from robokata.learn.data import LeftOut, Weighted
 from robokata.media.images import RawImages
 from robokata.policies._lerobot_view import ACTION, STATE, View, spread_out
@@ -242,7 +242,7 @@ def _spread_statistics(path: Path, view: View) -> None:
     for name, least in view.least_spread.items():
         if name in statistics:
             statistics[name] = spread_out(statistics[name], least)
-    written(path, lambda place: place.write_text(json.dumps(statistics), encoding="utf-8"))
+    replace_json(path, statistics, indent=None)
 
 
 def _chained(first: Episode, others: Iterator[Episode]) -> Iterator[Episode]:

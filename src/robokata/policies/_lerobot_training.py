@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robokata.core.atomic import replace_json
 from robokata.core.errors import NotADataset, TrainingFailed, TrainingRefused
 from robokata.feed.window_spec import WindowSpec
-from robokata.learn.checkpoint import CARD, VERSION, sha256_of, written
+from robokata.learn.checkpoint import CARD, VERSION, sha256_of
 from robokata.learn.data import opened, window_for
 from robokata.learn.trainable import ForeignJob, Habits
 from robokata.policies._lerobot_data import Surveyed, survey, write_dataset
@@ -323,4 +324,4 @@ def _as_json(data: Any) -> dict[str, Any]:
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:
-    written(path, lambda place: place.write_text(json.dumps(data, indent=1, allow_nan=False), encoding="utf-8"))
+    replace_json(path, data, indent=1)

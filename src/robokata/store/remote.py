@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from robokata.core.cache import cache_dir
+from robokata.core.disk import remove_all_leftovers, unfinished_beside
 from robokata.core.errors import DamagedData, MediaMissing, WriteRefused
 from robokata.core.require import require
 from robokata.store.place import file_digest, object_name
@@ -119,11 +119,11 @@ class Remote:
         if kept.is_file():
             return kept
         kept.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=kept.parent)
-        os.close(handle)
+        remove_all_leftovers(kept.parent)
+        unfinished = unfinished_beside(kept)
         try:
-            self._fs.get_file(self._at(name), unfinished)
-            if file_digest(Path(unfinished)) != digest:
+            self._fs.get_file(self._at(name), str(unfinished))
+            if file_digest(unfinished) != digest:
                 raise DamagedData(f"{self.url}/{name}", "holds other bytes than its name says.")
             os.replace(unfinished, kept)
         except FileNotFoundError:
@@ -131,7 +131,7 @@ class Remote:
         except _FAILED as error:
             raise DamagedData(f"{self.url}/{name}", f"cannot be fetched: {error}.") from None
         finally:
-            Path(unfinished).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
         return kept
 
     def digest(self, name: str) -> str | None:

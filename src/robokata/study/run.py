@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robokata.core.atomic import replace_json
 from robokata.core.errors import NotADataset, TrainingFailed
 from robokata.core.pool import WorkerKilled, WorkerPool, answers_of
 from robokata.core.shelf import shelf
@@ -115,7 +115,7 @@ def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) ->
         for number, part in enumerate(arm.expansions):
             told["made"].append(_expanded(part, folder / "kept", folder / f"made-{number}", study, workers))
         told["seconds"] = time.monotonic() - began
-        _write(done, told)
+        replace_json(done, told, indent=None)
     # Where sources have weights, a generated episode counts as much as a recorded one does on average.
     weights = [source.weight for source in sources]
     each = None if None in weights else sum(w for w in weights if w is not None) / told["kept"]
@@ -172,7 +172,7 @@ class RunJob:
             evaluate_s=time.monotonic() - began,
             final_loss=loss,
         )
-        _write(done, run.as_json())
+        replace_json(done, run.as_json(), indent=None)
         return run
 
     @property
@@ -198,7 +198,7 @@ class RunJob:
             began = time.monotonic()
             leaf = shelf("policies")[self.study.policy]
             loss = self._by_others(leaf, out) if hasattr(leaf, "train") else self._by_us(leaf, out)
-            _write(told, {"train_s": time.monotonic() - began, "loss": loss})
+            replace_json(told, {"train_s": time.monotonic() - began, "loss": loss}, indent=None)
         said = json.loads(told.read_text(encoding="utf-8"))
         return float(said["train_s"]), float(said["loss"])
 
@@ -292,9 +292,3 @@ def _hash(value: Any) -> str:
 
 def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _write(path: Path, value: Any) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
-    unfinished.write_text(json.dumps(value, default=float) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from robokata.core.atomic import replace_json, replace_text
+from robokata.core.hold import hold
 from robokata.statistics.power import effect_resolved_by_seeds
 from robokata.study.design import Arm, arms_of, controls_of, levels_of, may_remove, steps_of
 from robokata.study.effects import Answer, ArmResult, Contrast, Point, answers_of, results_of, scaling_of
@@ -20,7 +20,7 @@ from robokata.study.spec import Study
 from robokata.study.timing import hours_of
 
 FILE, TABLE = "study.json", "effects.csv"
-
+_KEPT = "Finished runs are kept; run the same command again."
 
 _COLUMNS = (
     *("factor", "level", "baseline", "quantity", "effect", "low", "high", "p", "p_holm"),
@@ -119,11 +119,16 @@ def run_study(study: Study, out: Path, *, workers: int | None = None, bar: Bar) 
 
     Raises:
         RecipeRefused: a fragment asks for what the data cannot give.
-        WriteRefused: the folder cannot be written.
+        WriteRefused: the folder cannot be written, or another run is at work in it.
         TrainingRefused: an arm's data lack what its training is shown; before anything is trained.
         StudyRefused: no trial could evaluate what an arm would learn; before anything is made.
         EvaluationStopped: too many trials failed for reasons outside the policy.
     """
+    with hold(out):
+        return _found(study, out, workers, bar)
+
+
+def _found(study: Study, out: Path, workers: int | None, bar: Bar) -> Findings:
     out.mkdir(parents=True, exist_ok=True)
     arms = arms_of(study)
     # Before the first arm's data are made: generating them may take hours.
@@ -175,7 +180,7 @@ def _findings(study: Study, out: Path, arms: Sequence[Arm], data: Mapping[str, D
 
 
 def _keep(findings: Findings, out: Path) -> None:
-    _write(out / FILE, json.dumps(findings.as_json(), indent=1, default=float) + "\n")
+    replace_json(out / FILE, findings.as_json(), indent=1, consequence=_KEPT)
     rows = io.StringIO()
     table = csv.writer(rows)
     table.writerow((*_COLUMNS, *Contrast._fields[3:]))
@@ -186,10 +191,4 @@ def _keep(findings: Findings, out: Path) -> None:
             numbers = (estimate.value, estimate.low, estimate.high, effect.p_value, adjusted)
             budget = (effect.seeds, effect.trials, effect.detectable)
             table.writerow((*answer.contrast[:3], quantity, *numbers, *budget, *answer.contrast[3:]))
-    _write(out / TABLE, rows.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    replace_text(out / TABLE, rows.getvalue(), consequence=_KEPT)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robokata.checkup import Report
+from robokata.core.atomic import replacing
 from robokata.core.finding import Finding
 from robokata.core.visible import visible
 from robokata.view import text
@@ -23,7 +24,8 @@ def write_junit(reports: Sequence[Report], path: Path) -> None:
     for report in reports:
         root.append(_suite(report))
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    with replacing(path) as file:
+        ElementTree.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
 
 
 def _suite(report: Report) -> ElementTree.Element:

@@ -7,6 +7,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from robokata.core.atomic import replace_text
 from robokata.core.visible import visible
 
 
@@ -24,8 +25,12 @@ def with_contents(sections: str) -> str:
 
 
 def write_page(path: Path, *, title: str, body: str) -> None:
-    """Write one self-contained page. Names of files may hold bytes that are no text; they become question marks."""
-    path.write_text(page(title, body), encoding="utf-8", errors="replace")
+    """Write one self-contained page.
+
+    Raises:
+        WriteRefused: it cannot be written, or the disk is full; an earlier page stays.
+    """
+    replace_text(path, page(title, body))
 
 
 def page(title: str, body: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.atomic import replace_text
 from robokata.core.visible import visible
 from robokata.view.plot import Line, line_plot
 from robokata.view.training_text import absent_of, size_of, validation_of
@@ -72,7 +73,7 @@ def write_training_html(trained: Trained, path: Path) -> None:
         f"{lost and f'<h2>Left out</h2><ul>{lost}</ul>'}"
         f"</main></body></html>"
     )
-    path.write_text(visible(page), encoding="utf-8", errors="replace")
+    replace_text(path, visible(page))
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
