@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from robokata.cli import (
     train,
     verify,
 )
+from robokata.cli.standard_streams import discard_output, open_standard_streams, refuses_output
 
 app = typer.Typer(
     name="kata",
@@ -70,23 +70,28 @@ def run(words: Sequence[str] | None = None) -> None:
     """Entry point: what goes wrong is one message and exit code 2; Ctrl-C leaves nothing behind and is code 130."""
     from robokata.core.errors import RobokataError
 
+    open_standard_streams()
     terminal = sys.stdout
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A name in the data that the terminal cannot show is escaped: it must not end the run.
-            stream.reconfigure(errors="backslashreplace")
     try:
-        app(words, prog_name="kata")
+        try:
+            app(words, prog_name="kata")
+        finally:
+            if sys.stdout is terminal:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_closed_pipe()
     except RobokataError as error:
         _end(f"kata: {error}", code=2)
     except OSError as error:
-        _end(f"kata: {error.filename or 'file'}: {error.strerror or error}", code=2)
+        place = error.filename or ("standard output" if refuses_output() else "file")
+        _end(f"kata: {place}: {error.strerror or error}", code=2)
     except SystemExit as end:
         if end.code == 130:
             _end(f"\nkata: interrupted. {_left_behind(words)}", code=130)
-        # Typer puts another object in the place of an output whose reader has gone (`kata look ... | head`). Neither
-        # "sound" nor "findings" would be true then: the shell's own code for it (128 + SIGPIPE) is.
-        sys.exit(141 if sys.stdout is not terminal else end.code)
+        # Typer puts another object in the place of an output whose reader has gone.
+        if sys.stdout is not terminal:
+            _leave_closed_pipe()
+        sys.exit(end.code)
     except Exception as error:
         # The last boundary: a defect of ours is one line, not a traceback.
         if os.environ.get("ROBOKATA_TRACEBACK"):
@@ -96,6 +101,15 @@ def run(words: Sequence[str] | None = None) -> None:
             "Please report it, with what it prints when ROBOKATA_TRACEBACK=1 is set.",
             code=2,
         )
+
+
+def _leave_closed_pipe() -> NoReturn:
+    """End as a shell command does whose reader has gone (`kata look ... | head`): 128 + SIGPIPE.
+
+    Neither "sound" nor "findings" would be true.
+    """
+    discard_output()
+    sys.exit(141)
 
 
 _ADDS_UP = ("collect", "expand", "train", "evaluate", "study", "demo")

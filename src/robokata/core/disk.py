@@ -11,6 +11,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from robokata.core.errors import MediaMissing
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """No space on the device, quota used up, file larger than the file system or the process may have."""
 _UNFINISHED = re.compile(r"\.(?P<name>.+)\.unfinished-(?P<process>\d+)(?:-\w+)?", re.DOTALL)
@@ -74,3 +76,16 @@ def _remove(folder: Path, *, only: str | None) -> None:
             else:
                 with suppress(OSError):
                     os.unlink(place)
+
+
+def missing(path: Path, *, reason: str = "the file is not there.", next_move: str = "") -> MediaMissing:
+    """Why a path that a dataset names cannot be read: it is absent, or a link that leads nowhere or in a circle."""
+    try:
+        led_to = os.readlink(path)
+    except OSError:
+        return MediaMissing(path, reason, next_move=next_move)
+    return MediaMissing(
+        path,
+        f"is a link to {led_to}, which is not there.",
+        next_move="Fetch what it leads to (git annex get, git lfs pull), or restore the file.",
+    )

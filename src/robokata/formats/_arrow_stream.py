@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,7 +82,7 @@ def _map(file: Path, batches: list[Any]) -> None:
     pyarrow = require("pyarrow", extra="tables")
     if not file.exists():
         raise MediaMissing(file, "the file does not exist.", next_move="Restore it from the original.")
-    with pyarrow.memory_map(str(file)) as mapped, pyarrow.ipc.open_stream(mapped) as stream:
+    with pyarrow.memory_map(os.fsencode(file)) as mapped, pyarrow.ipc.open_stream(mapped) as stream:
         if batches and not stream.schema.equals(batches[0].schema):
             raise DamagedData(file, "its columns differ from those of the first file.")
         for batch in stream:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from robokata.core.errors import DamagedData, MediaMissing, TooLarge
+from robokata.core.disk import missing
+from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.require import require
 from robokata.formats._hdf5_values import natural
 
@@ -29,13 +30,16 @@ _OPEN_FILES = 32
 
 
 def hdf5_files(folder: Path) -> list[Path]:
-    """Files directly in `folder` that are called HDF5, in natural order; [] where it cannot be listed."""
+    """What lies directly in `folder` and is called HDF5, in natural order; [] where it cannot be listed.
+
+    Also what is no file (a link that leads nowhere, a folder, a pipe): it stands for an episode that cannot be read.
+    """
     try:
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")]
     except OSError:
         return []
-    return [folder / name for name in sorted(names, key=natural) if (folder / name).is_file()]
+    return [folder / name for name in sorted(names, key=natural)]
 
 
 def has_signature(path: Path) -> bool:
@@ -145,7 +149,7 @@ def opened(path: Path) -> OpenFile:
     try:
         stat = path.stat()
     except OSError:
-        raise MediaMissing(path, "the file is not there.") from None
+        raise missing(path) from None
     place = (stat.st_dev, stat.st_ino)
     kept = _open.get(place)
     if kept is not None and (kept.size, kept.changed_ns) == (stat.st_size, stat.st_mtime_ns):

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupported
+from robokata.core.disk import missing
+from robokata.core.errors import DamagedData, TooLarge, Unsupported
 from robokata.core.require import require
 
 MAX_CHUNK = 1 << 30
@@ -28,7 +29,7 @@ class FileBytes:
             # Without O_NONBLOCK, opening a pipe waits for its other end.
             self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)) if handle is None else handle
         except FileNotFoundError:
-            raise MediaMissing(path, "the file is not there.") from None
+            raise missing(path) from None
         except OSError as error:
             raise DamagedData(path, f"cannot be opened: {error.strerror}.") from None
         weakref.finalize(self, os.close, self._handle)

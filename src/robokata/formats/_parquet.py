@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.disk import missing
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge
 from robokata.core.require import require
 
@@ -54,11 +56,13 @@ class ParquetRows:
             self._files.move_to_end(path)
             return self._files[path]
         if not path.exists():
-            raise MediaMissing(path, "the file does not exist.", next_move="Restore it from the original.")
+            raise missing(path, reason="the file does not exist.", next_move="Restore it from the original.")
         if not path.is_file():  # Opening a pipe would wait for its other end.
             raise DamagedData(path, "is a folder, a pipe or a device.", next_move="Restore it from the original.")
-        parquet = require("pyarrow.parquet", extra="tables")
-        opened = guarded(path, lambda: parquet.ParquetFile(path, page_checksum_verification=True))
+        pyarrow, parquet = require("pyarrow", extra="tables"), require("pyarrow.parquet", extra="tables")
+        # As bytes: pyarrow takes no name that is not UTF-8.
+        bytes_of_file = guarded(path, lambda: pyarrow.OSFile(os.fsencode(path)))
+        opened = guarded(path, lambda: parquet.ParquetFile(bytes_of_file, page_checksum_verification=True))
         guarded(path, lambda: _check_footer(path, opened.metadata))
         self._files[path] = opened
         while len(self._files) > self._keep_files:

@@ -83,7 +83,7 @@ def _alone(path: Path, info: Mapping[str, Any]) -> dict[str, list[ShardFile]]:
 def _in_folder(path: Path, info: Mapping[str, Any]) -> dict[str, list[ShardFile]]:
     declared = declared_splits(info)
     try:
-        present = sorted(child for child in path.iterdir() if ".tfrecord" in child.name and child.is_file())
+        present = sorted(child for child in path.iterdir() if ".tfrecord" in child.name)
     except OSError as error:
         raise DamagedData(path, f"cannot be listed: {error.strerror}.") from None
     files: dict[str, list[Path]] = {split: [] for split in declared}

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.cache import Arrays, cached_index
-from robokata.core.errors import DamagedData, MediaMissing, TooLarge
+from robokata.core.disk import missing
+from robokata.core.errors import DamagedData, TooLarge
 from robokata.formats._crc32c import BYTE_TABLE, crc32c
 
 HEADER, FOOTER = 12, 4
@@ -47,6 +48,8 @@ def index_shard(path: Path) -> Shard:
         MediaMissing: the file is not there.
         DamagedData: it cannot be read.
     """
+    if path.exists() and not path.is_file():  # Opening a pipe would wait for its other end.
+        raise DamagedData(path, "is a folder, a pipe or a device.", next_move="Fetch this file again.")
     try:
         kept = cached_index(path, "tfrecord-1", lambda: _hop(path))
         if kept["offsets"].shape != kept["lengths"].shape or kept["offsets"].ndim != 1:
@@ -179,6 +182,6 @@ def _damaged(path: Path, offset: int, length: int) -> DamagedData:
 
 def _unreadable(path: Path, error: Exception) -> DamagedData:
     if isinstance(error, FileNotFoundError):
-        return MediaMissing(path, "the file is not there.", next_move="Fetch it again.")
+        return missing(path, next_move="Fetch it again.")
     why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     return DamagedData(path, f"cannot be read: {why}.")

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Protocol
 
+from robokata.core.disk import missing
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.extent import Extent
 
@@ -86,14 +87,18 @@ class FolderStore:
         path = self.path / key
         try:
             facts = path.stat()
-            # A pipe or a device in place of a chunk would block for ever.
-            if not stat.S_ISREG(facts.st_mode):
+            if stat.S_ISDIR(facts.st_mode):
                 return None
+            if not stat.S_ISREG(facts.st_mode):  # Opening a pipe would wait for its other end.
+                raise DamagedData(path, "is a pipe or a device.", next_move="Restore it from the original.")
             at, count = _span(self.place(key), facts.st_size, start, length, limit_bytes)
             with path.open("rb") as file:
                 file.seek(at)
                 return file.read(count)
         except (FileNotFoundError, NotADirectoryError):
+            # A chunk that is absent holds the fill value; a link to one that is absent has lost its numbers.
+            if path.is_symlink():
+                raise missing(path) from None
             return None
         except OSError as error:
             raise DamagedData(path, f"cannot be read: {error.strerror}.") from None

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+import struct
+import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -147,6 +149,7 @@ def read_state(folder: Path, *, device: str = "cpu") -> dict[str, Any]:
 
 
 def _loaded(torch: Any, path: Path, device: str) -> dict[str, Any]:
+    _refuse_packed(path)
     try:
         found = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # noqa: BLE001  # torch raises whatever its unpickler and zip reader meet in damaged bytes
@@ -154,6 +157,18 @@ def _loaded(torch: Any, path: Path, device: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DamagedData(path, "holds no table of weights.")
     return found
+
+
+def _refuse_packed(path: Path) -> None:
+    """torch stores weights as they are; a zip that packs them could unpack to any size."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            members = file.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, struct.error, NotImplementedError) as error:
+        raise DamagedData(path, f"is no file of weights: {error}.") from None
+    claimed = sum(member.file_size for member in members)
+    if claimed > path.stat().st_size:
+        raise TooLarge(path, f"claims to unpack to {claimed:,} bytes, and torch packs nothing.")
 
 
 def sha256_of(path: Path) -> str:

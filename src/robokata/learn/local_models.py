@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from robokata.core.errors import TrainingRefused
+from robokata.learn.bounded_build import uncounted
 
 
 def opened_model(transformers: ModuleType, folder: str, *, asked: str) -> Any:
@@ -17,9 +18,10 @@ def opened_model(transformers: ModuleType, folder: str, *, asked: str) -> Any:
     # Its bar would run through ours.
     transformers.utils.logging.disable_progress_bar()
     try:
-        model, told = transformers.AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
+        with uncounted():
+            model, told = transformers.AutoModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
     except (OSError, ValueError, RuntimeError) as error:
         raise TrainingRefused(f"{asked}: holds no model that transformers opens: {error}") from None
     # A pooler is not read by us, and many checkpoints come without one.

@@ -19,6 +19,7 @@ from robokata.feed.pictures import resized
 from robokata.feed.window_spec import window_spec_from
 from robokata.learn.batches import one_input
 from robokata.learn.blend import Blend
+from robokata.learn.bounded_build import build_bounded
 from robokata.learn.checkpoint import Card, read_card, read_weights
 from robokata.learn.device import device_meant, why_not_here
 from robokata.learn.net import Net
@@ -51,8 +52,8 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
     codec = codec_in(card)
     known = leaf.HABITS.options
     options = {**known, **{n: v for n, v in card.field("options", dict).items() if n in known}}
-    net = leaf.build(codec, options)
     weights = read_weights(card)
+    net = build_bounded(leaf, codec, options, weights, where=card.place)
     try:
         absent, foreign = net.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -61,9 +62,14 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
     lacking = [name for name in absent if name not in frozen]
     if lacking or foreign:
         raise DamagedData(card.place, f"the weights do not fit: {(*lacking, *foreign)[0]!r} has no counterpart.")
-    return TorchPolicy(
+    policy = TorchPolicy(
         card, codec, net.to(device).eval(), device=device, fades_s=told.get("fades_s", TorchPolicy.FADES_S)
     )
+    try:
+        policy.hello()
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DamagedData(card.place, f"what it says of the policy is damaged: {error}.") from None
+    return policy
 
 
 def codec_in(card: Card) -> Codec:
