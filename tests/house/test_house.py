@@ -157,6 +157,7 @@ WRITERS = {
     "collect/robot_episode.py": "a journal that grows by lines",
     "collect/workshop.py": "moves a finished episode aside",
     "collect/tls.py": "a private folder that lives as long as loading takes",
+    "cli/standard_streams.py": "standard output itself",
     "cli/umi_run.py": "into what `appearing` gives",
     "handheld/print_board.py": "into what `appearing` gives",
     "media/remux.py": "scratch inside an unfinished target",

@@ -42,7 +42,7 @@ def test_what_xml_forbids_does_not_get_in(tmp_path: Path) -> None:
     (suite,) = written(tmp_path, report_of([nasty]))
     failure = suite.find("testcase/failure")
     assert failure is not None
-    assert failure.get("message") == "1 finding; first: a\\u0000b\\u001b[31m<c>&]]>"
+    assert failure.get("message") == "1 finding; first: a\\u0000b\\u001b[31m<c>&\\ud800]]>"
 
 
 def test_ten_thousand_findings_are_counted_and_not_all_written(tmp_path: Path) -> None:

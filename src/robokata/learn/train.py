@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from robokata.core.atomic import refuse_occupied
-from robokata.core.disk import DISK_FULL
 from robokata.core.errors import TrainingFailed, TrainingRefused, WriteRefused
 from robokata.core.hold import hold
 from robokata.core.require import require
@@ -25,6 +23,7 @@ from robokata.learn.batches import Augmentation, BatchMaker, Drawn
 from robokata.learn.checkpoint import clear_unbegun, read_state, remove_checkpoint, write_checkpoint, write_state
 from robokata.learn.curve import Curve, Step
 from robokata.learn.data import LeftOut, Prepared, Weighted, options_for, prepared, window_for
+from robokata.learn.events import Events, refused_when_full
 from robokata.learn.interrupting import between_steps
 from robokata.learn.net import Net
 from robokata.learn.receipt import card_of, identity_of
@@ -194,9 +193,9 @@ def _trained(job: Job, out: Path, *, resume: bool, keep_every_s: float, told: Ca
             remove_checkpoint(out)
         raise
     with (
-        _refused_when_full(out),
+        refused_when_full(out),
         prefetched(run.maker) as batches,
-        _Events(out, first_step=len(run.curve)) as events,
+        Events(out, first_step=len(run.curve)) as events,
         between_steps() as is_interrupted,
     ):
         kept_at, first = time.monotonic(), len(run.curve) + 1
@@ -214,20 +213,6 @@ def _trained(job: Job, out: Path, *, resume: bool, keep_every_s: float, told: Ca
                 raise KeyboardInterrupt
     run.keep()
     return run.result()
-
-
-@contextmanager
-def _refused_when_full(out: Path) -> Iterator[None]:
-    """TensorBoard's events are written by a library: its error does not name a file."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise WriteRefused(
-            f"{out}: {os.strerror(error.errno)}. What was learnt up to the last checkpoint is kept; make room, then "
-            "--resume goes on."
-        ) from None
 
 
 class _Run:
@@ -349,30 +334,6 @@ class _Run:
             self.curve,
             self.net.provenance(),
         )
-
-
-class _Events:
-    """TensorBoard's event file. A class, because it owns the writer."""
-
-    def __init__(self, out: Path, *, first_step: int) -> None:
-        tensorboard = require("torch.utils.tensorboard", extra="learn")
-        # purge_step: what an interrupted run wrote after its last checkpoint is not shown twice.
-        self._writer = tensorboard.SummaryWriter(str(out / "training" / "tensorboard"), purge_step=first_step)
-
-    def __enter__(self) -> _Events:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
-    def add(self, curve: Curve) -> None:
-        step, row = len(curve) - 1, curve.last
-        for name in ("loss", "gradient_norm", "learning_rate"):
-            self._writer.add_scalar(name, row[name], step)
-        validation = curve.validation()
-        if len(validation) and int(validation[-1, 0]) == step:
-            self._writer.add_scalar("validation_loss", validation[-1, 1], step)
-        self._writer.add_scalar("steps_per_s", 1 / max(row["seconds"], 1e-9), step)
 
 
 def trained_weights(net: Net) -> dict[str, Any]:
