@@ -41,8 +41,8 @@ def with_card(trained: Path, folder: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"width": 1000}, "a larger network than its weights are"),
-        ({"layers": 300}, "a larger network than its weights are"),
+        ({"width": 1000}, "the weights do not fit: its options ask for a larger network"),
+        ({"layers": 300}, "the weights do not fit: its options ask for a larger network"),
         ({"layers": 10**7}, "option layers is 10000000, and the weights have"),
         ({"width": 10**9}, "option width is 1000000000, and the weights have"),
         ({"width": -1}, "option width is -1"),
