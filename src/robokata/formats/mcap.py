@@ -3,7 +3,8 @@
 A topic is one stream (or one group of streams), however many channels, publishers and restarts it has; its messages are
 read by log time, as MCAP's own readers give them. Fields that some messages leave out are streams of those that hold
 them. A sample has up to three times: when it was taken (the header in the message), published, and received. The
-header is the stream's clock where there is one; the others stay beside it.
+header is the stream's clock where there is one; the others stay beside it. Depth of compressed_depth_image_transport
+(PNG or RVL) reads as raw depth does: 16UC1 in millimetres, 32FC1 in metres, from codes of inverse depth.
 """
 
 from __future__ import annotations

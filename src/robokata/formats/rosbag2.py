@@ -1,7 +1,9 @@
 """ROS 2 bags: a folder with metadata.yaml and one or more SQLite or MCAP files is one recording.
 
 Clocks, instructions and messages that stay bytes: as in `rosbag1`. The files of one bag are one recording, in the
-order of metadata.yaml; where that is absent, all files of the folder in the order of their numbers.
+order of metadata.yaml; where that is absent, all files of the folder in the order of their numbers. What rosbag2
+packed with zstd, whole files or single messages, is unpacked on reading. Messages in an SQLite file's write-ahead log
+are read where their transaction was finished; nothing beside the bag is written, moved or deleted.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Zarr replay buffers: Diffusion Policy's folders and UMI's `dataset.zarr.zip`.
 
 Layout: `data/<name>` arrays of which row i is step i of the whole dataset, and `meta/episode_ends`, the row after
-the last of each episode. Zarr version 2 and 3, in a folder or a zip. The format keeps no rate, no language and no
-robot. Times only where the buffer was recorded by Diffusion Policy's real-robot environment, which keeps
-`data/timestamp` (float64 seconds of `time.time()`). UMI buffers hold no action: it is derived from the poses when
-they are trained on, so there is no action stream. Of the names only `axis_angle` says what numbers mean; units and
-frames stay unknown. Pictures are rows of (H, W, 1|3|4); colour order is not declared, and RGB by custom.
+the last of each episode. Zarr version 2 and 3, in a folder or a zip, with shards, checksums and text. The format
+keeps no rate, no language and no robot. Times only where the buffer was recorded by Diffusion Policy's real-robot
+environment, which keeps `data/timestamp` (float64 seconds of `time.time()`). UMI buffers hold no action: it is derived
+from the poses when they are trained on, so there is no action stream. Of the names only `axis_angle` says what numbers
+mean; units and frames stay unknown. Pictures are rows of (H, W, 1|3|4); colour order is not declared, and RGB by
+custom.
 """
 
 from __future__ import annotations
