@@ -14,7 +14,7 @@ import pytest
 from robokata.convert import convert, plan_conversion, receipt_path, writable_formats
 from robokata.core.clock import measured_clock
 from robokata.core.episode import Episode, Instruction
-from robokata.core.errors import UnknownName, WriteRefused
+from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, open_source, readable_formats
 from robokata.core.values import ArrayValues
@@ -166,3 +166,17 @@ def test_an_unknown_depth_lists_those_that_exist() -> None:
     with pytest.raises(UnknownName) as caught:
         depth_named("all")
     assert str(caught.value) == "No depth of --verify is called 'all'. Known: quick, full."
+
+
+def test_errors_never_name_the_hidden_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaf = shelf("formats")["mcap"]
+    write = leaf.write
+
+    def fail(path: Path, given: Iterable[Episode]) -> None:
+        raise DamagedData(path / ".scratch" / "tmp1.mp4", "was written a moment ago, and is no plain mp4 file.")
+
+    fail.__wrapped__ = write  # type: ignore[attr-defined]
+    monkeypatch.setattr(leaf, "write", fail)
+    with pytest.raises(DamagedData) as caught:
+        convert(episodes(), tmp_path / "out", "mcap")
+    assert str(caught.value) == f"{tmp_path / 'out'}: was written a moment ago, and is no plain mp4 file."

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import enum
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from robokata.core.contracts import Gathered
@@ -15,6 +17,19 @@ from robokata.core.suite import Suite, Waiver
 from robokata.dataset_survey import Survey, survey
 from robokata.engine import map_episodes, worker_count
 from robokata.examine import examine, judge_all, unreadable
+
+_JUDGED_KINDS = ("tensor", "video", "image")
+"""Kinds of stream that checks look into: not texts, nor messages that are not taken apart."""
+
+
+class Judgement(enum.StrEnum):
+    """What a check of a dataset comes to."""
+
+    SOUND = "sound"
+    """Something was judged, and nothing at or above the level that fails was found."""
+    NOT_SOUND = "not sound"
+    NOTHING_TO_JUDGE = "nothing to judge"
+    """Nothing was found, and nothing could be: no check decided, or no stream holds what checks look at."""
 
 
 class Waived(NamedTuple):
@@ -45,9 +60,38 @@ class Report:
     """The dataset itself, for pictures of the evidence."""
 
     @property
+    def judgement(self) -> Judgement:
+        """Sound, not sound, or nothing to judge."""
+        if any(finding.level.rank <= self.fail_on.rank for finding in self.findings):
+            return Judgement.NOT_SOUND
+        has_values = any(stream.kind in _JUDGED_KINDS for stream in self.dataset.streams)
+        return Judgement.SOUND if self.decided and has_values and self.episodes_checked else Judgement.NOTHING_TO_JUDGE
+
+    @property
     def is_sound(self) -> bool:
-        """True where nothing at or above `fail_on` was found."""
-        return all(finding.level.rank > self.fail_on.rank for finding in self.findings)
+        """True where something was judged and nothing at or above `fail_on` was found."""
+        return self.judgement is Judgement.SOUND
+
+    @cached_property
+    def decided(self) -> tuple[str, ...]:
+        """Checks that decided on at least one episode: they found something there, or did not abstain."""
+        silent: defaultdict[str, set[str | None]] = defaultdict(set)
+        streams: defaultdict[tuple[str, str | None], set[str]] = defaultdict(set)
+        for each in self.abstentions:
+            if each.stream is None:
+                silent[each.check].add(each.episode)
+            else:
+                streams[each.check, each.episode].add(each.stream)
+        known = sum(stream.role != "bookkeeping" for stream in self.dataset.streams)
+        for (check, episode), names in streams.items():
+            if len(names) >= known:
+                silent[check].add(episode)
+        spoke = {finding.check for finding in self.findings} | {waived.finding.check for waived in self.waived}
+        return tuple(
+            name
+            for name in self.checks
+            if name in spoke or (None not in silent[name] and len(silent[name]) < self.episodes_checked)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`: `findings`, `abstentions`, `dataset`, and what was waived."""
@@ -57,7 +101,9 @@ class Report:
             "dataset": self.dataset.as_json(),
             "episodes_checked": self.episodes_checked,
             "checks": list(self.checks),
+            "judgement": self.judgement.value,
             "is_sound": self.is_sound,
+            "checks_decided": list(self.decided),
             "fail_on": self.fail_on.value,
             "waived": [
                 {**waived.finding.as_json(), "reason": waived.waiver.reason, "expires": str(waived.waiver.expires)}

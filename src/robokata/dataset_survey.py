@@ -17,6 +17,7 @@ from robokata.core.errors import DamagedData, RobokataError, Unsupported
 from robokata.core.pointers import pointers_below
 from robokata.core.source import EpisodeRow, Facts, Source, row_of
 from robokata.core.stream import Meaning, Stream
+from robokata.core.unrecognised import unrecognised_files
 from robokata.episode_query import rows_where
 
 SAMPLED_EPISODES = 3
@@ -99,6 +100,8 @@ class Survey:
     """Episodes per declared outcome: success, failure, unknown."""
     unreadable: Mapping[str, str]
     """Sampled episodes that could not be opened, and why."""
+    unrecognised: tuple[str, ...] = ()
+    """Files beside those of the episodes that no format was found for: nothing is said of them."""
     pointers: str | None = None
     """What is said of a clone that holds Git LFS pointers in the place of some files, None where there are none."""
 
@@ -173,6 +176,7 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         ),
         outcomes=dict(outcomes),
         unreadable=unreadable,
+        unrecognised=unrecognised_files(source.path, facts.rows),
         pointers=_pointers(source.path),
     )
 

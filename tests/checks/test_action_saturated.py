@@ -59,3 +59,11 @@ def test_a_suite_may_accept_more() -> None:
 
 def test_sound_robots_are_silent() -> None:
     assert [f for n in range(20) for f in action_saturated.check(tiny_episode(n))] == []
+
+
+def test_a_robot_that_holds_still_at_an_extreme_is_not_clipped() -> None:
+    """Point to point with rests: all joints stop at once, several times at the very same pose."""
+    rest, move = np.zeros(20), np.linspace(0, 1, 12)
+    path = np.concatenate([rest, move, rest + 1, move[::-1], rest, move, rest + 1, move[::-1], rest])
+    action = np.stack([path, 0.5 * path, -path], axis=1)
+    assert findings(action_saturated, robot(action=action, names=NAMES)) == []

@@ -89,3 +89,9 @@ def test_an_action_on_its_own_slower_clock_is_compared_at_the_times_of_the_state
 
 def test_sound_robots_are_silent() -> None:
     assert [m for n in range(20) for m in above_info(stuck_encoder, tiny_episode(n))] == []
+
+
+def test_readings_that_are_no_numbers_are_no_readings_that_repeat() -> None:
+    action, state = swing(noise=0), swing()
+    state[FIRST : LAST + 1, 1] = np.nan
+    assert findings(stuck_encoder, robot(state, action, names=NAMES)) == []

@@ -15,8 +15,9 @@ Example:
 Limits:
     Grippers and switches live at their extremes and are left out (DROID's gripper is at 1.0 for 52 % of its steps);
     so are components of quaternions: a device limits an angle or a turn, never one of these.
-    A clip that is reached slowly looks like a rest and is not seen; nor is one that smoothing has rounded off. A
-    scripted motion with corners at the same waypoint looks like a clip: a warning, never an error.
+    A robot that holds still is not clipped: stretches in which no other channel of the action moves are left out, so
+    that an action of one channel, or one of which all channels are cut at once, is not judged. A clip that is reached
+    slowly looks like a rest and is not seen; nor is one that smoothing has rounded off.
 
 Repair:
     Nothing gets the lost commands back. Use the measured state as the target where it went further, or drop the
@@ -72,6 +73,7 @@ def check(
 
 def _clipped(stream: Stream, above_share: float, plateaus_count: int, samples_count: int) -> Iterator[Clipped]:
     motion, table = motion_of(stream), stream.table
+    moving_channels = (motion.steps != 0).sum(axis=1)
     with np.errstate(invalid="ignore"):
         # Exactly the extreme value: anything that a hand, a filter or a sensor made differs in the last digits.
         pinned = (table == motion.high) | (table == motion.low)
@@ -92,7 +94,7 @@ def _clipped(stream: Stream, above_share: float, plateaus_count: int, samples_co
                 column == (motion.high if high else motion.low)[channel],
                 at_least=samples_count,
             )
-            if _runs_into(speed, run, in_flight)
+            if _runs_into(speed, run, in_flight) and _others_move(moving_channels, run)
         ]
         share = sum(run.length for run in plateaus) / len(table)
         if len(plateaus) >= plateaus_count and share >= above_share:
@@ -104,6 +106,13 @@ def _runs_into(speed: NDArray[np.floating], run: Run, in_flight: float) -> bool:
     before = speed[max(0, run.first - 2) : run.first]
     after = speed[run.last : run.last + 2]
     return any(len(side) > 0 and float(side.max()) > in_flight for side in (before, after))
+
+
+def _others_move(moving_channels: NDArray[np.integer], run: Run) -> bool:
+    """True where other channels go on in at least half of a plateau's steps: the whole robot does not rest there."""
+    # Within a plateau the channel itself does not move: whatever moves there is another one.
+    inside = moving_channels[run.first : run.last]
+    return bool(len(inside)) and float((inside > 0).mean()) >= 0.5
 
 
 def _finding(episode: Episode, stream: Stream, clipped: list[Clipped], above_share: float) -> Finding:

@@ -130,7 +130,9 @@ def _stuck(pair: Pair, at_least_s: float, command_moves_share: float, repeats_ab
     needed = samples_in(pair.state.clock, at_least_s)
     # Robots answer a command up to 0.3 s late: what the command does at the end of a rest is not yet due.
     lag = samples_in(pair.state.clock, 0.25)
-    repeats = state_motion.steps == 0
+    is_number = np.isfinite(pair.state.table)
+    # A step from or to a NaN counts as none elsewhere; here it is not a reading that repeats (not_finite names it).
+    repeats = (state_motion.steps == 0) & is_number[1:] & is_number[:-1]
     reach = action_motion.high - action_motion.low
     usual_reach = float(np.median(reach[reach > 0])) if (reach > 0).any() else 0.0
     for channel in np.flatnonzero(repeats.sum(axis=0) >= needed):

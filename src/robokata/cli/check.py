@@ -25,7 +25,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a summary.")] = False,
     list_checks: Annotated[bool, typer.Option("--list", help="List the checks, and end.")] = False,
 ) -> None:
-    """Run every check on every episode, then across episodes. Exit code 0: sound, 1: findings, 2: could not run."""
+    """Run every check on every episode, then across episodes. Exit code 0: sound, 1: findings, 2: nothing judged."""
     from robokata.cli.choice import refuse_unwritable, sources_from, suite_from
     from robokata.cli.console import datasets_at, print_json_of
     from robokata.cli.progress import progress_bar
@@ -60,11 +60,26 @@ def check(
         for report in reports:
             show_report(report)
     _write(reports, html, junit, is_quiet=json)
-    if not all(report.is_sound for report in reports):
+    _exit(reports)
+
+
+def _exit(reports: list[Report]) -> None:
+    """Code 1 for findings, 2 where nothing was judged: a gate that looked at nothing must not open."""
+    from robokata.checkup import Judgement
+
+    judgements = {report.judgement for report in reports}
+    if Judgement.NOT_SOUND in judgements:
         raise typer.Exit(1)
     if not any(report.episodes_checked for report in reports):
-        # Sound would be a lie: a gate that looked at nothing must not open.
         typer.echo("kata: no episode was checked: the dataset is empty.", err=True)
+        raise typer.Exit(2)
+    if Judgement.NOTHING_TO_JUDGE in judgements:
+        silent = [report.dataset.path for report in reports if report.judgement is Judgement.NOTHING_TO_JUDGE]
+        typer.echo(
+            f"kata: {', '.join(silent)}: nothing to judge: no stream holds numbers or pictures, or every check "
+            f"abstained. `kata look` shows the streams.",
+            err=True,
+        )
         raise typer.Exit(2)
 
 

@@ -86,7 +86,7 @@ def _staged(path: Path) -> Iterator[Path]:
         _move(folder / path.name, path)
         sync_folder(path.parent)
     except RobokataError as error:
-        raise renamed(error, str(folder / path.name), str(path)) from None
+        raise renamed(error, str(folder), str(path)) from None
     except OSError as error:
         if error.errno in DISK_FULL:
             raise WriteRefused(

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -218,12 +219,13 @@ class RobotFailed(RobokataError):
 Error = TypeVar("Error", bound=RobokataError)
 
 
-def renamed(error: Error, place: str, shown: str) -> Error:
-    """The same error with another name for a place: what was written lay under a name that the user never sees."""
+def renamed(error: Error, folder: str, shown: str) -> Error:
+    """The same error with another name for every place in a hidden folder: it is gone when the message is read."""
+    hidden = re.compile(re.escape(folder) + r"[^\s:,;'\")]*")
     for name, value in vars(error).items():
         if isinstance(value, str):
-            setattr(error, name, value.replace(place, shown))
-    error.args = tuple(each.replace(place, shown) if isinstance(each, str) else each for each in error.args)
+            setattr(error, name, hidden.sub(lambda match: shown, value))
+    error.args = tuple(hidden.sub(lambda match: shown, each) if isinstance(each, str) else each for each in error.args)
     return error
 
 

@@ -34,7 +34,7 @@ def write_html(reports: Sequence[Report], path: Path) -> None:
 def _dataset(report: Report, number: int) -> str:
     groups = text.groups(report.findings)
     counts = {level: sum(f.level == level for f in report.findings) for level in ("error", "warning", "info")}
-    verdict = "sound" if report.is_sound else "not sound"
+    verdict = report.judgement.value
     badges = "".join(
         f'<span class="badge {level}">{count} {level}{"s" if count != 1 and level != "info" else ""}</span>'
         for level, count in counts.items()

@@ -13,12 +13,17 @@ from rich.segment import Segment
 from rich.table import Table
 
 from robokata.catalogue import Catalogue, CheckCard
-from robokata.checkup import Report
+from robokata.checkup import Judgement, Report
 from robokata.core.visible import visible
 from robokata.dataset_survey import EpisodeSurvey, StreamSummary, Survey
 from robokata.view import text
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+_JUDGEMENT_COLOURS = {
+    Judgement.SOUND: "bold green",
+    Judgement.NOT_SOUND: "bold red",
+    Judgement.NOTHING_TO_JUDGE: "bold yellow",
+}
 _SHOWN_TEXTS = 8
 """Instructions printed before "and n more": one screen."""
 _COLUMNS = ("stream", "role", "kind", "shape", "type", "unit", "rate", "clock", "encoding", "last")
@@ -75,6 +80,7 @@ def show_survey(view: Survey) -> None:
         out.print(f"[bold red]{escape(', '.join(streams))}:[/] {escape(problem)}")
     for place, streams in _by_problem((s.name, s.sampled_in) for s in view.streams if s.sampled_in).items():
         out.print(f"[yellow]{escape(', '.join(streams))}:[/] in {place} episodes that were opened")
+    _show_unrecognised(out, view)
     if view.pointers is not None and view.pointers not in {*view.unreadable.values(), *problems}:
         out.print(f"[bold red]{escape(view.pointers)}[/]")
     if view.contradictions:
@@ -129,6 +135,7 @@ def show_report(report: Report) -> None:
     for group in text.groups(report.findings):
         _show_group(out, group, view.path)
     _show_silences(out, report)
+    _show_unrecognised(out, view)
     for waived in report.waived[:3]:
         out.print(f"[dim]waived: {waived.finding.check} ({escape(waived.waiver.reason)})[/]")
     if len(report.waived) > 3:
@@ -139,8 +146,9 @@ def show_report(report: Report) -> None:
     counted = ", ".join(
         f"{count} {level}{'s' if count != 1 and level != 'info' else ''}" for level, count in counts.items()
     )
-    verdict = "[bold green]sound[/]" if report.is_sound else "[bold red]not sound[/]"
-    out.print(f"{verdict} (fails on {report.fail_on}): {counted}")
+    colour = _JUDGEMENT_COLOURS[report.judgement]
+    share = f"{len(report.decided)} of {len(report.checks)} checks could decide"
+    out.print(f"[{colour}]{report.judgement}[/] (fails on {report.fail_on}): {counted}; {share}", soft_wrap=True)
 
 
 def show_catalogue(shown: Catalogue) -> None:
@@ -176,6 +184,17 @@ def _show_group(out: Console, group: text.Group, root: str) -> None:
     first = group.findings[0]
     example = f"[dim]{escape(text.place(first))}:[/] {escape(text.said(first.message, root))}"
     out.print(Padding(example, (0, 0, 0, _INDENT)))
+
+
+def _show_unrecognised(out: Console, view: Survey) -> None:
+    names = view.unrecognised
+    if names:
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        several = f"{len(names)} files are" if len(names) > 1 else "1 file is"
+        out.print(
+            f"[yellow]{several} not recognised, and not looked at:[/] {escape(', '.join(names[:8]))}{more}",
+            soft_wrap=True,
+        )
 
 
 def _by_problem(problems: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

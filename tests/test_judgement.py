@@ -1,0 +1,72 @@
+"""What `kata check` comes to: sound only where something was judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robokata.checkup import Judgement, check_dataset
+from robokata.core.clock import measured_clock
+from robokata.core.episode import Episode
+from robokata.core.source import EpisodeList, EpisodeRow
+from robokata.core.stream import Kind, Role, Stream
+from robokata.core.suite import Suite
+from robokata.core.unrecognised import unrecognised_files
+from robokata.core.values import ArrayValues
+from robokata.testing import tiny_episode, tiny_source
+
+
+def packets(count: int = 50) -> Episode:
+    """Messages of a lidar that nobody takes apart, on a measured clock."""
+    messages = np.empty(count, object)
+    messages[:] = [bytes([number]) for number in range(count)]
+    clock = measured_clock(np.arange(count) * 10_000_000)
+    stream = Stream("/lidar_packets", Kind.MESSAGE, Role.UNKNOWN, clock, ArrayValues(messages))
+    return Episode("packets", {stream.name: stream})
+
+
+def test_messages_that_nobody_takes_apart_are_nothing_to_judge() -> None:
+    report = check_dataset(EpisodeList([packets()]))
+    assert report.judgement is Judgement.NOTHING_TO_JUDGE
+    assert not report.is_sound
+    assert set(report.decided) < set(report.checks)
+    assert report.as_json()["judgement"] == "nothing to judge"
+
+
+def test_sound_data_are_sound_and_say_how_many_checks_decided() -> None:
+    report = check_dataset(tiny_source(6))
+    assert report.judgement is Judgement.SOUND
+    silent = set(report.checks) - set(report.decided)
+    assert silent
+    assert silent <= {abstention.check for abstention in report.abstentions}
+
+
+def test_a_check_that_abstains_in_one_episode_of_two_has_decided() -> None:
+    blind = tiny_episode(0)
+    blind = replace(blind, streams={n: s for n, s in blind.streams.items() if not s.is_picture}, ref=None)
+    report = check_dataset(EpisodeList([blind, tiny_episode(1)]))
+    assert "blank_camera" in report.decided
+    assert "blank_camera" in {abstention.check for abstention in report.abstentions}
+    assert "blank_camera" not in check_dataset(EpisodeList([blind])).decided
+
+
+def test_where_all_checks_are_off_nothing_is_sound() -> None:
+    every = frozenset(Suite().checks)
+    assert check_dataset(tiny_source(2), suite=Suite(off=every)).judgement is Judgement.NOTHING_TO_JUDGE
+
+
+@pytest.mark.parametrize("name", ["README.md", "LICENSE", "metadata.yaml", ".hidden", "out.receipt.json"])
+def test_files_that_describe_a_folder_are_no_unread_data(name: str, tmp_path: Path) -> None:
+    for file in ("a.bag", name, "other.pcap"):
+        (tmp_path / file).write_bytes(b"x")
+    assert unrecognised_files(tmp_path, [EpisodeRow("a", file="a.bag")]) == ("other.pcap",)
+
+
+def test_a_dataset_with_a_layout_of_its_own_is_not_searched(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "0.parquet").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_bytes(b"x")
+    assert unrecognised_files(tmp_path, [EpisodeRow("0", file="data/0.parquet")]) == ()
