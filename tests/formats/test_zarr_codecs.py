@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robokata.core.errors import DamagedData, UntrustedContent
+from robokata.core.errors import DamagedData, Unsupported, UntrustedContent
 from robokata.core.stream import Kind
 from robokata.formats import zarr_replay
 
@@ -111,4 +111,11 @@ def test_a_codec_that_is_not_read_is_refused_by_its_name(tmp_path: Path) -> None
     about = path / "data" / "x" / "zarr.json"
     about.write_text(about.read_text().replace('"zstd"', '"numcodecs.pcodec"'))
     with pytest.raises(UntrustedContent, match="is encoded with 'pcodec'"):
+        zarr_replay.read(path).episode("0").streams["x"].values[:]
+
+
+def test_shards_inside_of_shards_are_refused_by_name(tmp_path: Path) -> None:
+    inner = zarr.codecs.ShardingCodec(chunk_shape=(5, 3))
+    path = buffer(tmp_path / "x.zarr", VALUES, **shards(codecs=[inner]))
+    with pytest.raises(Unsupported, match=r"zarr\.json: shards inside of shards, or behind another codec\."):
         zarr_replay.read(path).episode("0").streams["x"].values[:]

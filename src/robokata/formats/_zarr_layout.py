@@ -195,6 +195,8 @@ def _pipeline_v3(codecs: list[Any], dtype: np.dtype[Any], axes: int, where: str)
     order, configs, is_text = tuple(range(axes)), list[Any](), False
     for codec in codecs:
         name, settings = codec["name"], dict(codec.get("configuration") or {})
+        if name == "sharding_indexed":
+            raise Unsupported(f"{where}: shards inside of shards, or behind another codec.")
         if name == "transpose":
             order = tuple(order[int(axis)] for axis in settings["order"])
         elif name == "bytes":

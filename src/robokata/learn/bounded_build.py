@@ -67,7 +67,8 @@ def _counting(tensors: int, numbers: int, where: str) -> Iterator[None]:
         if min(left) < 0:
             raise DamagedData(
                 where,
-                f"the weights do not fit: its options ask for a larger network than {tensors} tensors of {numbers:,} numbers.",
+                f"the weights do not fit: its options ask for a larger network than {tensors} tensors of {numbers:,} "
+                "numbers.",
                 next_move="Restore the card from the original.",
             )
 
