@@ -41,7 +41,7 @@ class EpisodeChoice:
     @property
     def sentence(self) -> str | None:
         """What was chosen of which splits, in words; None where there is one split at most, and all is in it."""
-        if len(self.splits) < 2 and self.episodes == sum(self.splits.values()):
+        if not self.splits or (len(self.splits) == 1 and self.episodes == sum(self.splits.values())):
             return None
         others = ", ".join(f"{name} {count}" for name, count in self.splits.items() if name != self.split)
         outside = self.episodes - sum(self.splits.values())

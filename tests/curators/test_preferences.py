@@ -141,7 +141,7 @@ def test_smoothness_that_cannot_be_measured_is_refused_with_reason_and_count() -
     assert selection.episodes == ("2",)
     assert selection.left_out["0"] == "its format keeps no times"
     assert selection.notes == ("smoothness can judge 1 of 3 episodes: its format keeps no times (2).",)
-    with pytest.raises(SelectionRefused, match="2 are to be kept, and the others would be chosen by chance"):
+    with pytest.raises(SelectionRefused, match="2 are to be kept, and what cannot be judged would be chosen by chance"):
         chosen("smoothness", mixed, 2)
     assert len(chosen("smoothness", mixed, 3).episodes) == 3
 

@@ -163,7 +163,7 @@ def test_what_some_episodes_lack_and_what_is_there_twice_is_said() -> None:
     source = in_memory([first, bare, replace(first, id="copy")])
     habits = replace(BLIND, sees_pictures=True)
     made = prepared([source], window_for(TrainingSpec(()), habits, [source]), habits)
-    assert any(f"{camera} is absent in 1 of 3 episodes" in note for note in made.notes)
+    assert any(f"{camera} absent in 1 of 3 episodes" in note for note in made.notes)
     assert any("1 of 3 episodes are exact copies of others" in note for note in made.notes)
 
 
@@ -181,3 +181,22 @@ def test_a_policy_without_numbers_is_built_without_a_warning() -> None:
         warnings.simplefilter("error")
         net = PerBody((0, 3), (4, 4))
     assert [tuple(p.shape) for p in net.parameters()] == [(4,), (4, 3), (4,)]
+
+
+def test_the_validation_split_of_one_robot_of_several_is_enough(tmp_path: Path) -> None:
+    from robokata.core.episode import Embodiment
+
+    source = opened(SourceSpec(written(tmp_path, tiny_source(6, duration_s=1.0))))
+    other = replace(tiny_episode(9, duration_s=1.0), embodiment=Embodiment(name="another"))
+    sources = [source, in_memory([other])]
+    made = prepared(sources, window_for(TrainingSpec(()), BLIND, sources), BLIND)
+    assert made.validation is not None
+    assert [len(made.feed.bodies), len(made.validation.bodies)] == [2, 2]
+    assert len({episode.layout.embodiment for episode in made.validation.episodes}) == 1
+
+
+def test_a_dataset_without_splits_says_nothing_of_splits(tmp_path: Path) -> None:
+    unsplit = [replace(e, origin=replace(e.origin, split=None)) for e in tiny_source(2).episodes.values()]
+    choice = opened(SourceSpec(written(tmp_path, EpisodeList(unsplit)))).choice
+    assert choice is not None
+    assert choice.sentence is None

@@ -87,6 +87,12 @@ def trained_by_others(leaf: Any, job: ForeignJob, *, not_theirs: Mapping[str, An
     said = next((name for name, value in not_theirs.items() if value), None)
     if said is not None:
         raise TrainingRefused(f"--{said} is a word for our own training loop, and this policy is trained by another.")
+    from robokata.learn.data import opened
+
+    for each in job.spec.sources:
+        choice = opened(each).choice
+        if choice is not None and choice.sentence is not None:
+            told_on_stderr(f"{each.path}: {choice.sentence}")
     trained = leaf.train(job)
     if json:
         print_json_of([trained])

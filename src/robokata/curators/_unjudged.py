@@ -21,8 +21,9 @@ def note_unjudged(curator: str, unjudged: Mapping[str, str], *, episodes: int, k
     found = f"{curator} can judge {judged} of {episodes} episodes: {reasons}"
     # To keep all, or none, nothing has to be judged.
     if judged < keep < episodes:
+        fewer = f"Keep at most {judged}, take" if judged else "Take"
         raise SelectionRefused(
-            f"{found}. {keep} are to be kept, and the others would be chosen by chance. Keep at most {judged}, take "
-            "another curator (random says that it chooses by chance), or mend the data first."
+            f"{found}. {keep} {'is' if keep == 1 else 'are'} to be kept, and what cannot be judged would be chosen by "
+            f"chance. {fewer} another curator (random says that it chooses by chance), or mend the data first."
         )
     return (f"{found}.",)

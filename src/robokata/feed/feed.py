@@ -176,7 +176,9 @@ class Feed:
             wanted_channels = layout.channels.get(name)
             if not wanted_channels:
                 continue
-            rows, wanted, first = [np.empty((0, len(wanted_channels)), np.float32)], [], 0
+            # Of a robot without an episode here (a validation feed may have some) there are no rows.
+            rows, first = [np.empty((0, len(wanted_channels)), np.float32)], 0
+            wanted = [np.empty((0, len(self.spec.history_s)), np.int32)]
             for episode in mine:
                 found = episode.inputs.get(name)
                 if found is None:

@@ -122,13 +122,13 @@ def mapped(episode: Episode, streams: Mapping[str, str]) -> Episode:
 
 
 def note_lacking(path: str, episodes: Sequence[Gathered], window: WindowSpec) -> list[str]:
-    """One sentence for each stream that some of a source's episodes lack."""
+    """What some of a source's episodes lack: a sentence for the streams that as many of them lack."""
     counts = {name: sum(name not in each.inputs for each in episodes) for name in window.inputs}
     counts |= {name: sum(name not in each.frames for each in episodes) for name in window.cameras}
     return [
-        f"{path}: {name} is absent in {count} of {len(episodes)} episodes, which are learnt from without it"
-        for name, count in counts.items()
-        if count
+        f"{path}: {', '.join(n for n in counts if counts[n] == count)} absent in {count} of {len(episodes)} episodes, "
+        "which are learnt from without"
+        for count in sorted(set(counts.values()) - {0})
     ]
 
 
