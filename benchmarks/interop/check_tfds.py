@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from robokata.convert import convert
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.episode import Episode
 from robokata.core.source import EpisodeList, Source, open_source
 from robokata.core.stream import Kind, Role, Stream
@@ -153,9 +153,9 @@ def typed_episode(number: int) -> Episode:
             drawn = rng.integers(0, 256, steps * int(np.prod(shape)) * np.dtype(dtype).itemsize).astype(np.uint8)
             numbers = (drawn % 2 if dtype == "bool" else drawn).view(dtype).reshape(steps, *shape)
             name = f"{dtype}_{len(shape)}"
-            streams[name] = Stream(name, Kind.TENSOR, Role.STATE, grid_clock(steps, None), ArrayValues(numbers))
+            streams[name] = Stream(name, Kind.TENSOR, Role.STATE, step_clock(steps), ArrayValues(numbers))
     texts = np.asarray([f"étape {n}" for n in range(steps)], object)
-    streams["note"] = Stream("note", Kind.TEXT, Role.UNKNOWN, grid_clock(steps, None), ArrayValues(texts))
+    streams["note"] = Stream("note", Kind.TEXT, Role.UNKNOWN, step_clock(steps), ArrayValues(texts))
     return Episode(str(number), streams)
 
 

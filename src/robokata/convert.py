@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from robokata.core.atomic import refuse_occupied, replace_json, staged
+from robokata.core.declared_rate import EVERY, Rate, rates_in, with_rates
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, LossReport, loss_report
@@ -54,6 +55,8 @@ class Receipt:
     """What was read back of the target before it appeared."""
     versions: Mapping[str, str]
     made_at: str
+    declared_rates: Sequence[str] = ()
+    """Rates that the user declared for streams without times."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -92,6 +95,7 @@ def plan_conversion(
     """
     leaf, chosen = writer_of(format_name), dict(options or {})
     _refuse_unknown_options(format_name, leaf, chosen)
+    source = _paced(source, chosen)
     wanted = _wanted(source, keys)
     if workers is None:
         # By their number alone: a plan reads clocks and headers, and what the pictures weigh costs nothing.
@@ -134,6 +138,7 @@ def convert(
     refuse_target(source, out)
     wanted = _wanted(source, keys)
     chosen = dict(options or {})
+    source = _paced(source, chosen)
     before = stamps_of(Path(source.path))
     with nullcontext(workers) if isinstance(workers, Crew) else crew_for(source, wanted, workers, before) as crew:
         if report is None and accept_loss:  # what encoding costs is measured before anything is encoded
@@ -162,9 +167,18 @@ def convert(
         verified=seen.as_json(),
         versions=_versions(),
         made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        declared_rates=[str(rate) for rate in rates_in(source)],
     )
     _keep(receipt, receipt_path(out))
     return receipt
+
+
+def _paced(source: Source, options: Mapping[str, Any]) -> Source:
+    """The source where a rate of the target is one of its steps too, if it keeps no times: both are one statement."""
+    rate_hz = options.get("rate_hz")
+    if rate_hz is None or any(rate.only_untimed for rate in rates_in(source)):
+        return source
+    return with_rates(source, (Rate(EVERY, Fraction(rate_hz), only_untimed=True),))
 
 
 def crew_for(

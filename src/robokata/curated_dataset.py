@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from robokata.core.atomic import replace_json
 from robokata.core.errors import RecipeRefused, WriteRefused
 from robokata.core.estimate import Estimate
 from robokata.core.file_name import file_names
+from robokata.core.selection import Described
 from robokata.curation import Curated
 from robokata.learn.training_spec import SourceSpec
 from robokata.statistics.confound import correlation_with_choice
@@ -55,8 +56,14 @@ def length_confound(curated: Curated) -> Estimate:
     return correlation_with_choice(
         "correlation of the choice with length",
         [row.episode in kept for row in curated.rows],
-        [row.duration_s for row in curated.rows],
+        _lengths(curated),
     )
+
+
+def _lengths(curated: Curated) -> list[float]:
+    """Seconds of each episode; steps where one of them keeps no times."""
+    seconds = [row.duration_s for row in curated.rows if row.duration_s is not None]
+    return seconds if len(seconds) == len(curated.rows) else [float(row.steps) for row in curated.rows]
 
 
 def write_curated(
@@ -182,9 +189,14 @@ def _told(curated: Curated, states: list[str]) -> dict[str, Any]:
         "moved": dict(curated.moved),
         "notes": list(curated.notes),
         "length_confound": length_confound(curated).as_json(),
-        "kept_duration_s": float(np.sum([row.duration_s for row in rows])),
+        "kept_duration_s": _total_s(rows),
         "weights": curated.weights,
     }
+
+
+def _total_s(rows: Sequence[Described]) -> float | None:
+    seconds = [row.duration_s for row in rows if row.duration_s is not None]
+    return float(np.sum(seconds)) if len(seconds) == len(rows) else None
 
 
 def _add(receipt: Path, more: Mapping[str, Any]) -> None:

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.episode import Episode
 from robokata.core.errors import (
     DamagedData,
     MissingPart,
+    RateRefused,
     RecipeRefused,
     StepRefused,
     SuiteRefused,
@@ -35,7 +37,7 @@ from robokata.geometry.ancestry import name_of
 from robokata.recipe import ChoicePart, Recipe, SourcePart, StepPart
 
 Result = TypeVar("Result")
-_OURS = (RecipeRefused, SuiteRefused, UnknownName, MissingPart)
+_OURS = (RecipeRefused, RateRefused, SuiteRefused, UnknownName, MissingPart)
 """What is wrong with the recipe, and not with one episode."""
 _AGAIN = 1_000_003
 """A step that comes twice draws twice: the n-th time with seed + n * this prime."""
@@ -126,7 +128,7 @@ class RecipeSource:
     @property
     def sources(self) -> Sequence[Source]:
         """What goes in, open."""
-        return self.given or [_opened(part.path, part.format) for part in self.parts]
+        return self.given or [_opened(part.path, part.format, part.rate_hz or ()) for part in self.parts]
 
     def facts(self) -> Facts:
         """One row per episode; each is made for that."""
@@ -388,9 +390,9 @@ def _share_of(keys: list[str], share: float | None, chance: str) -> set[str]:
 
 
 @functools.lru_cache(maxsize=16)
-def _opened(path: str, format_name: str | None) -> Source:
+def _opened(path: str, format_name: str | None, rate_hz: tuple[str, ...]) -> Source:
     from robokata.store.opening import is_snapshot, open_snapshot
 
     if format_name is None and is_snapshot(path):
-        return open_snapshot(path)
-    return open_source(path, format=format_name)
+        return with_rates(open_snapshot(path), rates_from(rate_hz))
+    return with_rates(open_source(path, format=format_name), rates_from(rate_hz))

@@ -192,8 +192,7 @@ def survey_episode(source: Source, key: str) -> EpisodeSurvey:
     facts = Facts(format=source.format, version=None)
     streams = tuple(replace(s, size_bytes=None) for s in _streams(episode, facts))
     try:
-        is_timed = any(s.clock.quality != "unknown" for s in episode.streams.values())
-        duration_s = episode.duration_s if is_timed else None
+        duration_s = episode.duration_s
     except DamagedData:
         duration_s = None
     return EpisodeSurvey(
@@ -308,7 +307,7 @@ def _summarise(stream: Stream, facts: Facts) -> StreamSummary:
     encoding = stream.encoding
     try:
         quality = stream.clock.quality.value
-        rate_hz = None if quality == "unknown" else stream.clock.rate_hz()
+        rate_hz = stream.clock.rate_hz()
         shape, dtype = stream.shape, str(stream.values.dtype)
         if stream.is_picture:
             media = stream.pictures.media()

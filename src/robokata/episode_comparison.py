@@ -130,9 +130,11 @@ class _Comparison:
             self._differ(
                 stream.name, f"{what}: declared {after.declared_rate_hz} Hz instead of {before.declared_rate_hz}"
             )
-        if not np.array_equal(before.times_ns, after.times_ns):
-            at = _first_unequal(before.times_ns, after.times_ns)
-            self._differ(stream.name, f"{what}: sample {at} at {after.times_ns[at]} ns, not {before.times_ns[at]}")
+        if before.counter != after.counter:
+            self._differ(stream.name, f"{what}: samples numbered by {after.counter!r} instead of {before.counter!r}")
+        if not np.array_equal(before.places, after.places):
+            at, unit = _first_unequal(before.places, after.places), " ns" if after.has_times else ""
+            self._differ(stream.name, f"{what}: sample {at} at {after.places[at]}{unit}, not {before.places[at]}")
 
     def _values(self, before: Stream, after: Stream) -> None:
         if before.is_picture and after.is_picture:

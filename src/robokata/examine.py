@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from robokata.core.clock import ClockQuality
 from robokata.core.contracts import Gathered, unmet_need
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, Unsupported
@@ -96,9 +95,7 @@ def _failed(check: str, failure: Exception, episode: str | None) -> Abstention:
 
 def _timeless(episode: Episode) -> frozenset[str]:
     try:
-        return frozenset(
-            name for name, stream in episode.streams.items() if stream.clock.quality is ClockQuality.UNKNOWN
-        )
+        return frozenset(name for name, stream in episode.streams.items() if not stream.clock.has_times)
     except (DamagedData, Unsupported):
         # Times that cannot be read are unreadable_data's finding.
         return frozenset()

@@ -12,6 +12,7 @@ splits = { train = 0.9, val = 0.1 } # drawn anew, each family whole; left out: a
 path = "stack"                      # relative to this file
 where = "success"                   # SQL on the table of episodes
 split = "train"                     # left out: every split, each episode in its own
+rate_hz = 10                        # of the steps, where the source keeps no times; or ["STREAM=10", ...]
 weight = 2.0                        # share of the training samples, relative to other sources
 
 [[step]]
@@ -39,7 +40,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from robokata.core.errors import RecipeRefused, UnknownName
+from robokata.core.declared_rate import rates_from
+from robokata.core.errors import RateRefused, RecipeRefused, UnknownName
 from robokata.core.options import Option, fitted, options_of, told
 from robokata.core.shelf import shelf
 from robokata.core.toml_file import read_toml
@@ -65,6 +67,8 @@ class SourcePart:
     """Share of the training samples that come from here, relative to the other weights; None: as many as it has."""
     split: str | None = None
     """Only episodes of this split; None: all, each with its split."""
+    rate_hz: tuple[str, ...] | None = None
+    """Rates that the user declares for streams without times: `10`, or `STREAM=10`."""
 
     def __post_init__(self) -> None:
         if self.weight is not None and not 0 < self.weight < float("inf"):
@@ -296,7 +300,21 @@ def _source(data: Any, where: str) -> SourcePart:
         None if episodes is None else tuple(map(str, episodes)),
         None if weight is None else float(weight),
         data.get("split"),
+        _rates(data.get("rate_hz"), where),
     )
+
+
+def _rates(value: Any, where: str) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    words = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if any(isinstance(word, bool) or not isinstance(word, (str, int, float)) for word in words):
+        raise RecipeRefused(f"{where}: rate_hz is {value!r}, and a number, or a list of STREAM=NUMBER, is needed.")
+    try:
+        rates_from(words)
+    except RateRefused as refused:
+        raise RecipeRefused(f"{where}: {refused}") from None
+    return tuple(map(str, words))
 
 
 def _splits(data: Any, where: str) -> dict[str, float]:
@@ -348,7 +366,8 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
 
 
 def recipe_of_words(path: str, words: Mapping[str, Any]) -> Recipe:
-    """The recipe that a command line says: `by`, `keep`, `step`, `drop`, `where`, `families`, `split`, `seed`.
+    """The recipe that a command line says: `by`, `keep`, `step`, `drop`, `where`, `rate_hz`, `families`, `split`,
+    `seed`.
 
     Each may be None. `split` is a split to take, or shares (`train=0.9,val=0.1`) to draw anew.
 
@@ -357,7 +376,8 @@ def recipe_of_words(path: str, words: Mapping[str, Any]) -> Recipe:
     """
     is_drawn = words["split"] is not None and "=" in words["split"]
     split = None if is_drawn else words["split"]
-    data: dict[str, Any] = {"source": [_plain({"path": path, "where": words["where"], "split": split})]}
+    source = {"path": path, "where": words["where"], "split": split, "rate_hz": words.get("rate_hz")}
+    data: dict[str, Any] = {"source": [_plain(source)]}
     data |= _plain({"families": words["families"], "seed": words["seed"]})
     if is_drawn:
         data["splits"] = told(f"split {words['split'].replace(',', ' ')}", where="--split")[1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robokata.core.clock import Clock, grid_clock, measured_clock
+from robokata.core.clock import Clock, grid_clock, measured_clock, step_clock
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding
 from robokata.core.stream import Kind, Role, Stream
@@ -48,7 +48,7 @@ def regular(count: int, period_ms: float, *, start_ms: float = 0.0, declared_hz:
 
 def grid(count: int, rate_hz: int | None) -> Clock:
     """A clock that nobody measured."""
-    return grid_clock(count, None if rate_hz is None else Fraction(rate_hz))
+    return step_clock(count) if rate_hz is None else grid_clock(count, Fraction(rate_hz))
 
 
 def episode(*streams: Stream, declared_hz: int | None = None) -> Episode:

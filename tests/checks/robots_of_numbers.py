@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock, grid_clock
+from robokata.core.clock import Clock, grid_clock, step_clock
 from robokata.core.contracts import Gathered, unmet_need
 from robokata.core.episode import Embodiment, Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
@@ -33,7 +33,7 @@ def robot(
 ) -> Episode:
     """An episode of these numbers, all on one clock."""
     count = max(len(a) for a in (state, action, pictures) if a is not None)
-    clock = grid_clock(count, rate_hz)
+    clock = step_clock(count) if rate_hz is None else grid_clock(count, rate_hz)
     streams = [
         _numbers(n, role, clock, values, names)
         for n, role, values in (("state", Role.STATE, state), ("action", Role.ACTION, action))

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from robokata.checks.stale_statistics import gather, judge, plant
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.contracts import Gathered
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
@@ -30,7 +30,7 @@ def judged(source: Source, *, keys: list[str] | None = None) -> list[Verdict]:
 
 def one(table: NDArray[Any], declared: dict[str, Any]) -> list[Verdict]:
     """A dataset of one episode of one stream, with statistics over all episodes."""
-    stream = Stream("state", Kind.TENSOR, Role.STATE, grid_clock(len(table), None), ArrayValues(table))
+    stream = Stream("state", Kind.TENSOR, Role.STATE, step_clock(len(table)), ArrayValues(table))
     episode = Episode("0", {"state": stream})
     return judged(EpisodeList([episode], Facts("memory", "1", rows=[row_of(episode)], statistics={"state": declared})))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from robokata.checks.unreadable_data import check, plant
-from robokata.core.clock import Clock, Reading, grid_clock, measured_clock
+from robokata.core.clock import Clock, Reading, measured_clock, step_clock
 from robokata.core.errors import DamagedData, MediaMissing, MissingPart, Unsupported
 from robokata.core.finding import Abstention, Finding
 from robokata.core.stream import Kind, Role, Stream
@@ -34,7 +34,7 @@ def verdicts_with(stream: Stream) -> list[Any]:
 
 def of_numbers(error: Exception, name: str = "force") -> Stream:
     values = LazyValues((4, 3), np.float32, failing(error))
-    return Stream(name, Kind.TENSOR, Role.SENSOR, grid_clock(4, None), values)
+    return Stream(name, Kind.TENSOR, Role.SENSOR, step_clock(4), values)
 
 
 def test_damaged_numbers_are_named_with_file_byte_reason_and_next_move() -> None:
@@ -69,7 +69,7 @@ def test_a_clock_that_cannot_be_read_is_found() -> None:
 
 
 def test_samples_and_times_of_different_number_are_found() -> None:
-    clock = Clock(5, lambda: Reading(np.arange(5), grid_clock(1, None).quality))
+    clock = Clock(5, lambda: Reading(np.arange(5), step_clock(1).quality))
     stream = Stream("force", Kind.TENSOR, Role.SENSOR, clock, ArrayValues(np.zeros((4, 3), np.float32)))
     (finding,) = verdicts_with(stream)
     assert finding.message == "force has 4 samples and 5 times"
@@ -83,7 +83,7 @@ def test_of_messages_the_first_middle_and_last_are_read() -> None:
         return b"x"
 
     values = IndexedValues((9,), object, load)
-    assert verdicts_with(Stream("/imu", Kind.MESSAGE, Role.SENSOR, grid_clock(9, None), values)) == []
+    assert verdicts_with(Stream("/imu", Kind.MESSAGE, Role.SENSOR, step_clock(9), values)) == []
     assert asked == [0, 4, 8]
 
 
@@ -100,7 +100,7 @@ def test_a_jpeg_that_ends_in_its_middle_is_located() -> None:
 
 
 def test_an_absent_video_is_left_to_missing_media_and_a_broken_one_is_found(tmp_path: Path) -> None:
-    clock = grid_clock(5, None)
+    clock = step_clock(5)
     absent = Stream("top", Kind.VIDEO, Role.CAMERA, clock, VideoFrames(tmp_path / "no.mp4", 5))
     assert verdicts_with(absent) == []
     (tmp_path / "bad.mp4").write_bytes(b"no video at all" * 100)
@@ -115,10 +115,10 @@ def test_an_absent_table_is_told_here() -> None:
 
 
 def test_empty_streams_and_texts_are_read_without_complaint() -> None:
-    none = grid_clock(0, None)
+    none = step_clock(0)
     empty = Stream("e", Kind.TENSOR, Role.SENSOR, none, ArrayValues(np.zeros((0, 3), np.float32)))
     message = Stream("m", Kind.MESSAGE, Role.SENSOR, none, ArrayValues(np.zeros(0, object)))
-    text = Stream("t", Kind.TEXT, Role.LANGUAGE, grid_clock(2, None), ArrayValues(np.asarray(["a", "b"], object)))
+    text = Stream("t", Kind.TEXT, Role.LANGUAGE, step_clock(2), ArrayValues(np.asarray(["a", "b"], object)))
     episode = replace(tiny_episode(duration_s=1), streams={s.name: s for s in (empty, message, text)})
     assert list(check(episode)) == []
 

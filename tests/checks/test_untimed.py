@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from robokata.checkup import check_dataset
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Level
@@ -27,7 +27,7 @@ SECONDS = re.compile(r"\d ?m?s\b|seconds?\b|\bHz\b")
 
 def untimed(number: int) -> Episode:
     episode = tiny_episode(number, camera_rate_hz=Fraction(50))
-    clock = grid_clock(len(episode.streams["action"]), None)
+    clock = step_clock(len(episode.streams["action"]))
     streams = {name: s.with_values(s.values, clock=clock) for name, s in episode.streams.items()}
     return replace(episode, streams=streams, declared_rate_hz=None)
 

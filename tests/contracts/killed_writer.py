@@ -189,7 +189,7 @@ def digest(path: Path) -> str:
             values = stream.values[:]
             data = np.ascontiguousarray(values).tobytes() if values.dtype != object else repr(list(values)).encode()
             out.update(f"{key} {name} {values.dtype} {values.shape}".encode() + data)
-            out.update(stream.clock.times_ns.tobytes())
+            out.update(stream.clock.places.tobytes())
     return out.hexdigest()
 
 

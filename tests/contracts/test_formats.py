@@ -137,7 +137,7 @@ def read_everything(path: Path, name: str) -> int:
             continue
         for stream in episode.streams.values():
             try:
-                _ = stream.clock.times_ns
+                _ = stream.clock.places
                 if stream.is_picture:
                     stream.pictures.media()
                     glance(stream.pictures)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from robokata.convert import convert, plan_conversion, writable_formats
+from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.errors import RobokataError, WriteRefused
 from robokata.core.source import EpisodeList, Source, detect, open_source, readable_formats
 from robokata.core.stream import Role, Stream
@@ -41,12 +40,12 @@ def same_numbers(before: Stream, after: Stream) -> None:
 
 
 def same_clock(before: Stream, after: Stream) -> None:
-    np.testing.assert_array_equal(after.clock.times_ns, before.clock.times_ns, err_msg=before.name)
+    np.testing.assert_array_equal(after.clock.places, before.clock.places, err_msg=before.name)
     assert after.clock.quality == before.clock.quality, before.name
     assert after.clock.declared_rate_hz == before.clock.declared_rate_hz, before.name
     assert list(after.other_clocks) == list(before.other_clocks), before.name
     for name, clock in before.other_clocks.items():
-        np.testing.assert_array_equal(after.other_clocks[name].times_ns, clock.times_ns)
+        np.testing.assert_array_equal(after.other_clocks[name].places, clock.places)
 
 
 def compare(source: Source, written: Source, lossy: set[str], copied: set[str], anew: set[str]) -> None:
@@ -92,29 +91,45 @@ def test_a_multi_rate_episode_with_measured_clocks_comes_back(target: str, tmp_p
 def test_every_source_comes_back_from_every_target(
     name: str, target: str, made: dict[str, Path], tmp_path: Path
 ) -> None:
-    run_round_trip(open_source(made[name]), target, tmp_path)
+    run_round_trip(paced_where_needed(open_source(made[name]), target), target, tmp_path)
 
 
-def options_where_needed(source: Source, target: str) -> dict[str, Any]:
-    """A rate for sources that have none, where the target cannot do without: the refusal says so."""
+def paced_where_needed(source: Source, target: str) -> Source:
+    """The source with declared rates, where the target cannot do without times: the refusal says so."""
     try:
         plan_conversion(source, target)
     except WriteRefused as refusal:
-        if str(refusal).endswith("Say it with rate_hz= (--option rate_hz=10 on the command line)."):
-            return {"rate_hz": Fraction(10)}
-        raise
-    return {}
+        if "--rate-hz" not in str(refusal):
+            raise
+        words = ["states=5", "action.*=15", "observation.*=15"] if source.format == "droid_json" else ["10"]
+        return with_rates(source, rates_from(words))
+    return source
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", ["rlds", "zarr_replay", "aloha_hdf5", "droid_json"])
+def test_a_rate_that_the_user_declared_stays_the_users_word(
+    name: str, target: str, made: dict[str, Path], tmp_path: Path
+) -> None:
+    words = ["states=5", "action.*=15", "observation.*=15"] if name == "droid_json" else ["10"]
+    first, again = target_path(tmp_path, target), tmp_path / "again"
+    convert(with_rates(open_source(made[name]), rates_from(words)), first, target, accept_loss=True)
+    convert(open_source(first), again, "zarr_replay", accept_loss=True)
+    for path in (first, again):
+        written = open_source(path)
+        clocks = [s.clock for s in written.episode(written.keys()[0]).numeric(Role.STATE, Role.ACTION)]
+        assert {clock.quality for clock in clocks} == {"declared by the user"}, path
+        assert {clock.rate_hz() for clock in clocks} == ({5.0, 15.0} if name == "droid_json" else {10.0})
 
 
 def run_round_trip(source: Source, target: str, tmp_path: Path) -> None:
     out = target_path(tmp_path, target)
-    options = options_where_needed(source, target)
-    report = plan_conversion(source, target, options=options)
+    report = plan_conversion(source, target)
     if report.is_lossy:
         with pytest.raises(WriteRefused, match="--accept-loss"):
-            convert(source, out, target, options=options, report=report)
+            convert(source, out, target, report=report)
         assert not out.exists()
-    convert(source, out, target, options=options, report=report, accept_loss=True)
+    convert(source, out, target, report=report, accept_loss=True)
     assert detect(out) == target
     written = open_source(out)
     assert [d for d in written.facts().declarations if not d.holds] == []

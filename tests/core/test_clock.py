@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robokata.core.clock import Clock, ClockQuality, Reading, grid_clock, grid_ns, measured_clock, rate_fraction
+from robokata.core.clock import (
+    Clock,
+    ClockQuality,
+    Reading,
+    grid_clock,
+    grid_ns,
+    measured_clock,
+    paced_clock,
+    paired,
+    rate_fraction,
+    step_clock,
+)
+from robokata.core.errors import ClockUnknown
 
 HALF = Fraction(1, 2)
 
@@ -103,7 +115,30 @@ def test_synthesized_times_measure_nothing() -> None:
     assert (clock.quality, clock.measured_rate_hz(), clock.rate_hz()) == ("synthesized", None, 50.0)
 
 
-def test_a_clock_without_a_rate_counts_samples_and_says_so() -> None:
-    clock = grid_clock(3, None, start_ns=5)
-    assert (clock.quality, clock.rate_hz()) == ("unknown", None)
-    assert clock.times_ns.tolist() == [5, 1_000_000_005, 2_000_000_005]
+def test_a_clock_without_times_numbers_steps_and_refuses_seconds() -> None:
+    clock = step_clock(3, first_step=5)
+    assert (clock.quality, clock.rate_hz(), clock.has_times) == ("unknown", None, False)
+    assert clock.places.tolist() == clock.steps.tolist() == [5, 6, 7]
+    with pytest.raises(ClockUnknown, match="of 3 samples has step numbers and no times: it has no seconds"):
+        clock.times_ns  # noqa: B018
+
+
+def test_a_declared_rate_gives_steps_their_times_and_says_who_declared_it() -> None:
+    clock = paced_clock(step_clock(4, first_step=1), Fraction(30000, 1001))
+    assert (clock.quality, clock.declared_rate_hz) == ("declared by the user", Fraction(30000, 1001))
+    assert clock.times_ns.tolist() == [round(Fraction(n * 1001 * 10**9, 30000)) for n in (1, 2, 3, 4)]
+    with pytest.raises(ValueError, match="has times: declared by the user"):
+        paced_clock(clock, Fraction(5))
+
+
+def test_samples_belong_together_by_times_or_by_the_number_of_one_counter() -> None:
+    timed, steps = grid_clock(10, Fraction(5)), step_clock(10)
+    assert timed.aligns_with(grid_clock(30, Fraction(15)))
+    assert steps.aligns_with(step_clock(11))
+    assert steps.aligns_with(step_clock(9, first_step=1))
+    assert not steps.aligns_with(timed)
+    assert not timed.aligns_with(steps)
+    assert not steps.aligns_with(step_clock(12))
+    assert not steps.aligns_with(step_clock(10, counter="picture"))
+    with pytest.raises(ClockUnknown):
+        paired(timed, steps)

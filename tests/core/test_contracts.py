@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.contracts import Need, unmet_need
 from robokata.core.episode import Episode
 from robokata.testing import tiny_episode
@@ -39,5 +39,5 @@ def test_synthesized_times_are_told_from_no_times() -> None:
         "the times are synthesized from sample number and rate: they cannot show what the clock did"
     )
     action = tiny_episode(duration_s=0.4).stream("action")
-    timeless = Episode("t", {"action": replace(action, clock=grid_clock(20, None))})
+    timeless = Episode("t", {"action": replace(action, clock=step_clock(20))})
     assert unmet_need(timeless, [Need.MEASURED_CLOCK]) == (Need.MEASURED_CLOCK, "the format keeps no times")

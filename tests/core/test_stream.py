@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import grid_clock, step_clock
 from robokata.core.stream import Fact, Kind, Role, Stream
 from robokata.core.values import ArrayValues, LazyValues
 from robokata.testing import tiny_episode
@@ -30,7 +30,7 @@ def test_the_table_is_one_row_per_sample(shape: tuple[int, ...], table: tuple[in
 
 
 def test_only_numbers_of_one_shape_have_a_table() -> None:
-    words = Stream("task", Kind.TEXT, Role.LANGUAGE, grid_clock(1, None), ArrayValues(np.asarray(["pick"], object)))
+    words = Stream("task", Kind.TEXT, Role.LANGUAGE, step_clock(1), ArrayValues(np.asarray(["pick"], object)))
     assert not words.is_numeric
     with pytest.raises(TypeError) as caught:
         _ = words.table
@@ -61,7 +61,7 @@ def test_asking_for_pictures_does_not_open_the_media() -> None:
         def shape(self) -> tuple[int, ...]:
             raise AssertionError("the media was opened")
 
-    stream = Stream("front", Kind.VIDEO, Role.CAMERA, grid_clock(3, None), Lost((3,), "uint8", lambda: np.zeros(3)))
+    stream = Stream("front", Kind.VIDEO, Role.CAMERA, step_clock(3), Lost((3,), "uint8", lambda: np.zeros(3)))
     assert type(stream.pictures) is Lost
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.episode import Episode
 from robokata.core.errors import RecipeRefused, SelectionRefused
 from robokata.core.selection import Selection, read_selection, selection_of
@@ -127,7 +127,7 @@ def untimed(number: int) -> Episode:
     """A tiny episode whose format keeps no times."""
     episode = tiny_episode(number, duration_s=1.0 + number)
     for stream in list(episode.streams.values()):
-        episode = episode.with_stream(replace(stream, clock=grid_clock(len(stream), None)))
+        episode = episode.with_stream(replace(stream, clock=step_clock(len(stream))))
     return episode
 
 

@@ -16,7 +16,7 @@ import pytest
 from makers import lerobot_v3
 from makers import rlds as maker
 from robokata.convert import convert, plan_conversion
-from robokata.core.clock import grid_clock, measured_clock
+from robokata.core.clock import measured_clock, step_clock
 from robokata.core.episode import Episode, Instruction, Outcome
 from robokata.core.errors import DamagedData, WriteRefused
 from robokata.core.layout import Way
@@ -63,7 +63,7 @@ def of_bytes(feature: Feature) -> list[bytes]:
 
 
 def of_numbers(name: str, numbers: np.ndarray, role: Role = Role.STATE, kind: Kind = Kind.TENSOR) -> Stream:
-    return Stream(name, kind, role, grid_clock(len(numbers), None), ArrayValues(numbers))
+    return Stream(name, kind, role, step_clock(len(numbers)), ArrayValues(numbers))
 
 
 def with_numbers(**numbers: np.ndarray) -> Episode:
@@ -288,7 +288,7 @@ def test_raw_pictures_of_every_type_come_back_as_pictures(tmp_path: Path, pictur
         where="raw",
         scale=scale,
     )
-    clock = grid_clock(4, None)
+    clock = step_clock(4)
     episode = Episode("e", {"depth": Stream("depth", Kind.IMAGE, Role.CAMERA, clock, raw, encoding="raw")})
     assert rlds.layout(episode).of("depth").way is way
     rlds.write(tmp_path / "out", [episode])

@@ -16,7 +16,7 @@ import pytest
 import makers.lerobot_v2
 import makers.rlds
 import makers.robomimic_hdf5
-from robokata.core.clock import grid_clock
+from robokata.core.clock import grid_clock, step_clock
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Way
@@ -35,7 +35,7 @@ def same_episode(before: Episode, after: Episode) -> None:
         back = after.stream(name)
         assert back.values.dtype == stream.values.dtype
         np.testing.assert_array_equal(back.values[:], stream.values[:])
-        np.testing.assert_array_equal(back.clock.times_ns, stream.clock.times_ns)
+        np.testing.assert_array_equal(back.clock.places, stream.clock.places)
         assert back.clock.quality == stream.clock.quality
         # Frames of a video are pictures of their own once they are decoded.
         kind = Kind.IMAGE if stream.is_picture else stream.kind
@@ -47,7 +47,8 @@ def same_episode(before: Episode, after: Episode) -> None:
 
 
 def column(name: str, array: np.ndarray, role: Role = Role.SENSOR, rate_hz: Fraction | None = Fraction(50)) -> Stream:
-    return Stream(name, Kind.TENSOR, role, grid_clock(len(array), rate_hz), ArrayValues(array))
+    clock = step_clock(len(array)) if rate_hz is None else grid_clock(len(array), rate_hz)
+    return Stream(name, Kind.TENSOR, role, clock, ArrayValues(array))
 
 
 def small(*streams: Stream) -> Episode:
@@ -182,8 +183,8 @@ def test_pictures_that_stand_in_no_row_are_named_as_lost_and_the_others_keep_the
     after = open_source(tmp_path / "a.hdf5").episode("demo_0")
     stream, back = before.stream(CAMERA), after.stream(CAMERA)
     assert len(back) == len(back.clock) == kept
-    where = np.searchsorted(stream.clock.times_ns, back.clock.times_ns)
-    np.testing.assert_array_equal(stream.clock.times_ns[where], back.clock.times_ns)
+    where = np.searchsorted(stream.clock.places, back.clock.places)
+    np.testing.assert_array_equal(stream.clock.places[where], back.clock.places)
     np.testing.assert_array_equal(back.values[:], stream.values[where])
     assert len(list(back.pictures.luma(8))) == kept
 
@@ -228,7 +229,7 @@ def test_a_damaged_carried_part_costs_its_episode_only(tmp_path: Path) -> None:
     source = robomimic_hdf5.read(path)
     with pytest.raises(DamagedData, match="what was carried beside the episode cannot be unpacked"):
         # What is carried is unpacked when a stream is touched.
-        [stream.clock.times_ns for stream in source.episode("demo_0").streams.values()]
+        [stream.clock.places for stream in source.episode("demo_0").streams.values()]
     with pytest.raises(DamagedData) as caught:
         source.episode("demo_1")
     assert str(caught.value) == (

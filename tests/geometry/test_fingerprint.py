@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.stream import Kind, Role, Stream
@@ -18,7 +18,7 @@ from robokata.testing import tiny_episode
 
 
 def episode_of(table: NDArray[np.generic], number: int = 0) -> Episode:
-    stream = Stream("state", Kind.TENSOR, Role.STATE, grid_clock(len(table), None), ArrayValues(table))
+    stream = Stream("state", Kind.TENSOR, Role.STATE, step_clock(len(table)), ArrayValues(table))
     return Episode(str(number), {"state": stream})
 
 
@@ -142,7 +142,7 @@ def test_damage_is_not_swallowed() -> None:
     def load() -> NDArray[np.float32]:
         raise DamagedData("a.parquet", "no footer.")
 
-    stream = Stream("s", Kind.TENSOR, Role.STATE, grid_clock(9, None), LazyValues((9, 2), np.float32, load))
+    stream = Stream("s", Kind.TENSOR, Role.STATE, step_clock(9), LazyValues((9, 2), np.float32, load))
     with pytest.raises(DamagedData, match="no footer"):
         fingerprint_of(Episode("0", {"s": stream}))
 

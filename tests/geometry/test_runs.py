@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import grid_clock, step_clock
 from robokata.core.episode import Episode
 from robokata.geometry.runs import Run, moment_of, robust_spread, runs_of
 
@@ -36,6 +36,6 @@ def test_the_robust_spread_is_the_standard_deviation_and_ignores_an_outlier() ->
 
 
 def test_a_moment_is_told_in_seconds_only_where_the_format_keeps_times() -> None:
-    timed, untimed = grid_clock(10, Fraction(5)), grid_clock(10, None)
+    timed, untimed = grid_clock(10, Fraction(5)), step_clock(10)
     assert moment_of(Episode("0", {}), timed, 4) == "0.80 s"
     assert moment_of(Episode("0", {}), untimed, 4) == "sample 4"

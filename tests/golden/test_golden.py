@@ -92,6 +92,8 @@ def test_each_class_of_error_has_its_words(golden: Golden) -> None:
         TooLarge("bag.mcap", "a record claims 9 EB in a short file.", offset=8),
         UntrustedContent("demos.pkl", "pickle files run code when read.", next_move="Convert it at its source."),
         Unsupported("/data/set: video codec vp7 is not one that FFmpeg decodes here."),
+        errors.ClockUnknown(50, stream="action", episode="7"),
+        errors.RateRefused("episode 7: no stream is called 'arm'. Streams without times: action, state."),
         WriteRefused("/data/set: exists and is not empty. Choose another folder."),
         SelectionRefused(
             "/data/selection.json: was changed after it was written: its hash does not fit. Choose again."

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metrics.made_trials import RATE_HZ, trial, without_simulator
-from robokata.core.clock import NS_PER_S, grid_clock, measured_clock
+from robokata.core.clock import NS_PER_S, measured_clock, step_clock
 from robokata.core.episode import Annotation, Episode, Outcome
 from robokata.core.source import open_source
 from robokata.core.values import ArrayValues
@@ -48,7 +48,7 @@ def at_every(episode: Episode, keep: int) -> Episode:
 
 
 def without_times(episode: Episode) -> Episode:
-    streams = {n: replace(s, clock=grid_clock(len(s), None)) for n, s in episode.streams.items()}
+    streams = {n: replace(s, clock=step_clock(len(s))) for n, s in episode.streams.items()}
     return replace(episode, streams=streams)
 
 

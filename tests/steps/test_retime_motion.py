@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robokata.core.clock import grid_clock, measured_clock
+from robokata.core.clock import measured_clock, step_clock
 from robokata.core.episode import Embodiment, Episode, Joint
 from robokata.core.errors import StepRefused
 from robokata.core.stream import Fact, Kind, Meaning, Role, Stream
@@ -96,8 +96,8 @@ def test_each_episode_draws_its_own_speed_and_the_same_one_again() -> None:
 
 def test_clocks_that_tell_no_speed_are_refused() -> None:
     stream = moving().streams["action"]
-    timeless = moving().with_stream(replace(stream, clock=grid_clock(len(stream), None)))
-    with pytest.raises(StepRefused, match="action keeps no times"):
+    timeless = moving().with_stream(replace(stream, clock=step_clock(len(stream))))
+    with pytest.raises(StepRefused, match="action has step numbers and no times"):
         list(step(timeless, within_limits=False))
     times = stream.clock.times_ns.copy()
     times[5] = times[4]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.clock import paired
 from robokata.core.episode import Episode
 from robokata.core.stream import Stream
 from robokata.geometry.motion import motion_of, mover_of
@@ -50,9 +51,9 @@ def watch(episode: Episode, stream: Stream) -> Watched | str:
         return f"fewer than 4 pictures of {stream.name} can be decoded"
     motion = motion_of(mover)
     gone = np.concatenate(([0.0], np.cumsum(motion.travel, dtype=np.float64)))
-    times_ns = stream.clock.times_ns[: count + 1].astype(np.float64)
-    travel = np.diff(np.interp(times_ns, mover.clock.times_ns.astype(np.float64), gone))
-    noise = motion.still_below * np.median(np.diff(times_ns)) / max(1.0, _period_ns(mover))
+    places, at_mover = (axis.astype(np.float64) for axis in paired(stream.clock, mover.clock))
+    travel = np.diff(np.interp(places[: count + 1], at_mover, gone))
+    noise = motion.still_below * np.median(np.diff(places[: count + 1])) / max(1.0, float(np.median(np.diff(at_mover))))
     moves = travel > noise
     if moves.sum() < 3:
         return "the robot does not move while it is filmed"
@@ -85,10 +86,6 @@ def _without_refresh(change: NDArray[np.float32], is_key: NDArray[np.bool_]) -> 
     beyond = np.maximum(0, change[is_key] - around[is_key])
     refresh = 1.2 * np.float32(np.quantile(beyond, 0.1))
     return np.asarray(np.where(is_key, np.maximum(0, change - refresh), change), dtype=np.float32)
-
-
-def _period_ns(mover: Stream) -> float:
-    return float(np.median(np.diff(mover.clock.times_ns)))
 
 
 def _follows(watched: Watched) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.stream import Stream
@@ -26,9 +25,9 @@ def file_name(media: Media) -> str:
 
 
 def picture_time_s(episode: Episode, stream: Stream, picture: int) -> float | None:
-    """Seconds from the episode's start at which a picture was taken; the last one's where there are fewer."""
-    times_ns = stream.clock.times_ns
-    return episode.seconds(int(times_ns[min(picture, len(times_ns) - 1)])) if len(times_ns) else None
+    """Where a picture stands (seconds from the start, or its step number); the last one's where there are fewer."""
+    clock = stream.clock
+    return episode.place(clock, min(picture, len(clock) - 1)) if len(clock) else None
 
 
 def rates_differ(measured_hz: float, declared_hz: float, tolerance_share: float = RATE_TOLERANCE_SHARE) -> bool:
@@ -115,10 +114,10 @@ def retold(stream: Stream, *, readable: int | None = None, **facts: int | bool) 
 
 def with_samples(stream: Stream, kept: NDArray[np.int64]) -> Stream:
     """The stream with some of its samples, on every clock it has; `kept` is sample numbers in rising order."""
-    clocks = {name: _thinned(clock, kept) for name, clock in stream.other_clocks.items()}
+    clocks = {name: clock.subset(kept) for name, clock in stream.other_clocks.items()}
     thinned = replace(stream, other_clocks=clocks)
     if not stream.is_picture:
-        return thinned.with_values(ArrayValues(stream.values[kept]), clock=_thinned(stream.clock, kept))
+        return thinned.with_values(ArrayValues(stream.values[kept]), clock=stream.clock.subset(kept))
     media = stream.pictures.media()
     fewer = len(stream) - len(kept)
     media = replace(
@@ -128,10 +127,4 @@ def with_samples(stream: Stream, kept: NDArray[np.int64]) -> Stream:
         frames_in_file=None if media.frames_in_file is None else media.frames_in_file - fewer,
         frames_declared_by_container=None,
     )
-    return thinned.with_values(RetoldPictures(stream.pictures, kept, media), clock=_thinned(stream.clock, kept))
-
-
-def _thinned(clock: Clock, kept: NDArray[np.int64]) -> Clock:
-    return Clock(
-        len(kept), lambda: Reading(clock.times_ns[kept], clock.quality), declared_rate_hz=clock.declared_rate_hz
-    )
+    return thinned.with_values(RetoldPictures(stream.pictures, kept, media), clock=stream.clock.subset(kept))

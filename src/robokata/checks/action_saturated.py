@@ -119,7 +119,7 @@ def _finding(episode: Episode, stream: Stream, clipped: list[Clipped], above_sha
     worst = max(clipped, key=lambda one: one.share)
     names = [stream.channel_name(one.channel) for one in clipped]
     longest = max(worst.plateaus, key=lambda run: run.length)
-    motion, times_ns = motion_of(stream), stream.clock.times_ns
+    motion = motion_of(stream)
     low, high = float(motion.low[worst.channel]), float(motion.high[worst.channel])
     return Finding(
         check="action_saturated",
@@ -132,8 +132,8 @@ def _finding(episode: Episode, stream: Stream, clipped: list[Clipped], above_sha
         episode=episode.id,
         stream=stream.name,
         channel=", ".join(names) if len(names) <= 6 else None,
-        start_s=episode.seconds(int(times_ns[longest.first])),
-        end_s=episode.seconds(int(times_ns[longest.last])),
+        start_s=episode.place(stream.clock, longest.first),
+        end_s=episode.place(stream.clock, longest.last),
         measured=worst.share,
         expected=above_share,
         unit="share of samples",

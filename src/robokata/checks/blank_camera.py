@@ -87,7 +87,6 @@ def _finding(
 ) -> Finding:
     longest = max(runs_of(blank), key=lambda run: run.length)
     share, count = float(blank.mean()), int(blank.sum())
-    times_ns = stream.clock.times_ns
     brightness = float(look.mean[longest.first : longest.last + 1].mean())
     whole, since = count == len(blank), moment_of(episode, stream.clock, longest.first)
     return Finding(
@@ -102,8 +101,8 @@ def _finding(
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=episode.seconds(int(times_ns[longest.first])),
-        end_s=episode.seconds(int(times_ns[min(longest.last, len(times_ns) - 1)])),
+        start_s=episode.place(stream.clock, longest.first),
+        end_s=episode.place(stream.clock, min(longest.last, len(stream.clock) - 1)),
         measured=share,
         expected=0.0,
         unit="share of pictures",

@@ -59,7 +59,7 @@ class Counters(NamedTuple):
     declared_steps: int | None
     first_index: int | None
     """First value of `index`, None where it is absent or broken inside."""
-    duration_s: float
+    duration_s: float | None
 
 
 def gather(episode: Episode) -> Counters:
@@ -98,7 +98,6 @@ def _broken(episode: Episode, stream: Stream) -> Finding | None:
         return None
     first, last = int(wrong[0]), int(wrong[-1])
     jumps = int(np.count_nonzero(np.diff(numbers) != (stream.name != "episode_index")))
-    times_ns = stream.clock.times_ns
     return Finding(
         check=_NAME,
         level=Level.ERROR,
@@ -108,8 +107,8 @@ def _broken(episode: Episode, stream: Stream) -> Finding | None:
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=episode.seconds(int(times_ns[first])),
-        end_s=episode.seconds(int(times_ns[last])),
+        start_s=episode.place(stream.clock, first),
+        end_s=episode.place(stream.clock, last),
         measured=float(numbers[first]),
         expected=float(expected[first]),
         repair=_REPAIR,

@@ -45,7 +45,7 @@ class Copyable(NamedTuple):
 
     fingerprint: Fingerprint
     split: str | None
-    duration_s: float
+    duration_s: float | None
 
 
 def gather(episode: Episode) -> Copyable | Abstention:
@@ -108,7 +108,7 @@ def _finding(copy: tuple[str, Copyable], first: tuple[str, Copyable], *, is_exac
         level=Level.ERROR if is_exact and not differs else Level.WARNING,
         message=said,
         episode=copy[0],
-        start_s=0.0,
+        start_s=None if copy[1].duration_s is None else 0.0,
         end_s=copy[1].duration_s,
         twin=first[0],
         measured=0.0 if is_exact else apart_share,

@@ -100,7 +100,6 @@ def _finding(episode: Episode, stream: Stream, wraps: list[Wrap]) -> Finding:
     names = [stream.channel_name(wrap.channel) for wrap in wraps]
     at, count = int(first.samples[0]), sum(len(wrap.samples) for wrap in wraps)
     jump = float(motion_of(stream).steps[at, first.channel])
-    times_ns = stream.clock.times_ns
     is_pose = first.level is Level.INFO
     doubt = " (a joint, or an angle of a pose: the channels have no names)" if first.level is Level.WARNING else ""
     return Finding(
@@ -114,8 +113,8 @@ def _finding(episode: Episode, stream: Stream, wraps: list[Wrap]) -> Finding:
         episode=episode.id,
         stream=stream.name,
         channel=", ".join(names) if len(names) <= 6 else None,
-        start_s=episode.seconds(int(times_ns[at])),
-        end_s=episode.seconds(int(times_ns[at + 1])),
+        start_s=episode.place(stream.clock, at),
+        end_s=episode.place(stream.clock, at + 1),
         measured=abs(jump),
         expected=first.period,
         repair=(

@@ -44,6 +44,7 @@ from robokata.checks._camera_motion import (
     same_pictures,
     watch,
 )
+from robokata.core.clock import paired
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
@@ -247,9 +248,11 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
     streams = [s for s in episode.pictures() if len(s) > 8 and s.values.dtype != np.uint16]
     stream = streams[int(rng.integers(len(to_plant_into(streams, "camera of 9 pictures"))))]
     pictures, count = stream.pictures, len(stream)
-    mover = to_plant_into(episode.numeric(Role.STATE, Role.ACTION), "state and no action")[0]
+    beside = (s for s in episode.numeric(Role.STATE, Role.ACTION) if s.clock.aligns_with(stream.clock))
+    mover = to_plant_into(beside, "state and no action")[0]
     gone = np.concatenate(([0.0], np.cumsum(motion_of(mover).travel, dtype=np.float64)))
-    at_picture = np.interp(stream.clock.times_ns.astype(float), mover.clock.times_ns.astype(float), gone)
+    places, at_mover = (axis.astype(float) for axis in paired(stream.clock, mover.clock))
+    at_picture = np.interp(places, at_mover, gone)
     length = min(round(magnitude * samples_in(stream.clock, 1.0)), count - 2)
     first = int(np.argmax(at_picture[length:] - at_picture[: count - length]))
     source = np.arange(count)

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import NS_PER_S, ClockQuality
+from robokata.core.clock import NS_PER_S
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
@@ -91,7 +91,7 @@ def _parts(runs: list[Run], steps: int) -> Iterator[Part]:
 
 
 def _span_s(stream: Stream, run: Run) -> float:
-    if stream.clock.quality is ClockQuality.UNKNOWN:
+    if not stream.clock.has_times:
         # Formats without times: the sample numbers, at the rate that the whole floor assumes for them.
         return run.length / samples_in(stream.clock, 1.0)
     times_ns = stream.clock.times_ns
@@ -102,9 +102,8 @@ def _finding(
     episode: Episode, stream: Stream, part: Part, idle_s: float, share: float, told_above_s: float, is_much: bool
 ) -> Finding:
     longest = max(part.runs, key=lambda run: _span_s(stream, run))
-    times_ns = stream.clock.times_ns
-    start_s, end_s = (episode.seconds(int(times_ns[i])) for i in (longest.first, longest.last + 1))
-    has_times = stream.clock.quality is not ClockQuality.UNKNOWN
+    start_s, end_s = (episode.place(stream.clock, i) for i in (longest.first, longest.last + 1))
+    has_times = stream.clock.has_times
     idle = f"{idle_s:.1f} s" if has_times else f"{sum(run.length for run in part.runs)} samples"
     span = f"{start_s:.1f} s to {end_s:.1f} s" if has_times else f"sample {longest.first} to {longest.last + 1}"
     stretches = "" if len(part.runs) == 1 else f" in {len(part.runs)} stretches, the longest"

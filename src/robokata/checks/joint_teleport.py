@@ -101,7 +101,6 @@ def _joints(episode: Episode, stream: Stream, longer_than: float, above_range_sh
     with np.errstate(over="ignore", invalid="ignore"):
         reach = motion.high - motion.low
         suspects = (speed.largest > longer_than * speed.sustained) & (speed.largest > above_range_share * reach)
-    times_ns = stream.clock.times_ns
     jumps = []
     for channel in map(int, np.flatnonzero(suspects & np.isfinite(reach))):
         if is_gripper(stream, channel) or may_jump(stream, channel) or has_few_values(stream.table[:, channel]):
@@ -111,7 +110,7 @@ def _joints(episode: Episode, stream: Stream, longer_than: float, above_range_sh
         for at in _largest(steps, limit):
             if wrap_period(stream, channel=channel, step=at) or _was_stuck(motion, channel, at):
                 continue
-            start_s, end_s = (episode.seconds(int(times_ns[i])) for i in (at, at + 1))
+            start_s, end_s = (episode.place(stream.clock, i) for i in (at, at + 1))
             moment, size = moment_of(episode, stream.clock, at), float(steps[at])
             jumps.append(Jump(channel, size, size / float(reach[channel]), start_s, end_s, moment))
     names = tuple(stream.channel_name(c) for c in range(len(reach)))

@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.checks._picture_files import file_name, picture_stream, picture_time_s, retold, span_is_in_other_time
+from robokata.core.clock import paired
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
@@ -173,14 +174,14 @@ def _scene_change(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 def _speed_rank(episode: Episode, stream: Stream, after: int) -> float | None:
     """Share of the robot's steps that are slower than its fastest step around the cut, None without a robot."""
     told = still_share(episode)
-    if told is None:
+    if told is None or not stream.clock.aligns_with(told[0].clock):
         return None
     robot, travel = told[0], motion_of(told[0]).travel
-    times_ns = stream.clock.times_ns
+    places, at_robot = paired(stream.clock, robot.clock)
     # Two pictures either side: streams of one robot lie that far apart in time.
-    low_ns, high_ns = times_ns[max(0, after - 1)], times_ns[min(len(times_ns) - 1, after + 2)]
-    low = max(0, int(np.searchsorted(robot.clock.times_ns, low_ns)) - 1)
-    near = travel[low : int(np.searchsorted(robot.clock.times_ns, high_ns)) + 1]
+    first, last = places[max(0, after - 1)], places[min(len(places) - 1, after + 2)]
+    low = max(0, int(np.searchsorted(at_robot, first)) - 1)
+    near = travel[low : int(np.searchsorted(at_robot, last)) + 1]
     return float(np.mean(travel < near.max())) if len(near) else None
 
 

@@ -57,7 +57,7 @@ class Shape(NamedTuple):
     cameras: tuple[str, ...]
     widths: tuple[tuple[str, int], ...]
     """Numbers per sample of each state and action stream."""
-    duration_s: float
+    duration_s: float | None
 
 
 def gather(episode: Episode) -> Shape:
@@ -146,7 +146,7 @@ def _miscounted(name: str, shape: Shape) -> Finding:
             f"{abs(shape.declared_steps - shape.rows)} {'are missing' if fewer else 'are too many'}"
         ),
         episode=name,
-        start_s=0.0,
+        start_s=None if shape.duration_s is None else 0.0,
         end_s=shape.duration_s,
         measured=shape.rows,
         expected=shape.declared_steps,

@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import ClockQuality
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict
@@ -66,10 +65,9 @@ def _judge(episode: Episode, stream: Stream, allowed_count: int) -> Iterator[Ver
     if count <= allowed_count:
         return
     names = [stream.channel_name(int(c)) for c in np.flatnonzero(bad.any(axis=0))]
-    times_ns = stream.clock.times_ns
     first, last = int(rows[0]), int(rows[-1])
-    start_s = episode.seconds(int(times_ns[first]))
-    at = "" if stream.clock.quality is ClockQuality.UNKNOWN else f" ({start_s:.2f} s)"
+    start_s = episode.place(stream.clock, first)
+    at = f" ({start_s:.2f} s)" if stream.clock.has_times else ""
     nan_count = int(np.isnan(stream.table).sum())
     what = (
         f"{nan_count} NaN and {count - nan_count} infinite values"
@@ -87,7 +85,7 @@ def _judge(episode: Episode, stream: Stream, allowed_count: int) -> Iterator[Ver
         stream=stream.name,
         channel=", ".join(names) if len(names) <= 6 else None,
         start_s=start_s,
-        end_s=episode.seconds(int(times_ns[last])),
+        end_s=episode.place(stream.clock, last),
         measured=count,
         expected=allowed_count,
         repair="drop these samples" if len(rows) < len(stream) else "drop these channels: they are never filled",

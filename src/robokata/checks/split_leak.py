@@ -54,7 +54,7 @@ class Member(NamedTuple):
     split: str | None
     fingerprint: Fingerprint
     made_from: tuple[str, ...]
-    duration_s: float
+    duration_s: float | None
 
     @property
     def name(self) -> str:
@@ -179,7 +179,7 @@ def _finding(mine: Member, message: str, *, level: Level, apart_share: float | N
         level=level,
         message=message,
         episode=mine.episode,
-        start_s=0.0,
+        start_s=None if mine.duration_s is None else 0.0,
         end_s=mine.duration_s,
         twin=twin,
         measured=apart_share,

@@ -52,7 +52,7 @@ class Measured(NamedTuple):
 
     moments: Mapping[str, Moments]
     declared: Mapping[str, Mapping[str, Any]]
-    duration_s: float
+    duration_s: float | None
 
 
 def gather(episode: Episode) -> Measured:
@@ -97,7 +97,8 @@ def judge(
         for name, declared in value.declared.items():
             finding = _compared(name, value.moments[name], declared, off_by_share, error_above_share)
             if finding is not None:
-                yield replace(finding, episode=episode, start_s=0.0, end_s=value.duration_s)
+                start_s = None if value.duration_s is None else 0.0
+                yield replace(finding, episode=episode, start_s=start_s, end_s=value.duration_s)
 
 
 def _judge_all(

@@ -49,6 +49,10 @@ _FEWEST_MESSAGES = 20
 """Samples below which a sensor counts as an event: a regular one sends more in the shortest episode."""
 
 
+_ALONE = (ClockQuality.MEASURED, ClockQuality.UNKNOWN)
+"""Qualities that are compared among themselves; the others all are grids."""
+
+
 class _Extent(NamedTuple):
     """From when to when a clock ticks."""
 
@@ -100,27 +104,31 @@ def _families(streams: Sequence[Stream]) -> Iterator[list[Stream]]:
     families: dict[str, list[Stream]] = {}
     for stream in clocks.values():
         quality = stream.clock.quality
-        kind = "grid" if quality in (ClockQuality.DECLARED, ClockQuality.SYNTHESIZED) else quality.value
+        kind = quality.value if quality in _ALONE else "grid"
+        # Steps of two counters (pictures, control steps) differ in number because they are other steps.
+        kind += "" if stream.clock.has_times else f" {stream.clock.counter}"
         families.setdefault(kind, []).append(stream)
     yield from families.values()
 
 
 def _counts_cannot_tell(family: Sequence[Stream]) -> bool:
     counts = [len(stream.clock) for stream in family]
-    is_untimed = family[0].clock.quality is ClockQuality.UNKNOWN
+    is_untimed = not family[0].clock.has_times
     # Rates of one robot differ by a factor of 2 or more (15 and 5 Hz); a recording that lost a third is lost anyway.
     return is_untimed and max(counts) > 1.5 * min(counts)
 
 
 def _extent(episode: Episode, stream: Stream) -> _Extent | None:
     """None for a stream that has no regular clock: it ends with its last event, whenever that is."""
-    times_ns = stream.clock.times_ns
-    if len(times_ns) < 2:
+    clock = stream.clock
+    if len(clock) < 2:
         return None
-    ticks = ticks_of(stream.clock)
+    if not clock.has_times:
+        return _Extent(stream, float(clock.places.min()), float(clock.places.max()), 1.0)
+    ticks = ticks_of(clock)
     if not ticks.is_recurring:
         return None
-    first_s, last_s = episode.seconds(int(times_ns.min())), episode.seconds(int(times_ns.max()))
+    first_s, last_s = episode.seconds(int(clock.times_ns.min())), episode.seconds(int(clock.times_ns.max()))
     return _Extent(stream, first_s, last_s, ticks.period_ns / NS_PER_S)
 
 
@@ -151,7 +159,7 @@ def _apart(episode: Episode, extent: _Extent, late_s: float, early_s: float, lim
     at_end = abs(early_s) >= abs(late_s)
     apart_s = early_s if at_end else late_s
     verb = ("ends" if at_end else "starts", "before" if at_end == (apart_s > 0) else "after")
-    if extent.stream.clock.quality is ClockQuality.UNKNOWN:
+    if not extent.stream.clock.has_times:
         message = (
             f"{extent.stream.name} holds {len(extent.stream.clock)} samples, "
             f"{abs(round(apart_s))} {'fewer' if apart_s > 0 else 'more'} than the episode's other streams"
@@ -170,7 +178,7 @@ def _apart(episode: Episode, extent: _Extent, late_s: float, early_s: float, lim
         end_s=max(edge_s, other_s),
         measured=abs(apart_s),
         expected=f"below {limit_s:.3g}",
-        unit="samples" if extent.stream.clock.quality is ClockQuality.UNKNOWN else "s",
+        unit="samples" if not extent.stream.clock.has_times else "s",
         repair="cut the episode to the stretch that all streams cover, or drop it",
     )
 

@@ -32,13 +32,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.clock import paired
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import has_few_values, is_gripper, listed
-from robokata.geometry.motion import motion_of, share_a_clock
+from robokata.geometry.motion import motion_of
 from robokata.geometry.runs import Run, runs_of, samples_in, span_of
 
 NEEDS: Sequence[Need] = (Need.STATE, Need.ACTION)
@@ -97,7 +98,7 @@ def check(
 
 
 def _pair(episode: Episode, state: Stream) -> Pair | None:
-    actions = [a for a in episode.numeric(Role.ACTION) if len(a) > 1 and share_a_clock(a.clock, state.clock)]
+    actions = [a for a in episode.numeric(Role.ACTION) if len(a) > 1 and a.clock.aligns_with(state.clock)]
     # `action.joint_position` before `action.joint_velocity` for `state.joint_position`: both have seven channels.
     for action in sorted(actions, key=lambda a: _last_word(a.name) != _last_word(state.name)):
         width = state.table.shape[1]
@@ -121,7 +122,8 @@ def _at_times_of(state: Stream, action: Stream) -> NDArray[np.floating]:
     table = action.table if action.table.dtype.kind == "f" else action.table.astype(np.float64)
     if state.clock is action.clock:
         return table
-    at = np.searchsorted(action.clock.times_ns, state.clock.times_ns, side="right") - 1
+    at_action, at_state = paired(action.clock, state.clock)
+    at = np.searchsorted(at_action, at_state, side="right") - 1
     return np.asarray(table[np.clip(at, 0, len(table) - 1)])
 
 

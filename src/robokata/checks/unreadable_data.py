@@ -58,7 +58,7 @@ def _judge(episode: Episode, stream: Stream) -> Iterator[Verdict]:
             yield from _pictures(episode, stream)
         else:
             _touch(stream)
-        times = len(stream.clock.times_ns)
+        times = len(stream.clock.places)
     except MediaMissing as error:
         # Absent pictures belong to missing_media; an absent table is told here, because nothing else can be.
         if not stream.is_picture:
@@ -104,8 +104,8 @@ def _pictures(episode: Episode, stream: Stream) -> Iterator[Verdict]:
 
 def _finding(episode: Episode, stream: Stream, message: str, *, sample: int | None = None) -> Finding:
     at_s = None
-    if sample is not None and sample < len(stream.clock.times_ns):
-        at_s = episode.seconds(int(stream.clock.times_ns[sample]))
+    if sample is not None and sample < len(stream.clock.places):
+        at_s = episode.place(stream.clock, sample)
     return Finding(
         check="unreadable_data",
         level=Level.ERROR,

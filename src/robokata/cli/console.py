@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.source import Found, Source, find_datasets, open_source
 from robokata.core.visible import visible
 
@@ -22,14 +23,15 @@ def datasets_at(path: Path, format_name: str | None) -> list[Found]:
     return [Found(path, format_name)] if format_name is not None else find_datasets(path)
 
 
-def one_dataset_at(path: Path, format_name: str | None) -> Source:
-    """The one dataset that the user means, open.
+def one_dataset_at(path: Path, format_name: str | None, *, rates: Sequence[str] = ()) -> Source:
+    """The one dataset that the user means, open; `rates` are the words of `--rate-hz`.
 
     Raises:
+        RateRefused: a word is no rate.
         NotADataset: there is none, or there are several below `path`.
         AmbiguousFormat: it could be two formats.
     """
-    return open_source(path, format=format_name)
+    return with_rates(open_source(path, format=format_name), rates_from(rates))
 
 
 class _Answer(Protocol):

@@ -21,6 +21,9 @@ def convert(
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the writer; a wrong name lists them.")
     ] = None,
+    rate_hz: Annotated[
+        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="Insist on this source format.")] = None,
     accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Write although something is lost.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; no byte of the output depends on it.")] = None,
@@ -42,7 +45,7 @@ def convert(
     if not plan:
         refuse_occupied(out)
     options, depth = parse_options(to, option or []), depth_named(verify)
-    source = one_dataset_at(path, format)
+    source = one_dataset_at(path, format, rates=rate_hz or ())
     if not plan:
         conversion.refuse_target(source, out)
     keys = keys_from(source, episode, where, split)

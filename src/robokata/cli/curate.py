@@ -18,6 +18,9 @@ def curate(
     step: Annotated[list[str] | None, typer.Option(help="'NAME KEY=VALUE ...'; several are applied in order.")] = None,
     drop: Annotated[str | None, typer.Option(help="Leave out episodes with findings: error, warning or info.")] = None,
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
+    rate_hz: Annotated[
+        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+    ] = None,
     families: Annotated[str | None, typer.Option(help="Families in several splits: refuse, or move.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Split to take, or `all`; or shares drawn anew: train=0.9,val=0.1.")
@@ -47,6 +50,7 @@ def curate(
         "step": step,
         "drop": drop,
         "where": where,
+        "rate_hz": rate_hz,
         "families": families,
         "split": split,
         "seed": seed,

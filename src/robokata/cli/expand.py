@@ -20,6 +20,9 @@ def expand(
     split: Annotated[
         str | None, typer.Option(help="Split to expand, or `all`; default: train, where there are splits.")
     ] = None,
+    rate_hz: Annotated[
+        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+    ] = None,
     width: Annotated[str | None, typer.Option(help="Reset width; the sources' own where not given.")] = None,
     spec: Annotated[Path | None, typer.Option(help="TOML: choice, noise, bridge, offsets, per subtask.")] = None,
     factor: Annotated[list[str] | None, typer.Option(help="NAME[=MAGNITUDE] for --by factors, or an option.")] = None,
@@ -38,7 +41,7 @@ def expand(
     from robokata.expand.request import Request, fulfil
     from robokata.view.expansion import show_expansion
 
-    source = one_dataset_at(path, None)
+    source = one_dataset_at(path, None, rates=rate_hz or ())
     chosen = choose_episodes(source, episodes=episode, where=where, split=split, is_for_training=True)
     if chosen.sentence is not None:
         typer.echo(chosen.sentence, err=True)

@@ -14,11 +14,15 @@ def look(
     where: Annotated[
         str | None, typer.Option(help="SQL condition on the table of episodes: \"steps > 100 AND split = 'train'\".")
     ] = None,
+    rate_hz: Annotated[
+        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="Insist on this format instead of recognising it.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Say what is in a dataset: format, robots, episodes, instructions, streams, and what it wrongly claims."""
     from robokata.cli.console import datasets_at, print_json_of
+    from robokata.core.declared_rate import rates_from, with_rates
     from robokata.core.source import open_source
     from robokata.dataset_survey import survey, survey_episode
     from robokata.episode_choice import choose_episodes
@@ -27,7 +31,9 @@ def look(
     if episode is not None and where is not None:
         typer.echo("kata: --episode names one episode, --where chooses among all: give one of them.", err=True)
         raise typer.Exit(2)
-    sources = [open_source(found.path, format=found.format) for found in datasets_at(path, format)]
+    rates = rates_from(rate_hz or ())
+    found = datasets_at(path, format)
+    sources = [with_rates(open_source(each.path, format=each.format), rates) for each in found]
     if episode is not None:
         episodes = [survey_episode(source, episode) for source in sources]
         if json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from robokata.core.source import Source
     from robokata.store.entry import Entry
 
 
@@ -30,21 +31,23 @@ def snapshot(
         bool, typer.Option("--materialise", help="Copy the data instead of referring to it.")
     ] = False,
     message: Annotated[str, typer.Option("--message", "-m", help="Why this version exists.")] = "",
+    rate_hz: Annotated[
+        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="Insist on this source format.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Make an immutable snapshot. Nothing that exists is changed; what is the same is stored once."""
     from robokata.cli.choice import keys_from
-    from robokata.cli.console import one_dataset_at, print_json_of
+    from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
     from robokata.store.edit import divided, merged, relabelled, without
     from robokata.store.keeping import relatives_of
     from robokata.store.making import Wish, make_snapshot
-    from robokata.store.opening import is_snapshot, open_snapshot
     from robokata.store.store import open_store
     from robokata.view.history import show_record
 
-    source = open_snapshot(path) if format is None and is_snapshot(path) else one_dataset_at(Path(path), format)
+    source = _source_at(path, format, rate_hz or ())
     url = store or (source.store.url if hasattr(source, "store") else None)
     if url is None:
         typer.echo("kata: say where to keep it: --store FOLDER (or s3://bucket/name).", err=True)
@@ -67,6 +70,18 @@ def snapshot(
         wish = Wish(keys, materialise, join, edits + ([split_up] if shares else []), message, words)
         record = make_snapshot(target, source, wish, advance=bar.advance)
     print_json_of([record]) if json else show_record(record, url)
+
+
+def _source_at(path: str, format: str | None, rates: Sequence[str]) -> Source:
+    from robokata.cli.console import one_dataset_at
+    from robokata.core.errors import RateRefused
+    from robokata.store.opening import is_snapshot, open_snapshot
+
+    if format is not None or not is_snapshot(path):
+        return one_dataset_at(Path(path), format, rates=rates)
+    if rates:
+        raise RateRefused(f"--rate-hz is for a dataset, and {path} is a snapshot: declare it when it is made.")
+    return open_snapshot(path)
 
 
 def _shares(text: str | None) -> dict[str, Fraction]:

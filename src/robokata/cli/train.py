@@ -23,6 +23,10 @@ def train(
     split: Annotated[
         str | None, typer.Option(help="Split to learn from, or `all`; default: train, where there are splits.")
     ] = None,
+    rate_hz: Annotated[
+        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+    ] = None,
+    in_steps: Annotated[bool, typer.Option("--in-steps", help="Windows of consecutive rows, not of seconds.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; default: bfloat16 on a GPU.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network; default: all cores.")] = None,
@@ -42,7 +46,7 @@ def train(
     from robokata.view.training_text import show_trained
 
     leaf = shelf("policies")[policy]
-    spec = spec_of(recipe, where, split, option or [])
+    spec = spec_of(recipe, where, split, option or [], rates=rate_hz or (), in_steps=in_steps)
     out = out or Path(f"{recipe.resolve().stem}-{policy}")
     # Held until the command ends: a second run is refused before it reads anything.
     context.with_resource(folder_for(out, resume=resume, steps=steps))

@@ -13,14 +13,22 @@ if TYPE_CHECKING:
     from robokata.learn.training_spec import TrainingSpec
 
 
-def spec_of(recipe: Path, where: str | None, split: str | None, options: Sequence[str]) -> TrainingSpec:
-    """The training spec of a path, with `--where` and `--split` for every source and `--option` for the policy.
+def spec_of(
+    recipe: Path,
+    where: str | None,
+    split: str | None,
+    options: Sequence[str],
+    *,
+    rates: Sequence[str] = (),
+    in_steps: bool = False,
+) -> TrainingSpec:
+    """The training spec of a path: `--where`, `--split` and `--rate-hz` for every source, `--option` for the policy.
 
     Raises:
         TrainingRefused: an option is not NAME=VALUE, or the file cannot be obeyed.
     """
     from robokata.core.errors import TrainingRefused
-    from robokata.learn.training_spec import spec_at
+    from robokata.learn.training_spec import refuse_mixed_units, spec_at
 
     spec = spec_at(recipe)
     given: dict[str, Any] = dict(spec.options)
@@ -34,7 +42,11 @@ def spec_of(recipe: Path, where: str | None, split: str | None, options: Sequenc
         sources = tuple(replace(s, where=where if s.where is None else f"({s.where}) and ({where})") for s in sources)
     if split is not None:
         sources = tuple(replace(s, split=split) for s in sources)
-    return replace(spec, sources=sources, options=given)
+    if rates:
+        sources = tuple(replace(source, rate_hz=(*source.rate_hz, *rates)) for source in sources)
+    spec = replace(spec, sources=sources, options=given, in_steps=spec.in_steps or in_steps)
+    refuse_mixed_units(vars(spec), where="--in-steps" if in_steps else str(recipe))
+    return spec
 
 
 @contextmanager

@@ -13,14 +13,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from fractions import Fraction
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.carried_clock import fraction, fraction_text, pack_clock, unpack_clock
 from robokata.core.cells import PackedCells, pack_cells, unpack_cells
-from robokata.core.clock import Clock, ClockQuality, Reading, grid_clock, grid_ns
+from robokata.core.clock import Clock
 from robokata.core.episode import Annotation, Arm, Embodiment, Episode, Gripper, Instruction, Joint, Origin, Outcome
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.layout import Layout, Place
@@ -30,7 +31,7 @@ from robokata.core.values import ArrayValues, LazyValues, Pictures, Values
 
 Read = TypeVar("Read")
 
-VERSION = 2
+VERSION = 3
 MAX_BYTES = 2 * 2**30
 """Largest archive that is unpacked: a day of 1 kHz force of 6 channels in float32 is 2 GB."""
 _MEANINGS = ("unit", "frame", "rotation", "reference", "gripper", "normalisation")
@@ -49,7 +50,7 @@ def pack(episode: Episode, layout: Layout) -> bytes:
         "annotations": [asdict(annotation) for annotation in episode.annotations],
         "outcome": asdict(episode.outcome),
         "origin": asdict(episode.origin),
-        "declared_rate_hz": _fraction_text(episode.declared_rate_hz),
+        "declared_rate_hz": fraction_text(episode.declared_rate_hz),
         "declared_steps": episode.declared_steps,
         "extra": _plain(episode.extra, "extra", arrays),
         "streams": streams,
@@ -82,7 +83,7 @@ def unpack(found: Episode, data: bytes, *, where: str) -> Episode:
             annotations=tuple(Annotation(**entry) for entry in header["annotations"]),
             outcome=Outcome(**header["outcome"]),
             origin=Origin(**{**header["origin"], "made_from": tuple(header["origin"]["made_from"])}),
-            declared_rate_hz=_fraction(header["declared_rate_hz"]),
+            declared_rate_hz=fraction(header["declared_rate_hz"]),
             declared_steps=header["declared_steps"],
             extra=_restored(header["extra"], arrays),
         )
@@ -107,6 +108,7 @@ def native_names(data: bytes, *, where: str) -> dict[str, str]:
 def _pack_stream(
     stream: Stream, place: Place, arrays: dict[str, NDArray[Any]], clocks: dict[int, str]
 ) -> dict[str, Any]:
+    packed = partial(pack_clock, put=partial(_put, arrays), packed=clocks)
     entry: dict[str, Any] = {
         "name": stream.name,
         "kind": stream.kind.value,
@@ -119,8 +121,8 @@ def _pack_stream(
         },
         "encoding": stream.encoding,
         "extra": _plain(stream.extra, f"extra {stream.name}", arrays),
-        "clock": _pack_clock(stream.clock, arrays, clocks),
-        "other_clocks": {name: _pack_clock(clock, arrays, clocks) for name, clock in stream.other_clocks.items()},
+        "clock": packed(stream.clock),
+        "other_clocks": {name: packed(clock) for name, clock in stream.other_clocks.items()},
         "target": place.target if place.is_native else None,
         "way": place.way.value,
         "is_counter": stream.role is Role.BOOKKEEPING and place.target is None,
@@ -136,16 +138,6 @@ def _pack_stream(
         values = np.asarray(stream.values[:])
         entry |= {"values": _put(arrays, values), "shape": list(values.shape), "dtype": _dtype_json(values.dtype)}
     return entry
-
-
-def _pack_clock(clock: Clock, arrays: dict[str, NDArray[Any]], clocks: dict[int, str]) -> dict[str, Any]:
-    times, rate_hz = clock.times_ns, clock.declared_rate_hz
-    said = {"count": len(times), "quality": clock.quality.value, "declared_rate_hz": _fraction_text(rate_hz)}
-    if rate_hz is not None and len(times) and np.array_equal(times, grid_ns(len(times), rate_hz) + times[0]):
-        return {**said, "grid_from_ns": int(times[0])}
-    if id(clock) not in clocks:
-        clocks[id(clock)] = _put(arrays, times)
-    return {**said, "times": clocks[id(clock)]}
 
 
 def _pack_cells(values: Values, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -178,16 +170,24 @@ def _unpack_stream(
         name=entry["name"],
         kind=_kind_now(entry, found),
         role=Role(entry["role"]),
-        clock=_unpack_clock(entry["clock"], arrays, clocks),
+        clock=_clock(entry["clock"], arrays, clocks),
         values=values,
         channels=tuple(entry["channels"]) if entry["channels"] else None,
         meaning=Meaning(**{name: _fact(fact) for name, fact in entry["meaning"].items()}),
         encoding=found.streams[entry["target"]].encoding if entry["target"] else entry["encoding"],
-        other_clocks={name: _unpack_clock(clock, arrays, clocks) for name, clock in entry["other_clocks"].items()},
+        other_clocks={name: _clock(clock, arrays, clocks) for name, clock in entry["other_clocks"].items()},
         extra=_restored(entry["extra"], arrays),
         declared=found.streams[entry["target"]].declared if entry["target"] else {},
         oddities=found.streams[entry["target"]].oddities if entry["target"] else {},
     )
+
+
+def _clock(entry: Mapping[str, Any], arrays: _Archive, clocks: dict[str, Clock]) -> Clock:
+    """Streams that shared a clock share it again."""
+    key = json.dumps(entry, sort_keys=True)
+    if key not in clocks:
+        clocks[key] = unpack_clock(entry, array=arrays.promised, rows=arrays.rows, at_most=MAX_BYTES // 8)
+    return clocks[key]
 
 
 def _kind_now(entry: Mapping[str, Any], found: Episode) -> Kind:
@@ -225,29 +225,6 @@ def _unpack_values(entry: Mapping[str, Any], found: Episode, arrays: _Archive) -
 def _unpack_cells(entry: Mapping[str, Any], shape: tuple[int, ...], arrays: _Archive) -> NDArray[Any]:
     packed = PackedCells(arrays[entry["bytes"]], arrays[entry["ends"]], entry["kinds"], entry["shapes"])
     return unpack_cells(packed, shape)
-
-
-def _unpack_clock(entry: Mapping[str, Any], arrays: _Archive, clocks: dict[str, Clock]) -> Clock:
-    """Streams that shared a clock share it again."""
-    key = json.dumps(entry, sort_keys=True)
-    if key not in clocks:
-        quality = ClockQuality(entry["quality"])
-        # Version 1 of the archive does not say the count.
-        count = entry["count"] if "count" in entry else len(arrays.rows(entry["times"]))
-        rate_hz, times, start_ns = _fraction(entry["declared_rate_hz"]), entry.get("times"), entry.get("grid_from_ns")
-        if not isinstance(count, int) or not 0 <= count <= MAX_BYTES // 8:
-            raise ValueError(f"a clock of {count} samples")
-        if times is not None:
-            clocks[key] = Clock(
-                count,
-                lambda: Reading(arrays.promised(times, (count,), np.dtype(np.int64)), quality),
-                declared_rate_hz=rate_hz,
-            )
-        elif rate_hz is not None and isinstance(start_ns, int):
-            clocks[key] = grid_clock(count, rate_hz, quality=quality, start_ns=start_ns)
-        else:
-            raise ValueError("a clock without times")
-    return clocks[key]
 
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -389,11 +366,3 @@ def _arm(entry: Mapping[str, Any]) -> Arm:
     if gripper is not None:
         gripper = Gripper(**{**gripper, "stroke": tuple((float(a), float(b)) for a, b in gripper["stroke"])})
     return Arm(entry["name"], tuple(entry["joints"]), entry["tip"], tuple(entry["home"]), gripper)
-
-
-def _fraction_text(rate_hz: Fraction | None) -> str | None:
-    return None if rate_hz is None else f"{rate_hz.numerator}/{rate_hz.denominator}"
-
-
-def _fraction(text: str | None) -> Fraction | None:
-    return None if text is None else Fraction(text)

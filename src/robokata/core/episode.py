@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from robokata.core.clock import NS_PER_S
+from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.errors import UnknownName
 from robokata.core.stream import Evidence, Role, Stream
 
@@ -185,25 +185,43 @@ class Episode:
         return (stream for stream in self.streams.values() if stream.is_picture)
 
     @cached_property
+    def has_times(self) -> bool:
+        """True where some stream has times; else the episode has steps and no seconds."""
+        return any(len(s.clock) and s.clock.has_times for s in self.streams.values())
+
+    @cached_property
     def start_ns(self) -> int:
-        """First time on any clock of the episode, in nanoseconds; second 0 of everything shown to people."""
-        firsts = [int(s.clock.times_ns.min()) for s in self.streams.values() if len(s.clock)]
+        """First time on any clock that has times, in nanoseconds; second 0 of everything shown to people.
+
+        0 where nothing has a time.
+        """
+        firsts = [int(s.clock.times_ns.min()) for s in self.streams.values() if len(s.clock) and s.clock.has_times]
         return min(firsts, default=0)
 
     @cached_property
     def end_ns(self) -> int:
-        """Last time on any clock of the episode, in nanoseconds."""
-        lasts = [int(s.clock.times_ns.max()) for s in self.streams.values() if len(s.clock)]
+        """Last time on any clock that has times, in nanoseconds."""
+        lasts = [int(s.clock.times_ns.max()) for s in self.streams.values() if len(s.clock) and s.clock.has_times]
         return max(lasts, default=self.start_ns)
 
     @property
-    def duration_s(self) -> float:
-        """Seconds from the first to the last sample of any stream."""
+    def duration_s(self) -> float | None:
+        """Seconds from the first to the last sample of any stream; None where some stream has step numbers alone.
+
+        A stream without times may go on longer than the others: what lasts as long as they do is not known.
+        """
+        if any(len(s.clock) and not s.clock.has_times for s in self.streams.values()):
+            return None
         return (self.end_ns - self.start_ns) / NS_PER_S
 
     def seconds(self, time_ns: int) -> float:
         """A time on the episode's clocks as seconds from its start."""
         return (int(time_ns) - self.start_ns) / NS_PER_S
+
+    def place(self, clock: Clock, sample: int) -> float:
+        """Where a sample stands: seconds from the episode's start, or its step number where the clock has no times."""
+        at = int(clock.places[sample])
+        return self.seconds(at) if clock.has_times else float(at)
 
     def with_stream(self, stream: Stream) -> Episode:
         """A copy in memory in which one stream is replaced (or added, when its name is new)."""

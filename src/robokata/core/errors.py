@@ -9,6 +9,8 @@
     + MediaMissing       a file that the dataset names is not there
     + TooLarge           a size in a header is refused before anything is allocated
     + UntrustedContent   the file asks us to run code (pickle, object arrays)
+  x ClockUnknown         seconds were asked of a stream that has step numbers and no times
+  x RateRefused          a declared rate that contradicts the data, or that cannot be meant for all that it names
   x Unsupported          the bytes are sound, but hold something we cannot read
   x MissingPart          an optional library is not installed
   x QueryRefused         a `--where` that DuckDB does not accept
@@ -109,6 +111,29 @@ class TooLarge(DamagedData):
 
 class UntrustedContent(DamagedData):
     """The file asks us to run code to read it (pickle, object arrays). We never do."""
+
+
+class ClockUnknown(RobokataError):
+    """Seconds of a clock that nobody recorded and nobody declared: its samples are numbered, and that is all."""
+
+    def __init__(self, samples: int, *, stream: str | None = None, episode: str | None = None) -> None:
+        self.samples, self.stream, self.episode = samples, stream, episode
+        super().__init__(samples)
+
+    def __str__(self) -> str:
+        where = "" if self.episode is None else f"episode {self.episode}: "
+        what = "a stream" if self.stream is None else f"the stream {self.stream}"
+        return (
+            f"{where}{what} of {self.samples} samples has step numbers and no times: it has no seconds. "
+            "Declare the rate of its steps with --rate-hz (--rate-hz 10, or --rate-hz STREAM=10)."
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_clock_unknown, (self.samples, self.stream, self.episode)
+
+
+class RateRefused(RobokataError):
+    """A rate that the user declares for a stream that has times, for none, or for streams of different steps."""
 
 
 class Unsupported(RobokataError):
@@ -231,3 +256,7 @@ def renamed(error: Error, folder: str, shown: str) -> Error:
 
 def _rebuild_damage(kind: type[DamagedData], file: str, reason: str, offset: int | None, next_move: str) -> DamagedData:
     return kind(file, reason, offset=offset, next_move=next_move)
+
+
+def _rebuild_clock_unknown(samples: int, stream: str | None, episode: str | None) -> ClockUnknown:
+    return ClockUnknown(samples, stream=stream, episode=episode)

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock, ClockQuality, grid_ns
+from robokata.core.clock import Clock, paired
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.stream import Role, Stream
@@ -21,15 +21,15 @@ class Rows:
 
     anchor: str
     """Stream whose samples are the rows."""
-    times_ns: NDArray[np.int64]
-    """Time of each row, (R,)."""
-    rate_hz: Fraction
-    """Rate that the target declares for the rows."""
+    clock: Clock
+    """Clock of the rows: the anchor's."""
+    rate_hz: Fraction | None
+    """Rate of the rows, None where the source has no times: a table of steps that declares none can hold it."""
     picked: Mapping[str, NDArray[np.int64]]
     """Stream -> number of the sample that stands in each row, (R,): the newest that is not younger than the row."""
 
     def __len__(self) -> int:
-        return len(self.times_ns)
+        return len(self.clock)
 
     def is_whole(self, stream: Stream) -> bool:
         """True where row i holds sample i: nothing repeated, nothing left out."""
@@ -44,20 +44,31 @@ class Rows:
 
     def age(self, stream: Stream) -> str:
         """How far the samples in the rows are from the times of the rows, in words."""
-        return age_of_samples(self.times_ns, stream.clock, self.picked[stream.name])
+        return age_of_samples(self.clock, stream.clock, self.picked[stream.name])
 
 
-def age_of_samples(times_ns: NDArray[np.int64], clock: Clock, picked: NDArray[np.int64]) -> str:
-    """How old samples `picked`, (R,), are in rows at `times_ns`, (R,), in words; the sample that stands in rows before
+@dataclass(frozen=True)
+class TimedRows(Rows):
+    """Rows with times and a rate."""
+
+    rate_hz: Fraction
+
+
+def age_of_samples(rows: Clock, clock: Clock, picked: NDArray[np.int64]) -> str:
+    """How old samples `picked`, (R,), are in the rows of another clock, in words; the sample that stands in rows before
     its own time is from the future of these rows, and that is said."""
     if not len(picked):
         return "no rows"
-    ages_ms = (times_ns - clock.times_ns[picked]) / 1e6
-    words = f"samples up to {max(0.0, float(ages_ms.max())):.1f} ms old"
-    early = int((ages_ms < 0).sum())
+    at_rows, at_samples = paired(rows, clock)
+    is_timed = rows.has_times and clock.has_times
+    ages = (at_rows - at_samples[picked]) / (1e6 if is_timed else 1)
+    unit, digits = ("ms", 1) if is_timed else ("steps", 0)
+    words = f"samples up to {max(0.0, float(ages.max())):.{digits}f} {unit} old"
+    early = int((ages < 0).sum())
     if not early:
         return words
-    return f"{words}; {early} rows before its first sample hold that sample, up to {-float(ages_ms.min()):.1f} ms early"
+    ahead = f"{-float(ages.min()):.{digits}f} {unit}"
+    return f"{words}; {early} rows before its first sample hold that sample, up to {ahead} early"
 
 
 def rows_of(episode: Episode, *, anchor: str | None = None, rate_hz: Fraction | None = None) -> Rows:
@@ -65,26 +76,67 @@ def rows_of(episode: Episode, *, anchor: str | None = None, rate_hz: Fraction | 
 
     `anchor` is the stream whose samples become rows: by default the first camera, so that encoded pictures
     can be copied as they lie, else the action, else the state, else the fastest stream of numbers.
-    `rate_hz` is what the target declares; by default what the source declares, else the measured rate.
+    `rate_hz` is what the target declares; by default what the source declares, else the measured rate, else None.
 
     Raises:
         UnknownName: the episode has no stream called `anchor`.
-        WriteRefused: no stream can be the anchor, or its rate is unknown.
+        WriteRefused: no stream can be the anchor, or nothing says which samples of a stream belong to its rows.
     """
     chosen = episode.stream(anchor) if anchor is not None else _default_anchor(episode)
-    times_ns = chosen.clock.times_ns
-    rate = rate_hz or _rate_of(episode, chosen)
-    picked = {
-        stream.name: _newest(stream.clock, chosen.clock, times_ns) for stream in episode.streams.values() if len(stream)
-    }
-    return Rows(chosen.name, times_ns, rate, picked)
+    filled = [stream for stream in episode.streams.values() if len(stream)]
+    for stream in filled:
+        if not stream.clock.aligns_with(chosen.clock):
+            raise WriteRefused(
+                f"episode {episode.id}: nothing says which samples of {stream.name} ({pace_of(stream.clock)}) belong "
+                f"to the rows of {chosen.name} ({pace_of(chosen.clock)}). Declare the rate of each stream without "
+                f"times (--rate-hz {stream.name}=RATE), take other rows (--option anchor=STREAM), or leave "
+                f"{stream.name} out (--without {stream.name})."
+            )
+    picked = {stream.name: _newest(stream.clock, chosen.clock) for stream in filled}
+    return Rows(chosen.name, chosen.clock, rate_hz or _rate_of(episode, chosen), picked)
 
 
-def is_on_grid(clock: Clock, rate_hz: Fraction) -> bool:
-    """True where the clock's times follow from the sample number and the rate alone."""
-    if clock.quality in (ClockQuality.SYNTHESIZED, ClockQuality.DECLARED, ClockQuality.UNKNOWN):
-        return True
-    return bool(np.array_equal(clock.times_ns, grid_ns(len(clock), rate_hz)))
+def timed_rows(episode: Episode, *, anchor: str | None = None, rate_hz: Fraction | None = None) -> TimedRows:
+    """The rows of an episode for a target that gives each a time.
+
+    Raises:
+        UnknownName: the episode has no stream called `anchor`.
+        WriteRefused: as `rows_of`; or the anchor has no times, or times and no rate.
+    """
+    rows = rows_of(episode, anchor=anchor, rate_hz=rate_hz)
+    if rows.clock.has_times and rows.rate_hz is not None:
+        return TimedRows(rows.anchor, rows.clock, rows.rate_hz, rows.picked)
+    raise WriteRefused(
+        f"episode {episode.id}: the rate of {rows.anchor} is neither declared nor measured ({pace_of(rows.clock)}), "
+        f"and rows need one. Declare it with --rate-hz (--rate-hz 10)."
+    )
+
+
+def refuse_untimed(episode: Episode, *, target: str) -> None:
+    """Refuse a stream without times where each sample needs one.
+
+    Raises:
+        WriteRefused: some stream has step numbers alone.
+        DamagedData: because its video cannot be read.
+    """
+    untimed = next((s for s in episode.streams.values() if len(s) and not s.clock.has_times), None)
+    if untimed is not None:
+        if untimed.is_picture and len(untimed):
+            # A video whose file is damaged has no times either, and that is the cause to name.
+            untimed.pictures[0]
+        raise WriteRefused(
+            f"episode {episode.id}: {untimed.name} ({pace_of(untimed.clock)}) has no times, and every message of "
+            f"{target} has one. Declare the rate of its steps with --rate-hz (--rate-hz 10), or leave it out "
+            f"(--without {untimed.name})."
+        )
+
+
+def pace_of(clock: Clock) -> str:
+    """How a clock goes, in words: `240 samples, a control step each, no times`."""
+    if not clock.has_times:
+        return f"{len(clock)} samples, a {clock.counter} each, no times"
+    rate_hz = clock.rate_hz()
+    return f"{len(clock)} samples" + (f" at {rate_hz:.4g} Hz" if rate_hz else "") + f", times {clock.quality}"
 
 
 def _default_anchor(episode: Episode) -> Stream:
@@ -99,27 +151,23 @@ def _default_anchor(episode: Episode) -> Stream:
     return candidates[0]
 
 
-def _rate_of(episode: Episode, anchor: Stream) -> Fraction:
+def _rate_of(episode: Episode, anchor: Stream) -> Fraction | None:
+    if not anchor.clock.has_times:
+        return None
     declared = anchor.clock.declared_rate_hz or episode.declared_rate_hz
-    if declared is not None:
-        return declared
-    measured = anchor.clock.measured_rate_hz()
-    if measured is None or measured < 0.5:
-        raise WriteRefused(
-            f"episode {episode.id}: the rate of {anchor.name} is neither declared nor measured, and rows need one. "
-            f"Say it with rate_hz= (--option rate_hz=10 on the command line)."
-        )
-    # Whole numbers of hertz from 5 Hz on: cameras and controllers are set to them, and jitter is not a rate.
-    return Fraction(round(measured)) if measured >= 5 else Fraction(measured).limit_denominator(100)
+    return declared or whole_rate(anchor.clock.measured_rate_hz())
 
 
-def _newest(clock: Clock, anchor: Clock, times_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    if clock is anchor:
-        return np.arange(len(times_ns), dtype=np.int64)
-    if ClockQuality.UNKNOWN in (clock.quality, anchor.quality) and len(clock) == len(times_ns):
-        # Without times, equal lengths mean the same rows: that is how timeless formats are laid out.
-        return np.arange(len(times_ns), dtype=np.int64)
-    if len(clock) == len(times_ns) and np.array_equal(clock.times_ns, times_ns):
-        return np.arange(len(times_ns), dtype=np.int64)
-    newest = np.searchsorted(np.maximum.accumulate(clock.times_ns), times_ns, side="right") - 1
-    return np.clip(newest, 0, len(clock) - 1).astype(np.int64)
+def whole_rate(measured_hz: float | None) -> Fraction | None:
+    """A measured rate as it was set: cameras and controllers are set to whole hertz from 5 Hz on, jitter is no rate."""
+    if measured_hz is None or measured_hz < 0.5:
+        return None
+    return Fraction(round(measured_hz)) if measured_hz >= 5 else Fraction(measured_hz).limit_denominator(100)
+
+
+def _newest(clock: Clock, anchor: Clock) -> NDArray[np.int64]:
+    rows, samples = paired(anchor, clock)
+    if clock is anchor or (len(samples) == len(rows) and np.array_equal(samples, rows)):
+        return np.arange(len(rows), dtype=np.int64)
+    newest = np.searchsorted(np.maximum.accumulate(samples), rows, side="right") - 1
+    return np.clip(newest, 0, len(samples) - 1).astype(np.int64)

@@ -23,7 +23,8 @@ class Described(NamedTuple):
     made_from: tuple[str, ...]
     split: str | None
     steps: int
-    duration_s: float
+    duration_s: float | None
+    """None where the source keeps no times."""
     value: Any = None
     """What the leaf's own `describe` gave."""
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robokata.core.clock import ClockQuality
 from robokata.core.episode import Episode
 from robokata.core.errors import RecipeRefused, SelectionRefused
 from robokata.core.selection import Described, Selection, selection_of
@@ -29,10 +28,9 @@ class Length(NamedTuple):
 
 def describe(episode: Episode) -> Length:
     """Duration in seconds, or steps where there are no times."""
-    clocks = [stream.clock for stream in episode.streams.values()]
-    if clocks and all(clock.quality is ClockQuality.UNKNOWN for clock in clocks):
-        return Length(float(max(map(len, clocks))), "steps")
-    return Length(episode.duration_s, "seconds")
+    if episode.duration_s is not None:
+        return Length(episode.duration_s, "seconds")
+    return Length(float(max(len(stream.clock) for stream in episode.streams.values())), "steps")
 
 
 def choose(
@@ -43,7 +41,7 @@ def choose(
     # Of demonstrations of one task, the shortest are the ones without pauses and second attempts.
     which: str = "shortest",
 ) -> Selection:
-    """The `keep` shortest or longest episodes, or those nearest to the median.
+    """The `keep` shortest or longest episodes, or those nearest to the median; by steps where one keeps no times.
 
     Raises:
         RecipeRefused: `which` is none of these.

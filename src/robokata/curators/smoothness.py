@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import NS_PER_S, ClockQuality
+from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Episode
 from robokata.core.errors import RecipeRefused
 from robokata.core.selection import Described, Selection, selection_of
@@ -82,7 +82,7 @@ def _arms(episode: Episode, cutoff_hz: float, measure: Measure) -> list[Smoothne
         return [_of(path.times_s, path.position_m, cutoff_hz, measure) for path in paths]
     # No tip: joints, each in shares of its own range.
     for stream in episode.numeric(Role.STATE):
-        if len(stream) > 3 and stream.clock.quality is not ClockQuality.UNKNOWN:
+        if len(stream) > 3 and stream.clock.has_times:
             times_s = (stream.clock.times_ns - stream.clock.times_ns[0]) / NS_PER_S
             scaled = np.nan_to_num(np.asarray(stream.table, np.float64) * motion_of(stream).share_of)
             return [_of(times_s, scaled, cutoff_hz, measure)]
@@ -93,7 +93,7 @@ def _why_none(episode: Episode) -> str:
     states = [stream for stream in episode.numeric(Role.STATE) if len(stream)]
     if not states:
         return "it has no measured state"
-    if all(stream.clock.quality is ClockQuality.UNKNOWN for stream in states):
+    if all(not stream.clock.has_times for stream in states):
         return "its format keeps no times"
     return "it is too short"
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from robokata.core.declared_rate import Rate, rates_in, reopen_paced
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, StepRefused, WriteRefused
 from robokata.core.options import fitted, options_of, takes, told
 from robokata.core.shelf import shelf
-from robokata.core.source import Source, reopen
+from robokata.core.source import Source
 from robokata.produce import Made, Production, Tried, produce, with_receipt
 
 _CALLED_ANEW = "retimed"
@@ -62,9 +63,10 @@ class StepJob:
     way: str
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    rates: tuple[Rate, ...] = ()
 
     def __call__(self, number: int) -> Made:
-        source = reopen(self.path, self.format).episode(self.keys[number % len(self.keys)])
+        source = reopen_paced(self.path, self.format, self.rates).episode(self.keys[number % len(self.keys)])
         round_ = number // len(self.keys)
         try:
             episode = self._variant(source, round_)
@@ -96,6 +98,7 @@ class StepJob:
             "step": WAYS[self.way].step,
             "options": {name: list(v) if isinstance(v, tuple) else v for name, v in self.options.items()},
             "seed": self.seed,
+            **({"declared_rates": [str(rate) for rate in self.rates]} if self.rates else {}),
         }
 
 
@@ -109,7 +112,7 @@ def job_for(source: Source, way: str, *, keys: Sequence[str], words: Sequence[st
     known = {name: o for name, o in options_of(step).items() if name not in ("keep_original", "wordings")}
     _, said = told(f"{way} {' '.join(words)}", where="--factor")
     options = fitted({**WAYS[way].usual, **said}, known, where=f"--by {way}")
-    return StepJob(str(source.path), source.format, tuple(keys), way, options, seed)
+    return StepJob(str(source.path), source.format, tuple(keys), way, options, seed, rates_in(source))
 
 
 def expand_by_step(

@@ -51,7 +51,7 @@ class VariationJob:
         begun = begin(world, setup, joint_noise_rad=offsets_of(source, world), variation=self.variation, number=number)
         episode_id = f"{source.id}-varied-s{self.variation.seed}-{number:06d}"
         made = {**source.extra["simulation"], "by": "factors", "factors": begun.factors, "source": source.id}
-        row = {
+        row: dict[str, Any] = {
             "told": {"whole": source.id},
             "duration_s": source.duration_s,
             "reset": {name: [*pose[:2, 3], np.arctan2(pose[1, 0], pose[0, 0])] for name, pose in setup.poses.items()},

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robokata.core.declared_rate import Rate, rates_in, reopen_paced
 from robokata.core.episode import Episode
 from robokata.core.errors import GeneratorFailed, RecipeRefused, RobokataError
 from robokata.core.options import fitted, options_of, told
-from robokata.core.source import Source, reopen
+from robokata.core.source import Source
 from robokata.core.stream import Kind, Stream
 from robokata.expand.by_steps import StepReport, reported
 from robokata.expand.world_model_check import refuse_unfaithful
@@ -44,6 +45,7 @@ class WorldModelJob:
     cameras: tuple[str, ...] = ()
     """Empty: all. Cameras that are not sent are left out of the new episode: they would show the old world."""
     seed: int = 0
+    rates: tuple[Rate, ...] = ()
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
@@ -53,7 +55,7 @@ class WorldModelJob:
             raise RecipeRefused(f"no control is called {unknown[0]!r}. Known: {', '.join(CONTROLS)}.")
 
     def __call__(self, number: int) -> Made:
-        source = reopen(self.path, self.format).episode(self.keys[number % len(self.keys)])
+        source = reopen_paced(self.path, self.format, self.rates).episode(self.keys[number % len(self.keys)])
         try:
             episode = self.shown(source, number)
         except RobokataError as error:
@@ -122,7 +124,9 @@ def job_for(
     said = dict(_word(word) for word in words)
     options = fitted(said, options_of(_options), where="--by world-model")
     server = Server(url, timeout_s=options.pop("timeout_s"), retries=options.pop("retries"))
-    return WorldModelJob(str(source.path), source.format, tuple(keys), server, seed=seed, **options)
+    return WorldModelJob(
+        str(source.path), source.format, tuple(keys), server, seed=seed, rates=rates_in(source), **options
+    )
 
 
 def expand_by_world_model(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.episode import Episode
-from robokata.core.errors import DamagedData, GeneratorFailed, Unsupported
+from robokata.core.errors import ClockUnknown, DamagedData, GeneratorFailed, Unsupported
 from robokata.core.require import require
 from robokata.core.stream import Stream
 from robokata.expand.world_model_client import PROTOCOL
@@ -90,7 +90,9 @@ def pictures_in(answer: Mapping[str, Any], question: Mapping[str, Any]) -> dict[
 def _camera_message(
     episode: Episode, name: str, stream: Stream, encoding: str, controls: Sequence[str]
 ) -> dict[str, Any]:
-    rate_hz = stream.clock.rate_hz() or 30.0  # pictures without times are shown at a video's usual rate
+    rate_hz = stream.clock.rate_hz()
+    if rate_hz is None:
+        raise ClockUnknown(len(stream), stream=name, episode=episode.id)
     count, height, width = stream.values.shape[:3]
     message: dict[str, Any] = {
         "frames": count,

@@ -1,1 +1,1 @@
-"""From episodes to what a policy learns from: windows in seconds, statistics, order, pictures."""
+"""From episodes to what a policy learns from: windows in seconds or steps, statistics, order, pictures."""

@@ -159,7 +159,7 @@ class Codec:
     def encode(self, batch: Batch, *, rng: np.random.Generator | None = None, noise: Noise | None = None) -> Encoded:
         """A batch for the network; with `noise`, features and targets both start from noisy numbers."""
         window = self.spec.window
-        size, steps, past = len(batch.samples), window.chunk_steps, len(window.history_s)
+        size, steps, past = len(batch.samples), window.chunk_steps, window.past
         features = np.full((size, past, max(self.feature_widths)), np.nan)
         targets = np.full((size, steps, max(self.target_widths)), np.nan)
         body_of = np.zeros(size, np.int64)

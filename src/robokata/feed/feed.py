@@ -182,7 +182,7 @@ class Feed:
             for episode in mine:
                 found = episode.inputs.get(name)
                 if found is None:
-                    wanted.append(np.full((len(episode), len(self.spec.history_s)), -1, np.int32))
+                    wanted.append(np.full((len(episode), self.spec.past), -1, np.int32))
                     continue
                 wanted.append(np.where(found.is_there, found.rows + first, -1).astype(np.int32))
                 rows.append(arranged(episode.tables[name], episode.layout.channels[name], wanted_channels))

@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 from robokata.core.episode import Episode
 from robokata.core.errors import TrainingRefused
 from robokata.core.stream import Stream
+from robokata.feed.axis import places_on_one_axis
 from robokata.feed.layout import BodyLayout, channels_of
 from robokata.feed.pictures import kept_pictures, probe_of
 from robokata.feed.window_spec import WindowSpec
-from robokata.feed.windows import Rows, chunk_offsets_ns, moments, nearest_at, newest_at, offsets_ns
+from robokata.feed.windows import (
+    Rows,
+    chunk_offsets_ns,
+    consecutive,
+    moments,
+    nearest_at,
+    newest_at,
+    offsets_ns,
+    same_step,
+)
 
 UNNAMED_ROBOT = "robot"
 """Embodiment of episodes whose source does not say which robot it is."""
@@ -46,7 +56,8 @@ class Gathered:
     actions: Rows
     """Rows of the action stream, (N, chunk_steps)."""
     frames: Mapping[str, Frames]
-    at_ns: NDArray[np.int64]
+    at: NDArray[np.int64]
+    """Where the moments lie: nanoseconds, or step numbers where the episode has no times."""
     instructions: tuple[tuple[str, ...], ...]
     """What may be said at each moment: several texts are paraphrases, none is an empty tuple."""
     is_change: bool
@@ -55,14 +66,15 @@ class Gathered:
     """SHA-256 of everything above that comes from the data."""
 
     def __len__(self) -> int:
-        return len(self.at_ns)
+        return len(self.at)
 
 
 def gather(episode: Episode, *, spec: WindowSpec, folder: Path | None = None) -> Gathered:
     """Read one episode whole; its pictures go to files in `folder` (default: the cache).
 
     Raises:
-        TrainingRefused: the episode has none of the streams that training asks for, or no action.
+        TrainingRefused: the episode has none of the streams that training asks for, or no action; or nothing says which
+            of their samples belong together.
     """
     action = _numbers(episode, spec.action)
     if action is None or not len(action):
@@ -76,9 +88,7 @@ def gather(episode: Episode, *, spec: WindowSpec, folder: Path | None = None) ->
     if not inputs and not cameras:
         asked = ", ".join((*spec.inputs, *spec.cameras)) or "nothing"
         raise TrainingRefused(f"episode {episode.id} has none of {asked}. {what_there_is(episode)}")
-    at_ns = _moments(spec, action, inputs, cameras)
-    past = at_ns[:, None] + offsets_ns(spec.history_s)
-    future = at_ns[:, None] + chunk_offsets_ns(spec.chunk_steps, spec.rate_hz)
+    windows = _windows(episode, spec, action, inputs, cameras)
     tables = {name: _finite(s.table) for name, s in {**inputs, spec.action: action}.items()}
     made = Gathered(
         key=episode.id,
@@ -87,15 +97,18 @@ def gather(episode: Episode, *, spec: WindowSpec, folder: Path | None = None) ->
             {name: channels_of(s) for name, s in {**inputs, spec.action: action}.items()},
         ),
         tables=tables,
-        inputs={name: newest_at(s.clock.times_ns, past) for name, s in inputs.items()},
-        actions=nearest_at(action.clock.times_ns, future),
-        frames={n: _frames(episode, s, at_ns, spec.picture_px, folder) for n, s in cameras.items()},
-        at_ns=at_ns,
-        instructions=_instructions(episode, at_ns),
+        inputs=windows.inputs,
+        actions=windows.actions,
+        frames={
+            name: _frames(episode, stream, windows.pictures[name], spec.picture_px, folder)
+            for name, stream in cameras.items()
+        },
+        at=windows.at,
+        instructions=_instructions(episode, windows.at, is_timed=windows.is_timed),
         is_change=_is_change(action),
         digest="",
     )
-    return replace(made, digest=_digest(made, cameras))
+    return replace(made, digest=_digest(made, cameras, windows.pictures))
 
 
 def what_there_is(episode: Episode) -> str:
@@ -122,36 +135,64 @@ def _is_change(action: Stream) -> bool:
     return reference is not None and str(reference).startswith(("delta", "velocity", "relative"))
 
 
-def _moments(
-    spec: WindowSpec, action: Stream, inputs: Mapping[str, Stream], cameras: Mapping[str, Stream]
-) -> NDArray[np.int64]:
-    """Moments at which everything that the episode has was already seen once, and an action still follows."""
+class _Windows(NamedTuple):
+    """Which rows of each stream the samples of an episode hold."""
+
+    at: NDArray[np.int64]
+    is_timed: bool
+    inputs: dict[str, Rows]
+    actions: Rows
+    pictures: dict[str, Rows]
+
+
+def _windows(
+    episode: Episode, spec: WindowSpec, action: Stream, inputs: Mapping[str, Stream], cameras: Mapping[str, Stream]
+) -> _Windows:
+    """Windows at moments when everything that the episode has was already seen once, and an action still follows."""
     seen = [*cameras.values(), *inputs.values()]
-    first_ns = max(int(s.clock.times_ns.min()) for s in seen)
-    last_ns = int(action.clock.times_ns.max())
-    # The first camera sets the pace: its picture is then of the very moment that the action is for.
-    return moments(seen[0].clock.times_ns, first_ns=first_ns, last_ns=last_ns, every_s=spec.every_s)
+    places = places_on_one_axis(episode, [action, *seen], spec)
+    first = max(int(places.of[s.name].min()) for s in seen)
+    pair = newest_at if places.is_timed else same_step
+    if spec.rate_hz is None:
+        run = consecutive(
+            places.of[action.name],
+            first=first,
+            chunk_steps=spec.chunk_steps,
+            history_steps=spec.history_steps,
+            every_steps=spec.every_steps,
+        )
+        past, has_past, at, actions = run.past, run.has_past, run.at, run.chunk
+    else:
+        last_ns = int(places.of[action.name].max())
+        # The first camera sets the pace: its picture is then of the very moment that the action is for.
+        at = moments(places.of[seen[0].name], first_ns=first, last_ns=last_ns, every_s=spec.every_s)
+        past, has_past = at[:, None] + offsets_ns(spec.history_s), np.ones((), bool)
+        actions = nearest_at(places.of[action.name], at[:, None] + chunk_offsets_ns(spec.chunk_steps, spec.rate_hz))
+    found = {name: pair(places.of[s.name], past) for name, s in inputs.items()}
+    found = {name: Rows(rows, is_there & has_past) for name, (rows, is_there) in found.items()}
+    return _Windows(at, places.is_timed, found, actions, {n: pair(places.of[s.name], at) for n, s in cameras.items()})
 
 
-def _frames(episode: Episode, stream: Stream, at_ns: NDArray[np.int64], picture_px: int, folder: Path | None) -> Frames:
-    newest = newest_at(stream.clock.times_ns, at_ns)
+def _frames(episode: Episode, stream: Stream, newest: Rows, picture_px: int, folder: Path | None) -> Frames:
     ordinals, rows = np.unique(newest.rows, return_inverse=True)
     file = kept_pictures(episode, stream, ordinals, picture_px=picture_px, folder=folder)
     return Frames(file, rows.astype(np.int32), newest.is_there)
 
 
-def _instructions(episode: Episode, at_ns: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:
+def _instructions(episode: Episode, at: NDArray[np.int64], *, is_timed: bool) -> tuple[tuple[str, ...], ...]:
     said = [i for i in episode.instructions if i.text.strip()]
-    if all(i.start_s is None and i.end_s is None for i in said):
-        return (tuple(i.text for i in said),) * len(at_ns)
-    at_s = (at_ns - episode.start_ns) / 1e9
+    whole = tuple(i.text for i in said if i.start_s is None and i.end_s is None)
+    # Without times nothing tells when the seconds of a text are.
+    if not is_timed or len(whole) == len(said):
+        return (whole,) * len(at)
+    at_s = (at - episode.start_ns) / 1e9
     return tuple(
         tuple(i.text for i in said if (i.start_s is None or i.start_s <= now) and (i.end_s is None or now < i.end_s))
         for now in at_s
     )
 
 
-def _digest(made: Gathered, cameras: Mapping[str, Stream]) -> str:
+def _digest(made: Gathered, cameras: Mapping[str, Stream], pictures: Mapping[str, Rows]) -> str:
     digest = hashlib.sha256(f"{made.key}|{made.layout.as_json()}".encode())
 
     def add(*arrays: NDArray[Any]) -> None:
@@ -160,10 +201,9 @@ def _digest(made: Gathered, cameras: Mapping[str, Stream]) -> str:
 
     for name, table in made.tables.items():
         add(table, *made.inputs.get(name, ()))
-    add(*made.actions, made.at_ns)
+    add(*made.actions, made.at)
     for name, frames in made.frames.items():
         add(frames.rows, frames.is_there)
-        ordinals = np.unique(newest_at(cameras[name].clock.times_ns, made.at_ns).rows)
-        digest.update(probe_of(cameras[name], ordinals))
+        digest.update(probe_of(cameras[name], np.unique(pictures[name].rows)))
     digest.update(repr(made.instructions).encode())
     return digest.hexdigest()

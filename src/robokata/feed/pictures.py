@@ -82,7 +82,7 @@ def _shares(count: int, wanted: int) -> NDArray[np.float32]:
 
 def _key(episode: Episode, stream: Stream, ordinals: NDArray[np.int64], picture_px: int) -> str:
     digest = hashlib.sha256(f"feed-pictures-1|{picture_px}|{stream.name}|{episode.ref}".encode())
-    digest.update(np.ascontiguousarray(stream.clock.times_ns).tobytes())
+    digest.update(np.ascontiguousarray(stream.clock.places).tobytes())
     digest.update(np.ascontiguousarray(ordinals).tobytes())
     digest.update(probe_of(stream, ordinals))
     return digest.hexdigest()[:40]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from robokata.core.clock import NS_PER_S
 
 Times = NDArray[np.int64]
+Steps = NDArray[np.int64]
+"""Step numbers: they say which samples belong together, and nothing of how long a step takes."""
 
 
 class Rows(NamedTuple):
@@ -32,6 +34,13 @@ def newest_at(times_ns: Times, at_ns: Times, *, stale_after_s: float = 0.5) -> R
     rows = order[np.maximum(place, 0)]
     is_there &= at_ns - times_ns[rows] <= round(stale_after_s * NS_PER_S)
     return Rows(rows, is_there)
+
+
+def same_step(steps: Steps, at_steps: Steps) -> Rows:
+    """The sample of each step number; `is_there` False where the stream has none of this number."""
+    order, ordered = _ordered(steps)
+    place = np.clip(np.searchsorted(ordered, at_steps, side="right") - 1, 0, len(ordered) - 1)
+    return Rows(order[place], ordered[place] == at_steps)
 
 
 def nearest_at(times_ns: Times, at_ns: Times) -> Rows:
@@ -69,6 +78,36 @@ def moments(times_ns: Times, *, first_ns: int, last_ns: int, every_s: float) -> 
     cells = (inside - inside[0] + every_ns // 2) // every_ns
     nearest_first = np.lexsort((np.abs(inside - inside[0] - cells * every_ns), cells))
     return inside[np.sort(nearest_first[np.unique(cells[nearest_first], return_index=True)[1]])]
+
+
+class Consecutive(NamedTuple):
+    """Windows of consecutive samples."""
+
+    at: NDArray[np.int64]
+    """Place of each moment, (N,)."""
+    chunk: Rows
+    """Rows of the chunks, (N, chunk_steps); past the end the last."""
+    past: NDArray[np.int64]
+    """Places of what is seen, (N, history)."""
+    has_past: NDArray[np.bool_]
+    """(N, history), False before the first sample."""
+
+
+def consecutive(
+    places: NDArray[np.int64], *, first: int, chunk_steps: int, history_steps: tuple[int, ...], every_steps: int
+) -> Consecutive:
+    """Chunks that begin at every `every_steps`-th sample from place `first` on, in the order of the places."""
+    order, ordered = _ordered(places)
+    begins = np.flatnonzero(ordered >= first)[::every_steps]
+    ahead = begins[:, None] + np.arange(chunk_steps)
+    before = begins[:, None] + np.asarray(history_steps, np.int64)
+    last = len(ordered) - 1
+    return Consecutive(
+        ordered[begins],
+        Rows(order[np.minimum(ahead, last)], ahead <= last),
+        ordered[np.clip(before, 0, last)],
+        before >= 0,
+    )
 
 
 def _ordered(times_ns: Times) -> tuple[NDArray[np.int64], Times]:

@@ -115,7 +115,7 @@ def draft_of(episode: Episode, *, options: Options, scratch: Path, modality: str
 
 def _turns(episode: Episode, plan: Plan) -> list[Turn]:
     """Texts that have a span, each from the row of its start on."""
-    times_s = (plan.rows.times_ns - plan.rows.times_ns.min()) / NS_PER_S
+    times_s = (plan.rows.clock.times_ns - plan.rows.clock.times_ns.min()) / NS_PER_S
     turns = []
     for instruction in episode.instructions:
         if instruction.start_s is not None and instruction.source.startswith(("task", "language", "instruction")):

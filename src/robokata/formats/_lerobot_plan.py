@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.cells import is_unicode
-from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import Layout, Place, Way, way_of_pixels
 from robokata.core.picked import PickedPictures
-from robokata.core.rows import Rows, rows_of
+from robokata.core.rows import TimedRows, timed_rows
 from robokata.core.stream import Kind, Role, Stream
 from robokata.formats._lerobot_names import MADE, target_names
 from robokata.formats._lerobot_nested import Nested, facts_of, nested_array
@@ -82,7 +81,7 @@ class Plan(NamedTuple):
     """Everything that writing an episode goes by."""
 
     layout: Layout
-    rows: Rows
+    rows: TimedRows
     columns: tuple[Column, ...]
     carried: Episode
     """The episode with the pictures that the dataset keeps: what is carried beside must fit what stands in rows."""
@@ -103,7 +102,7 @@ def plan_of(episode: Episode, options: Options, *, measures: bool) -> Plan:
 @lru_cache(maxsize=1)
 def _plan_of(episode: Episode, options: Options) -> Plan:
     # Kept for one episode: whoever asks what it would lose writes it right after.
-    rows = rows_of(episode, anchor=options.anchor, rate_hz=options.rate_hz)
+    rows = timed_rows(episode, anchor=options.anchor, rate_hz=options.rate_hz)
     forms = {name: _formed(stream, rows, options) for name, stream in episode.streams.items()}
     names = target_names(episode, [episode.streams[name] for name, formed in forms.items() if formed is not None])
     columns, places = [], []
@@ -123,14 +122,9 @@ def _plan_of(episode: Episode, options: Options) -> Plan:
 
 def _thinned(stream: Stream, kept: NDArray[np.int64]) -> Stream:
     """Some pictures of a stream, on the clock of those pictures."""
-    clocks = {name: _part_of(clock, kept) for name, clock in stream.other_clocks.items()}
-    thinner = stream.with_values(PickedPictures(stream.pictures, kept), clock=_part_of(stream.clock, kept))
+    clocks = {name: clock.subset(kept) for name, clock in stream.other_clocks.items()}
+    thinner = stream.with_values(PickedPictures(stream.pictures, kept), clock=stream.clock.subset(kept))
     return replace(thinner, other_clocks=clocks)
-
-
-def _part_of(clock: Clock, kept: NDArray[np.int64]) -> Clock:
-    reading = Reading(clock.times_ns[kept], clock.quality)
-    return Clock(len(kept), lambda: reading, declared_rate_hz=clock.declared_rate_hz)
 
 
 class _Formed(NamedTuple):
@@ -141,7 +135,7 @@ class _Formed(NamedTuple):
     cut: Cut | None = None
 
 
-def _formed(stream: Stream, rows: Rows, options: Options) -> _Formed | None:
+def _formed(stream: Stream, rows: TimedRows, options: Options) -> _Formed | None:
     """How a stream becomes a feature; None where it does not."""
     if stream.role is Role.BOOKKEEPING or not len(stream):
         return None
@@ -160,7 +154,7 @@ def _formed(stream: Stream, rows: Rows, options: Options) -> _Formed | None:
     return _Formed(Form.NUMBERS) if stream.is_numeric and fits else None
 
 
-def _formed_pictures(stream: Stream, rows: Rows, options: Options) -> _Formed | None:
+def _formed_pictures(stream: Stream, rows: TimedRows, options: Options) -> _Formed | None:
     if stream.pictures.media().is_absent:
         return None
     wants_video = options.pictures == "video" or (options.pictures == "auto" and stream.kind is Kind.VIDEO)
@@ -206,7 +200,7 @@ def said(stream: Stream) -> str:
     return f"{stream.values.dtype.name}{list(stream.shape)}"
 
 
-def _beside(stream: Stream, rows: Rows) -> Place:
+def _beside(stream: Stream, rows: TimedRows) -> Place:
     """The place of a stream that is no feature."""
     if stream.role is Role.BOOKKEEPING:
         if stream.name in ("frame_index", "timestamp") and _is_what_lerobot_makes(stream, rows):
@@ -224,7 +218,7 @@ def _beside(stream: Stream, rows: Rows) -> Place:
     return Place(stream.name, None, Way.CARRIED, kind, is_native=False)
 
 
-def _is_what_lerobot_makes(stream: Stream, rows: Rows) -> bool:
+def _is_what_lerobot_makes(stream: Stream, rows: TimedRows) -> bool:
     if not stream.is_numeric or not rows.is_whole(stream) or stream.shape not in ((), (1,)):
         return False
     made = made_column(stream.name, len(rows), rows.rate_hz)
@@ -239,7 +233,7 @@ def made_column(name: str, count: int, rate_hz: Fraction) -> NDArray[np.generic]
     return np.arange(count, dtype=np.int64)
 
 
-def _place(column: Column, rows: Rows, options: Options) -> Place:
+def _place(column: Column, rows: TimedRows, options: Options) -> Place:
     stream, target, form = column.stream, column.target, column.form
     if form is Form.COPIED_VIDEO:
         return Place(stream.name, target, *_copied(column, rows))
@@ -265,7 +259,7 @@ def _place(column: Column, rows: Rows, options: Options) -> Place:
     return Place(stream.name, target, way, note, appears_at=appears_at)
 
 
-def _copied(column: Column, rows: Rows) -> tuple[Way, str]:
+def _copied(column: Column, rows: TimedRows) -> tuple[Way, str]:
     assert column.cut is not None, "only what can be cut is copied"
     assert column.run is not None, "what is cut is a run"
     codec = f"{places_of(column.run.video).shape.codec} packets"
@@ -305,13 +299,13 @@ def _sampled_psnr_db(column: Column, options: Options) -> float | None:
     return measured_psnr_db(pictures, rate_hz=Fraction(30), codec=options.codec, gop=options.gop, crf=options.crf)
 
 
-def _onto_rows(stream: Stream, rows: Rows) -> str:
+def _onto_rows(stream: Stream, rows: TimedRows) -> str:
     rate = stream.clock.rate_hz()
     own = f"{rate:.4g} Hz" if rate else f"{len(stream)} samples"
     return f"{own} onto {float(rows.rate_hz):.4g} Hz rows, {rows.age(stream)}"
 
 
-def _notes(episode: Episode, rows: Rows) -> tuple[str, ...]:
+def _notes(episode: Episode, rows: TimedRows) -> tuple[str, ...]:
     notes = [f"Rows are the samples of {rows.anchor}; their times become frame_index / {float(rows.rate_hz):.6g}."]
     if rows.rate_hz.denominator != 1:
         notes.append(

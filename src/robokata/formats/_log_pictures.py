@@ -171,7 +171,7 @@ def _video_stream(view: TopicView, said: str, codec: str) -> Stream:
     clock = stream.clock
 
     def shown() -> Reading:
-        return Reading(clock.times_ns[values.positions], clock.quality)
+        return Reading(clock.places[values.positions], clock.quality)
 
     return replace(stream, clock=Clock(len(clock), shown))
 

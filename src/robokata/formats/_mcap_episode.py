@@ -17,6 +17,7 @@ from robokata.core import carry
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.layout import Layout
+from robokata.core.rows import refuse_untimed
 from robokata.formats._bag_folder import BagFolder
 from robokata.formats._mcap_carried import ABOUT, ATTACHMENT, RECORD
 from robokata.formats._mcap_file import McapFile
@@ -31,6 +32,7 @@ def layout_of(episode: Episode) -> Layout:
 
     Raises:
         DamagedData: a stream cannot be read.
+        WriteRefused: a stream has no times.
     """
     planner, late = _planned(episode)
     return _layout(planner, late, _shift_ns(planner.tracks))
@@ -41,6 +43,7 @@ def write_episode(path: Path, episode: Episode) -> None:
 
     Raises:
         DamagedData: a stream cannot be read.
+        WriteRefused: a stream has no times.
     """
     planner, late = _planned(episode)
     shift_ns = _shift_ns(planner.tracks)
@@ -67,6 +70,7 @@ class _Plan(NamedTuple):
 
 
 def _planned(episode: Episode) -> _Plan:
+    refuse_untimed(episode, target="an MCAP file")
     planner = Planner(episode)
     planner.plan()
     late: dict[str, int] = {}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock, ClockQuality
+from robokata.core.clock import Clock
 from robokata.core.errors import WriteRefused
 from robokata.core.require import require
 from robokata.core.stream import Stream
@@ -41,8 +41,8 @@ def timelines_of(stream: Stream) -> dict[str, NDArray[np.int64]]:
 
 
 def _timeline(name: str, clock: Clock) -> dict[str, NDArray[np.int64]]:
-    if clock.quality is ClockQuality.UNKNOWN:
-        return {STEPS: np.arange(len(clock), dtype=np.int64)}
+    if not clock.has_times:
+        return {STEPS: clock.places}
     return {name: np.asarray(clock.times_ns, np.int64)}
 
 

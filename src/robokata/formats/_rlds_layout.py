@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.cells import is_unicode
-from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import Place, Way, way_of_pixels
@@ -91,8 +89,7 @@ def plan_episode(episode: Episode, *, anchor: str | None, pictures: Pictures) ->
         raise WriteRefused(f"pictures={pictures.codec!r}: RLDS holds 'png' (every pixel) or 'jpeg' (smaller, lossy).")
     if not 1 <= pictures.quality <= 100:
         raise WriteRefused(f"jpeg_quality={pictures.quality}: JPEG knows 1 to 100.")
-    # RLDS has no rate, so none needs to be known: 1 Hz is what its reader gives to steps.
-    rows = rows_of(episode, anchor=anchor, rate_hz=Fraction(1))
+    rows = rows_of(episode, anchor=anchor)
     is_rlds = {"is_first", "is_last"} <= set(episode.streams) and _is_tree(episode.streams)
     targets = _targets(episode, is_rlds)
     places, columns, carried = list[Place](), list[Column](), dict[str, Stream]()
@@ -236,13 +233,8 @@ def _as_it_comes_back(stream: Stream, place: Place, column: Column | None) -> St
     if place.appears_at is None or len(place.appears_at) == len(stream):
         return stream
     kept = np.unique(column.picked)
-    others = {name: _picked_clock(clock, kept) for name, clock in stream.other_clocks.items()}
-    return replace(stream, clock=_picked_clock(stream.clock, kept), other_clocks=others)
-
-
-def _picked_clock(clock: Clock, kept: NDArray[np.int64]) -> Clock:
-    reading = Reading(clock.times_ns[kept], clock.quality)
-    return Clock(len(kept), lambda: reading, declared_rate_hz=clock.declared_rate_hz)
+    others = {name: clock.subset(kept) for name, clock in stream.other_clocks.items()}
+    return replace(stream, clock=stream.clock.subset(kept), other_clocks=others)
 
 
 def _age(stream: Stream, rows: Rows) -> str:
@@ -252,7 +244,7 @@ def _age(stream: Stream, rows: Rows) -> str:
 
 
 def _rate(rows: Rows) -> float | None:
-    periods = np.diff(rows.times_ns)
+    periods = np.diff(rows.clock.times_ns) if rows.clock.has_times else ()
     middle_ns = float(np.median(periods)) if len(periods) else 0.0
     return 1e9 / middle_ns if middle_ns > 0 else None
 

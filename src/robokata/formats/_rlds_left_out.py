@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.episode import Episode
 from robokata.core.stream import Stream
 from robokata.formats._rlds_record import STEPS, Record
@@ -57,4 +57,4 @@ def _whole(found: Episode, name: str, record: Record, load: Callable[[], Record]
         )
 
     pictures = EncodedImages(len(places), picture, where=f"{record.file}: {record.where}: {name}")
-    return replace(stream, values=pictures, clock=grid_clock(len(places), None))
+    return replace(stream, values=pictures, clock=step_clock(len(places)))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.errors import TooLarge, Unsupported
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import IndexedValues, LazyValues
@@ -77,12 +77,12 @@ def _stream(key: str, record: Record, load: Load) -> Stream | None:
     name = key.removeprefix(STEPS)
     if is_picture:
         raw = RawImages(values, where=f"{record.file}: {record.where}: {name}")
-        return Stream(name, Kind.IMAGE, Role.CAMERA, grid_clock(steps, None), raw, encoding="raw", extra=_extra(spec))
+        return Stream(name, Kind.IMAGE, Role.CAMERA, step_clock(steps), raw, encoding="raw", extra=_extra(spec))
     stream = Stream(
         name,
         Kind.TENSOR,
         _role(name, Kind.TENSOR, dtype),
-        grid_clock(steps, None),
+        step_clock(steps),
         values,
         encoding="raw",
         extra=_extra(spec),
@@ -140,7 +140,7 @@ def _of_bytes(key: str, record: Record, load: Load, shape: tuple[int, ...]) -> S
     items = record.items(key)
     first = items.copy(0) if len(items.starts) else b""
     codec = _PICTURES.get(first[:2])
-    clock, extra = grid_clock(steps, None), _extra(spec)
+    clock, extra = step_clock(steps), _extra(spec)
     is_image = spec.form == "image" if spec is not None else codec is not None
     if is_image and spec is not None and spec.dtype not in ("", "uint8"):
         extra["declared_dtype"] = spec.dtype
@@ -182,7 +182,7 @@ def _encoded_tensor(key: str, spec: Spec, record: Record, load: Load) -> Stream:
         return np.frombuffer(data, dtype).reshape(shape)
 
     values = IndexedValues((record.steps, *shape), dtype.newbyteorder("="), sample)
-    clock = grid_clock(record.steps, None)
+    clock = step_clock(record.steps)
     return Stream(
         name, Kind.TENSOR, _role(name, Kind.TENSOR, dtype), clock, values, encoding=spec.encoding, extra=_extra(spec)
     )
@@ -228,7 +228,7 @@ def _ragged(key: str, record: Record, load: Load) -> Stream | None:
         name,
         Kind.RAGGED,
         _role(name, Kind.RAGGED, dtype),
-        grid_clock(steps, None),
+        step_clock(steps),
         values,
         encoding="raw",
         extra=_extra(spec),

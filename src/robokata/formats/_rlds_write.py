@@ -315,11 +315,11 @@ def _instructions(episode: Episode, plan: Plan) -> NDArray[Any]:
     whole = next((i.text for i in episode.instructions if i.start_s is None), None)
     first = episode.instructions[0].text if episode.instructions else ""
     texts = np.full(len(plan.rows), first if whole is None else whole, dtype=object)
-    times_s = (plan.rows.times_ns - episode.start_ns) / 1e9
+    clock = plan.rows.clock
+    times_s = (clock.times_ns - episode.start_ns) / 1e9 if clock.has_times else np.empty(0)
     for instruction in episode.instructions:
-        if instruction.start_s is not None:
-            end_s = np.inf if instruction.end_s is None else instruction.end_s
-            texts[(times_s >= instruction.start_s) & (times_s < end_s)] = instruction.text
+        if instruction.start_s is not None and len(times_s):
+            texts[(times_s >= instruction.start_s) & (times_s < (instruction.end_s or np.inf))] = instruction.text
     return texts
 
 

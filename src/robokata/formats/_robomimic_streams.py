@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from robokata.core.clock import NS_PER_S, ClockQuality, grid_clock
+from robokata.core.clock import ClockQuality, paced_clock, step_clock
 from robokata.core.stream import Role, Stream
 from robokata.formats._hdf5 import Container
 from robokata.formats._hdf5_streams import kind_of_numbers, stream_of
@@ -50,12 +50,14 @@ def is_stream(table: Table, steps: int | None) -> bool:
 def robomimic_stream(box: Container, table: Table, rate_hz: Fraction | None) -> Stream:
     """One dataset of a demonstration as a stream, on the grid of the declared rate where there is one."""
     extra: dict[str, Any] = {}
-    start_ns = 0
+    first_step = 0
     if table.name.startswith("next_obs/"):
         # What the robot saw after the step: obs, one step later, written a second time.
-        start_ns = NS_PER_S if rate_hz is None else round(NS_PER_S / rate_hz)
+        first_step = 1
         extra = {"copy_of": "obs/" + table.name.removeprefix("next_obs/"), "steps_later": 1}
-    clock = grid_clock(table.shape[0], rate_hz, quality=ClockQuality.DECLARED, start_ns=start_ns)
+    clock = step_clock(table.shape[0], first_step=first_step)
+    if rate_hz is not None:
+        clock = paced_clock(clock, rate_hz, quality=ClockQuality.DECLARED)
     return stream_of(box, table, name=table.name, role=_role(table), clock=clock, extra=extra)
 
 

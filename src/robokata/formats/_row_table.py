@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.carry import pack, unpack
-from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.layout import Layout, Place, Way, way_of_pixels
@@ -56,8 +55,7 @@ def picked_rows(episode: Episode, *, anchor: str | None) -> tuple[str, int, dict
         UnknownName: the episode has no stream called `anchor`.
         WriteRefused: no stream can be the anchor.
     """
-    # The rate is asked for where a format declares one: HDF5 and Zarr tables do without.
-    rows = rows_of(episode, anchor=anchor, rate_hz=Fraction(1))
+    rows = rows_of(episode, anchor=anchor)
     picked = dict(rows.picked)
     for name, stream in episode.streams.items():
         # A stream that repeats another one step later stands in the row of the step that it belongs to.
@@ -68,15 +66,7 @@ def picked_rows(episode: Episode, *, anchor: str | None) -> tuple[str, int, dict
 
 def rate_of(episode: Episode, anchor: str) -> Fraction | None:
     """The rate of the rows: declared, else measured to a whole number of hertz, else unknown."""
-    clock = episode.streams[anchor].clock
-    declared = clock.declared_rate_hz or episode.declared_rate_hz
-    if declared is not None:
-        return declared
-    measured = clock.measured_rate_hz()
-    if measured is None or measured < 0.5:
-        return None
-    # Cameras and controllers are set to whole numbers of hertz from 5 Hz on; jitter is not a rate.
-    return Fraction(round(measured)) if measured >= 5 else Fraction(measured).limit_denominator(100)
+    return rows_of(episode, anchor=anchor).rate_hz
 
 
 def place_numbers(
@@ -232,15 +222,10 @@ def _as_kept(episode: Episode, layout: Layout, picked: Mapping[str, NDArray[np.i
             streams[place.stream] = replace(
                 stream,
                 values=PickedPictures(stream.pictures, kept),
-                clock=_subset(stream.clock, kept),
-                other_clocks={name: _subset(clock, kept) for name, clock in stream.other_clocks.items()},
+                clock=stream.clock.subset(kept),
+                other_clocks={name: clock.subset(kept) for name, clock in stream.other_clocks.items()},
             )
     return replace(episode, streams=streams, ref=None)
-
-
-def _subset(clock: Clock, kept: NDArray[np.int64]) -> Clock:
-    reading = Reading(clock.times_ns[kept], clock.quality)
-    return Clock(len(kept), lambda: reading, declared_rate_hz=clock.declared_rate_hz)
 
 
 def _is_whole(stream: Stream, picked: NDArray[np.int64]) -> bool:
@@ -256,7 +241,7 @@ def _resampling(stream: Stream, picked: NDArray[np.int64], anchor: Stream) -> st
     told = f"{len(stream)} samples onto the {len(picked)} rows of {anchor.name}"
     if len(anchor.clock) != len(picked) or not len(picked):
         return told
-    return f"{told}, {age_of_samples(anchor.clock.times_ns, stream.clock, picked)}"
+    return f"{told}, {age_of_samples(anchor.clock, stream.clock, picked)}"
 
 
 def _joined(*notes: str) -> str:

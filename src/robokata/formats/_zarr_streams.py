@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import NS_PER_S, ClockQuality, Reading, grid_clock
+from robokata.core.clock import NS_PER_S, ClockQuality, Reading, step_clock
 from robokata.core.errors import DamagedData, RobokataError
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import LazyValues
@@ -84,4 +84,4 @@ def refused_stream(name: str, error: RobokataError) -> Stream:
         raise error
 
     values = LazyValues((0,), object, refuse)
-    return Stream(name.removeprefix("data/"), Kind.MESSAGE, Role.UNKNOWN, grid_clock(0, None), values)
+    return Stream(name.removeprefix("data/"), Kind.MESSAGE, Role.UNKNOWN, step_clock(0), values)

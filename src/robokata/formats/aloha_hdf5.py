@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.episode import Episode, EpisodeRef, Instruction, Outcome
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
 from robokata.core.layout import Layout
@@ -220,7 +220,7 @@ def _stream(box: Container, table: Table) -> Stream:
     kind = kind_of_numbers(table)
     named = _ROLES.get(table.name) or column_role(table.name, kind, table.dtype, otherwise=others)
     role = Role.CAMERA if is_camera else named
-    clock = grid_clock(table.shape[0], None)
+    clock = step_clock(table.shape[0])
     is_encoded = is_camera and len(table.shape) < 3
     extra = {"colour_order": _COLOUR} if is_encoded else {}
     return stream_of(box, table, name=table.name, role=role, clock=clock, extra=extra)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robokata.core.clock import Clock, ClockQuality, grid_clock
+from robokata.core.clock import ClockQuality, paced_clock, step_clock
 from robokata.core.episode import Episode, EpisodeRef, Instruction, Origin, Outcome
 from robokata.core.errors import DamagedData, TooLarge, UnknownName, Unsupported
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
@@ -36,6 +36,8 @@ _HEAD_BYTES = 16384
 """The counts, texts and paths are the first 1 kB of the file, before the numbers."""
 _NUMBERS_START = re.compile(rb',\s*"(states|observation\.|action\.)')
 _HEAD_KEYS = ("texts", "success", "videos")
+_FRAME, _ROW = "picture", "control step"
+"""Counters: rows of `states` and pictures of videos, and rows of everything else."""
 
 
 def sniff(path: Path) -> float:
@@ -117,7 +119,8 @@ class DroidJson:
             array = number_table(where, name, value)
             named = Role.ACTION if name.startswith("action.") else Role.STATE if is_due else Role.SENSOR
             role = Role.SENSOR if is_flag(name, array.dtype) else named
-            clock = grid_clock(len(array), None)
+            # `states` has a row per picture of the videos; the other tables have one per control step.
+            clock = step_clock(len(array), counter=_FRAME if name == "states" else _ROW)
             yield Stream(name, Kind.TENSOR, role, clock, ArrayValues(array), encoding="json")
 
     def _videos(self, where: Path, values: Mapping[str, Any]) -> Iterator[Stream]:
@@ -132,7 +135,9 @@ class DroidJson:
                 # The stream says so itself, in `media()` and when a frame is asked for.
                 pass
             count = min(frames or 0, MAX_FRAMES)
-            clock: Clock = grid_clock(count, rate, quality=ClockQuality.DECLARED)
+            clock = step_clock(count, counter=_FRAME)
+            if rate is not None:
+                clock = paced_clock(clock, rate, quality=ClockQuality.DECLARED)
             # The list names no cameras; its order does, and the file's own name where it differs.
             name = f"videos/{file.stem if file.stem.isdigit() else f'{number}_{file.stem}'}"
             yield Stream(name, Kind.VIDEO, Role.CAMERA, clock, VideoFrames(file, count), encoding=codec)

@@ -81,6 +81,7 @@ def layout(episode: Episode) -> Layout:
 
     Raises:
         DamagedData: a stream cannot be read.
+        WriteRefused: a stream has no times.
     """
     return layout_of(episode)
 
@@ -89,7 +90,8 @@ def write(path: Path, episodes: Iterable[Episode]) -> None:
     """Write a folder with one file per episode, or one file where `path` ends in `.mcap`.
 
     Raises:
-        WriteRefused: the target is occupied, or one file is to hold several episodes, or there are none.
+        WriteRefused: the target is occupied, or one file is to hold several episodes, or there are none, or a
+            stream has no times.
         DamagedData: an episode cannot be read.
     """
     is_file, taken = path.suffix == ".mcap", set[str]()

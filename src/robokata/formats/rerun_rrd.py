@@ -163,7 +163,7 @@ def _put_texts(recording: Recording, episode: Episode) -> None:
             if own == kind:
                 rows += [(start_s or 0.0, text)] + ([(end_s, f"end of: {text}")] if end_s is not None else [])
         at = np.asarray([episode.start_ns + round(second * NS_PER_S) for second, _ in rows], np.int64)
-        # Without times a step counts as a second, as everywhere in Robokata.
+        # Without times there are no seconds: what begins somewhere begins at a step.
         times = {"time": at} if has_times else {STEPS: np.asarray([round(second) for second, _ in rows], np.int64)}
         recording.put(recording.entity(kind), times, rr.TextLog.columns(text=[text for _, text in rows]))
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock, grid_clock
+from robokata.core.clock import STEP, Clock, step_clock
 from robokata.core.episode import Episode, EpisodeRef
 from robokata.core.errors import DamagedData, RobokataError, TooLarge, UnknownName
 from robokata.core.extent import Extent
@@ -218,7 +218,7 @@ class ReplayBuffer:
         is_time = times is not None and times.dtype.kind == "f" and times.shape[1:] in ((), (1,))
         if times is None or not is_time or len(times) < end:
             return None
-        return Clock(end - first, lambda: clock_reading(times, first, end))
+        return Clock(end - first, lambda: clock_reading(times, first, end), counter=STEP)
 
     def _stream(self, name: str, array: ZarrArray, first: int, end: int, clock: Clock | None) -> Stream:
         # An array that is shorter than the index says gives the rows it has: the difference is a declaration.
@@ -238,7 +238,7 @@ class ReplayBuffer:
             short,
             kind,
             role,
-            clock if clock is not None and len(clock) == count else grid_clock(count, None),
+            clock if clock is not None and len(clock) == count else step_clock(count),
             values,
             meaning=Meaning(rotation=Fact("axis_angle")) if says_axis_angle else UNKNOWN_MEANING,
             encoding="raw" if kind is Kind.IMAGE and not any("imagecodecs" in c for c in codecs) else "zarr",

@@ -78,6 +78,8 @@ def attempts_of(episode: Episode) -> Attempts:
     grasps = []
     for number, track in enumerate(grippers.tracks):
         tip = tips[number] if len(tips) == len(grippers.tracks) else None
+        # Seconds of one and step numbers of the other cannot be compared.
+        tip = tip if tip is not None and tip.has_times == track.has_times else None
         for closing in closings(track.openness, dwell_samples=track.dwell_samples):
             grasp = _grasp(episode, track, closing, tip, objects)
             # Where things are known and none rises, jaws that stand where they were told were opened less, not closed.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock, ClockQuality
+from robokata.core.clock import Clock
 from robokata.core.episode import Episode
 from robokata.core.stream import Role, Stream
 from robokata.geometry.runs import samples_in
@@ -74,23 +74,16 @@ def speed_of(stream: Stream) -> Speed:
 def mover_of(episode: Episode, clock: Clock) -> Stream | None:
     """The stream that tells best how the robot moves between the samples of another stream's clock.
 
-    State first, because it is what the robot did; then action. Without times on either side only streams of as
-    many samples can be laid beside each other. None where no such stream ever changes.
+    State first, because it is what the robot did; then action. Without times on either side only streams that
+    number the same steps can be laid beside each other. None where no such stream ever changes.
     """
     for role in (Role.STATE, Role.ACTION):
         moving = [
-            s
-            for s in episode.numeric(role)
-            if len(s) > 2 and share_a_clock(s.clock, clock) and motion_of(s).travel.any()
+            s for s in episode.numeric(role) if len(s) > 2 and s.clock.aligns_with(clock) and motion_of(s).travel.any()
         ]
         if moving:
             return max(moving, key=lambda s: len(s) * int(s.table.shape[1]))
     return None
-
-
-def share_a_clock(one: Clock, other: Clock) -> bool:
-    """True where samples of the two can be laid beside each other: both have times, or as many samples."""
-    return ClockQuality.UNKNOWN not in (one.quality, other.quality) or len(one) == len(other)
 
 
 def still_share(episode: Episode) -> tuple[Stream, NDArray[np.bool_]] | None:

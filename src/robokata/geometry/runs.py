@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import NS_PER_S, Clock, ClockQuality
+from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.episode import Episode
 
 
@@ -56,8 +56,8 @@ class Span(NamedTuple):
 
 def span_of(episode: Episode, clock: Clock, first: int, last: int) -> Span:
     """The stretch from sample `first` to sample `last`, both in it; its length is the time between the two."""
-    start_s, end_s = (episode.seconds(int(clock.times_ns[sample])) for sample in (first, last))
-    if clock.quality is ClockQuality.UNKNOWN:
+    start_s, end_s = (episode.place(clock, sample) for sample in (first, last))
+    if not clock.has_times:
         words = f"{last - first + 1} samples from sample {first} on"
         return Span(start_s, end_s, last - first + 1, "samples", words)
     return Span(start_s, end_s, end_s - start_s, "s", f"{end_s - start_s:.2f} s from {start_s:.2f} s on")
@@ -65,7 +65,7 @@ def span_of(episode: Episode, clock: Clock, first: int, last: int) -> Span:
 
 def moment_of(episode: Episode, clock: Clock, sample: int) -> str:
     """When a sample was taken, for a message: `2.00 s`, or `sample 100` where the format keeps no times."""
-    if clock.quality is ClockQuality.UNKNOWN:
+    if not clock.has_times:
         return f"sample {sample}"
     return f"{episode.seconds(int(clock.times_ns[sample])):.2f} s"
 
@@ -82,8 +82,8 @@ def samples_in(clock: Clock, duration_s: float) -> int:
     A format without times is taken to be at 30 Hz: real control rates lie at 3..60 Hz, and asking for more samples
     errs towards silence.
     """
-    rate_hz = None if clock.quality is ClockQuality.UNKNOWN else clock.rate_hz()
-    if rate_hz is None and len(clock) > 1 and clock.quality is not ClockQuality.UNKNOWN:
+    rate_hz = clock.rate_hz() if clock.has_times else None
+    if rate_hz is None and len(clock) > 1 and clock.has_times:
         spacing_ns = float(np.median(np.diff(clock.times_ns)))
         rate_hz = NS_PER_S / spacing_ns if spacing_ns > 0 else None
     return max(1, round(duration_s * (rate_hz or 30.0)))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import NS_PER_S, ClockQuality
+from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Episode
 from robokata.core.stream import Role, Stream
 
@@ -48,13 +48,15 @@ def tip_paths(episode: Episode) -> list[TipPath]:
 
 
 def times_of(episode: Episode, stream: Stream) -> NDArray[np.float64]:
-    """Times of a stream's samples in seconds from the episode's start, (T,)."""
+    """Times of a stream's samples in seconds from the episode's start, (T,); step numbers without times."""
+    if not stream.clock.has_times:
+        return stream.clock.places.astype(np.float64)
     return (stream.clock.times_ns - episode.start_ns) / NS_PER_S
 
 
 def has_times(stream: Stream) -> bool:
     """True where the clock counts seconds, and not samples."""
-    return stream.clock.quality is not ClockQuality.UNKNOWN
+    return stream.clock.has_times
 
 
 def _paths(episode: Episode, stream: Stream) -> Iterator[TipPath]:

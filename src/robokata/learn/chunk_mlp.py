@@ -33,7 +33,7 @@ class ChunkMlp(Net):
         window, width = codec.spec.window, int(options["width"])
         self.outs, self.chunk_steps = codec.target_widths, window.chunk_steps
         self.language = HashedWords(_WORDS)
-        self.entries = nn.ModuleList([_Entry(body, len(window.history_s), width) for body in codec.bodies])
+        self.entries = nn.ModuleList([_Entry(body, window.past, width) for body in codec.bodies])
         self.blocks = nn.ModuleList([_Block(width) for _ in range(int(options["layers"]))])
         self.norm = nn.LayerNorm(width)
         self.last = PerBody((width,) * len(codec.bodies), tuple(self.chunk_steps * w for w in self.outs))

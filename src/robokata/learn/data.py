@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, TrainingRefused, UnknownName, WriteRefused
 from robokata.core.source import EpisodeList, Source, open_source
 from robokata.core.stream import Role
 from robokata.engine import map_episodes
 from robokata.episode_choice import EpisodeChoice, choose_episodes, mixture_id
+from robokata.feed.axis import places_on_one_axis
 from robokata.feed.codec import Codec, CodecSpec, fitted
 from robokata.feed.feed import Feed
 from robokata.feed.gather import Gathered, gather
@@ -80,11 +82,13 @@ def opened(spec: SourceSpec) -> Weighted:
         UnknownName: an episode or a split that it does not have.
         QueryRefused: the condition is none, or no episode is left.
         TrainingRefused: the dataset holds no episode.
+        RateRefused: a declared rate that is none.
     """
     from robokata.store.opening import is_snapshot, open_snapshot
 
     is_kept = spec.format is None and is_snapshot(spec.path)
-    source = open_snapshot(spec.path) if is_kept else open_source(spec.path, format=spec.format)
+    bare = open_snapshot(spec.path) if is_kept else open_source(spec.path, format=spec.format)
+    source = with_rates(bare, rates_from(spec.rate_hz))
     if not source.keys():
         raise TrainingRefused(f"{spec.path}: the dataset holds no episode: there is nothing to learn from.")
     choice = choose_episodes(source, episodes=spec.episodes, where=spec.where, split=spec.split, is_for_training=True)
@@ -95,7 +99,8 @@ def window_for(spec: TrainingSpec, habits: Habits, sources: Sequence[Weighted]) 
     """What a sample holds: what the spec says, else what the policy is used to and the data has.
 
     Raises:
-        TrainingRefused: the spec asks for a stream that no source has; the message lists what there is.
+        TrainingRefused: the spec asks for a stream that no source has (the message lists what there is), or for seconds
+            of streams that have none.
     """
     looked_at = [(str(each.source.path), episode) for each in sources for episode in readable_episodes(each)]
     first = [episode for _, episode in looked_at]
@@ -126,12 +131,15 @@ def window_for(spec: TrainingSpec, habits: Habits, sources: Sequence[Weighted]) 
         inputs=inputs,
         cameras=cameras,
         chunk_steps=spec.chunk_steps or habits.chunk_steps,
-        rate_hz=spec.rate_hz or habits.rate_hz,
+        rate_hz=None if spec.in_steps else spec.rate_hz or habits.rate_hz,
         history_s=spec.history_s or habits.history_s,
         every_s=spec.every_s or habits.every_s,
         picture_px=spec.picture_px or habits.picture_px,
+        history_steps=spec.history_steps or tuple(round(at_s * habits.rate_hz) for at_s in habits.history_s),
+        every_steps=spec.every_steps or 1,
     )
     refuse_mismatch(window, [kind_of(path, episode) for path, episode in looked_at])
+    _refuse_other_axes(window, first)
     return window
 
 
@@ -139,6 +147,15 @@ def _usual_inputs(habits: Habits, episodes: Sequence[Episode], numbers: Sequence
     """What the policy is used to; where the data has none of it, whatever the robot measured of itself."""
     known = tuple(name for name in habits.inputs if name in numbers)
     return known or _names([[s.name for s in episode.numeric(Role.STATE)] for episode in episodes])
+
+
+def _refuse_other_axes(window: WindowSpec, episodes: Sequence[Episode]) -> None:
+    """Refuse a window that the clocks of the data cannot fill, before anything is read."""
+    for episode in episodes:
+        asked = (window.action, *window.inputs, *window.cameras)
+        streams = [s for name in asked if (s := episode.streams.get(name)) is not None and len(s)]
+        if streams and streams[0].name == window.action:
+            places_on_one_axis(episode, streams, window)
 
 
 def prepared(

@@ -16,7 +16,7 @@ from robokata.core.require import require
 from robokata.feed.actions import Frame
 from robokata.feed.codec import Codec, CodecSpec, codec_from
 from robokata.feed.pictures import resized
-from robokata.feed.window_spec import window_spec_from
+from robokata.feed.window_spec import WindowSpec, window_spec_from
 from robokata.learn.batches import one_input
 from robokata.learn.blend import Blend
 from robokata.learn.bounded_build import build_bounded
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 else:
     torch = require("torch", extra="learn")
 
-_OPTIONS = {"fades_s": "a time of at least 0 s", "threads": "a number of at least 1"}
+_OPTIONS = {
+    "fades_s": "a time of at least 0 s",
+    "threads": "a number of at least 1",
+    "rate_hz": "a number above 0",
+}
 
 
 def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
@@ -40,7 +44,8 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
         NotADataset: there is no checkpoint.
         DamagedData: card and weights do not fit each other, or the leaf.
         UnknownName: an option that it does not know.
-        PolicyFailed: a value that is no number of at least 0, or a device that is not here.
+        PolicyFailed: a value that is no number of at least 0, a device that is not here, or no rate for a policy that
+            learnt steps.
     """
     told = _options(order.options)
     # One thread: a policy shares its machine with the world it acts in.
@@ -50,6 +55,7 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
         raise PolicyFailed("refused", f"{order.where}: {why}")
     device = device_meant(order.device)
     codec = codec_in(card)
+    window = _window_at(codec.spec.window, told.get("rate_hz"), where=order.where)
     known = leaf.HABITS.options
     options = {**known, **{n: v for n, v in card.field("options", dict).items() if n in known}}
     weights = read_weights(card)
@@ -62,14 +68,28 @@ def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
     lacking = [name for name in absent if name not in frozen]
     if lacking or foreign:
         raise DamagedData(card.place, f"the weights do not fit: {(*lacking, *foreign)[0]!r} has no counterpart.")
-    policy = TorchPolicy(
-        card, codec, net.to(device).eval(), device=device, fades_s=told.get("fades_s", TorchPolicy.FADES_S)
-    )
+    fades_s = told.get("fades_s", TorchPolicy.FADES_S)
+    policy = TorchPolicy(card, codec, net.to(device).eval(), window=window, device=device, fades_s=fades_s)
     try:
         policy.hello()
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DamagedData(card.place, f"what it says of the policy is damaged: {error}.") from None
     return policy
+
+
+def _window_at(window: WindowSpec, rate_hz: float | None, *, where: str) -> WindowSpec:
+    """The window in seconds: its own, or that of a policy that learnt steps at the rate of who opens it."""
+    if window.is_in_steps and rate_hz is None:
+        raise PolicyFailed(
+            "refused",
+            f"{where}: this policy learnt steps, from data without times, and acts in seconds. Say how fast its "
+            "actions follow each other: --option rate_hz=10.",
+        )
+    if not window.is_in_steps and rate_hz is not None:
+        raise PolicyFailed(
+            "refused", f"{where}: this policy learnt actions at {window.rate_hz:g} Hz. Leave rate_hz={rate_hz:g} out."
+        )
+    return window if rate_hz is None else window.at_rate(rate_hz)
 
 
 def codec_in(card: Card) -> Codec:
@@ -91,15 +111,16 @@ def codec_in(card: Card) -> Codec:
 class TorchPolicy:
     """A network that acts. A class, because it remembers the attempt: robot, generator, earlier chunks.
 
-    Options: `fades_s`, time in which an earlier chunk's say fades (0 takes every chunk alone), and `threads`.
+    Options: `fades_s`, time in which an earlier chunk's say fades (0 takes every chunk alone), `threads`, and
+    `rate_hz`, how fast the actions of a policy that learnt steps follow each other.
     """
 
     FADES_S = 0.2
     """Half of the time between two looks (8 steps at 20 Hz): an old chunk has an eighth of the say of the new."""
 
-    def __init__(self, card: Card, codec: Codec, net: Net, *, device: str, fades_s: float) -> None:
+    def __init__(self, card: Card, codec: Codec, net: Net, *, window: WindowSpec, device: str, fades_s: float) -> None:
         self.card, self.codec, self.net, self.device = card, codec, net, device
-        self._window = codec.spec.window
+        self._window = window
         self._names = [body.layout.embodiment for body in codec.bodies]
         self._fades_s = fades_s
         self._generator = torch.Generator().manual_seed(0)
@@ -121,7 +142,7 @@ class TorchPolicy:
             needs=tuple(needs),
             channels=layout.channels[window.action],
             chunk_steps=window.chunk_steps,
-            rate_hz=window.rate_hz,
+            rate_hz=window.timed_rate_hz,
             action_stream=window.action,
             execute_steps=int(self.card.data.get("execute_steps", 0)),
             embodiments=tuple(self._names),
@@ -140,7 +161,7 @@ class TorchPolicy:
         body = self.codec.bodies[self._body]
         numbers = {name: self._numbers(name, observation) for name in self._spec_inputs}
         pictures = self._pictures(observation)
-        features = body.features(numbers) if numbers else np.empty((len(self._window.history_s), 0))
+        features = body.features(numbers) if numbers else np.empty((self._window.past, 0))
         seen = one_input(
             features,
             pictures,
@@ -156,7 +177,7 @@ class TorchPolicy:
             raise PolicyFailed("not_finite", f"{self.card.folder}: the policy answers numbers that are not finite.")
         time_s = observation.get("time_s")
         blended = self._blend(actions, None if time_s is None else float(time_s))
-        return Chunk(blended, body.layout.channels[self._window.action], self._window.rate_hz)
+        return Chunk(blended, body.layout.channels[self._window.action], self._window.timed_rate_hz)
 
     def session(self) -> TorchPolicy:
         """The same network for one more attempt at the same time, which remembers its own."""
@@ -171,7 +192,9 @@ class TorchPolicy:
         self._body = body
         layout = self.codec.bodies[body].layout
         self._spec_inputs = [name for name in self._window.inputs if layout.width(name)]
-        self._blend = Blend(layout.channels[self._window.action], rate_hz=self._window.rate_hz, fades_s=self._fades_s)
+        self._blend = Blend(
+            layout.channels[self._window.action], rate_hz=self._window.timed_rate_hz, fades_s=self._fades_s
+        )
 
     def _number(self, embodiment: str | None) -> int:
         if embodiment is None or (len(self._names) == 1 and self._names[0] == "robot"):
@@ -182,7 +205,7 @@ class TorchPolicy:
 
     def _numbers(self, name: str, observation: Sensed) -> NDArray[np.float64]:
         """One stream's numbers, (n, D)."""
-        width, past = self.codec.bodies[self._body].layout.width(name), len(self._window.history_s)
+        width, past = self.codec.bodies[self._body].layout.width(name), self._window.past
         if name not in observation:
             raise PolicyFailed("refused", f"the observation lacks the stream {name!r} ({width} numbers).")
         values = np.asarray(observation[name], np.float64)
@@ -221,6 +244,6 @@ def _options(given: Mapping[str, str]) -> dict[str, float]:
             out[name] = float(value)
         except ValueError:
             out[name] = -1.0
-        if not 0 <= out[name] < 1e3 or (name == "threads" and out[name] < 1):
+        if not 0 <= out[name] < 1e3 or (name == "threads" and out[name] < 1) or (name == "rate_hz" and not out[name]):
             raise PolicyFailed("refused", f"option {name} is {value!r}, and {_OPTIONS[name]} is needed.")
     return out

@@ -27,6 +27,8 @@ class SourceSpec:
     """The split that is learnt from, `all` for every one; None: `train`, where the dataset has splits."""
     streams: Mapping[str, str] = field(default_factory=dict)
     """Name of a stream for this training -> what it is called in this dataset, where sources spell it otherwise."""
+    rate_hz: tuple[str, ...] = ()
+    """Rates that the user declares for streams without times: `10`, or `STREAM=10`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class TrainingSpec:
     history_s: tuple[float, ...] | None = None
     every_s: float | None = None
     picture_px: int | None = None
+    in_steps: bool = False
+    """True: windows count actions, for data without times."""
+    history_steps: tuple[int, ...] | None = None
+    every_steps: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the policy itself may be told: `vision`, `language`, `decoder`, `width`."""
 
@@ -50,8 +56,11 @@ class TrainingSpec:
         return asdict(self)
 
 
-_WINDOW = ("inputs", "cameras", "action", "chunk_steps", "rate_hz", "history_s", "every_s", "picture_px")
-_COUNTS = ("chunk_steps", "picture_px")
+_WINDOW = (
+    *("inputs", "cameras", "action", "chunk_steps", "rate_hz", "history_s", "every_s", "picture_px"),
+    *("in_steps", "history_steps", "every_steps"),
+)
+_COUNTS = ("chunk_steps", "picture_px", "every_steps")
 _NUMBERS = ("rate_hz", "every_s")
 
 
@@ -86,7 +95,22 @@ def spec_from(data: Mapping[str, Any], *, where: str, folder: Path) -> TrainingS
     if not isinstance(options, Mapping):
         raise TrainingRefused(f"{where}, [policy]: is {options!r}, and a table is needed.")
     taken = {name: _taken(name, value, f"{where}, [window]") for name, value in window.items()}
+    refuse_mixed_units(taken, where=f"{where}, [window]")
     return TrainingSpec(tuple(_source(each, where, folder) for each in sources), **taken, options=dict(options))
+
+
+def refuse_mixed_units(window: Mapping[str, Any], *, where: str) -> None:
+    """Refuse a window that says some of itself in seconds and some in steps.
+
+    Raises:
+        TrainingRefused: it does.
+    """
+    is_in_steps = bool(window.get("in_steps"))
+    others = ("rate_hz", "history_s", "every_s") if is_in_steps else ("history_steps", "every_steps")
+    wrong = next((name for name in others if window.get(name) is not None), None)
+    if wrong is not None:
+        unit = "in steps (in_steps = true), and has no seconds" if is_in_steps else "in seconds (no in_steps = true)"
+        raise TrainingRefused(f"{where}: {wrong} is given, and the window is {unit}. Leave one of them out.")
 
 
 def _source(data: Any, where: str, folder: Path) -> SourceSpec:
@@ -117,7 +141,15 @@ def _source(data: Any, where: str, folder: Path) -> SourceSpec:
         data.get("format"),
         data.get("split"),
         dict(streams),
+        _rates(data.get("rate_hz", []), place),
     )
+
+
+def _rates(value: Any, place: str) -> tuple[str, ...]:
+    words = value if isinstance(value, list) else [value]
+    if not all(isinstance(word, str) or _is_number(word) for word in words):
+        raise TrainingRefused(f"{place}: rate_hz is {value!r}, and a number, or a list of STREAM=NUMBER, is needed.")
+    return tuple(map(str, words))
 
 
 def _taken(name: str, value: Any, where: str) -> Any:
@@ -127,6 +159,11 @@ def _taken(name: str, value: Any, where: str) -> Any:
         is_right, wanted = _is_number(value) and 0 < value < 1e6, "a number above 0"
     elif name == "action":
         is_right, wanted = isinstance(value, str), "the name of a stream"
+    elif name == "in_steps":
+        is_right, wanted = isinstance(value, bool), "true or false"
+    elif name == "history_steps":
+        is_right = isinstance(value, list) and all(type(v) is int and v <= 0 for v in value)
+        is_right, wanted = is_right and sorted(value) == value and value[-1:] == [0], "whole numbers that rise to 0"
     elif name == "history_s":
         is_right = isinstance(value, list) and all(_is_number(v) and v <= 0 for v in value)
         is_right, wanted = is_right and sorted(value) == value and value[-1:] == [0], "seconds that rise to 0"

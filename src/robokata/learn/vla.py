@@ -37,7 +37,7 @@ class VisionLanguageAction(Net):
         self.language = _language(str(options["language"]), width)
         self.camera = nn.Parameter(torch.randn(max(1, self.cameras), width) * 0.1)
         self.vision = _vision(str(options["vision"]), width)
-        self.body = Proprioception(codec.feature_widths, len(window.history_s), width)
+        self.body = Proprioception(codec.feature_widths, window.past, width)
         self.fusion = Fusion(width, layers=int(options["layers"]), heads=int(options["heads"]), readouts=readouts)
         self.decoder = _decoder(
             str(options["decoder"]), width, codec.target_widths, chunk_steps=window.chunk_steps, readouts=readouts

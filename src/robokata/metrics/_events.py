@@ -65,9 +65,10 @@ def stalls_of(trial: Episode, *, still_s: float = STILL_S) -> tuple[Interval, ..
     found = still_share(trial)
     if found is None:
         moves = [s for s in trial.numeric(Role.STATE) if len(s) > 2 and has_times(s)]
-        is_frozen = bool(moves) and trial.outcome.success is False and trial.duration_s >= still_s
+        is_frozen = bool(moves) and trial.outcome.success is False
         # A robot that never moves at all is one long standstill, if it was supposed to do something.
-        return (Interval(0.0, trial.duration_s),) if is_frozen else None
+        lasts_s = trial.duration_s
+        return (Interval(0.0, lasts_s),) if is_frozen and lasts_s is not None and lasts_s >= still_s else None
     stream, still = found
     if not has_times(stream):
         return None

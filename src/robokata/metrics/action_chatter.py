@@ -47,9 +47,11 @@ def observe(trial: Episode) -> Observation:
     commands = commands_of(trial)
     if isinstance(commands, str):
         return Observation(None, commands)
+    if not has_times(commands.stream):
+        return Observation(None, "the format keeps no times")
     times_ns = commands.stream.clock.times_ns
     duration_s = (int(times_ns[-1]) - int(times_ns[0])) / NS_PER_S
-    if not has_times(commands.stream) or duration_s <= 0:
+    if duration_s <= 0:
         return Observation(None, "the format keeps no times")
     steps = np.diff(commands.arm, axis=0)
     notable = np.where(np.abs(steps) > _NOTABLE_SHARE, np.sign(steps), 0)

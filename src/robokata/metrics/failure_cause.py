@@ -120,7 +120,7 @@ def _is_drop(trial: Episode) -> bool:
 
 def _is_stall(trial: Episode) -> bool:
     stalls = stalls_of(trial) or ()
-    return bool(stalls) and stalls[-1].end_s >= trial.duration_s - _AT_END_S
+    return bool(stalls) and _is_at_end(trial, stalls[-1].end_s) is True
 
 
 def _is_collision(trial: Episode) -> bool:
@@ -142,17 +142,23 @@ def _is_approach_miss(trial: Episode) -> bool:
 def _is_premature_stop(trial: Episode) -> bool:
     given_s = _success.horizon_s(trial)
     # A tenth of the time: less is the last chunk that was not worth asking for.
-    return given_s is not None and trial.duration_s < 0.9 * given_s
+    lasts_s = trial.duration_s
+    return given_s is not None and lasts_s is not None and lasts_s < 0.9 * given_s
 
 
 def _lets_go(trial: Episode) -> bool:
     held = [g for g in attempts_of(trial).grasps if g.is_held]
-    return bool(held) and held[-1].end_s < trial.duration_s - _AT_END_S
+    return bool(held) and _is_at_end(trial, held[-1].end_s) is False
 
 
 def _still_holds(trial: Episode) -> bool:
     held = [g for g in attempts_of(trial).grasps if g.is_held]
-    return bool(held) and held[-1].end_s >= trial.duration_s - _AT_END_S
+    return bool(held) and _is_at_end(trial, held[-1].end_s) is True
+
+
+def _is_at_end(trial: Episode, moment_s: float) -> bool | None:
+    """Whether a moment belongs to the trial's end; None where seconds do not exist."""
+    return None if trial.duration_s is None else moment_s >= trial.duration_s - _AT_END_S
 
 
 _CAUSES: tuple[tuple[str, Callable[[Episode], bool]], ...] = (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from robokata.convert import writer_of
 from robokata.core.atomic import replace_json
-from robokata.core.clock import NS_PER_S, ClockQuality, grid_clock, grid_ns
+from robokata.core.clock import NS_PER_S, ClockQuality, grid_clock, grid_ns, step_clock
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, TrainingRefused, Unsupported
 from robokata.core.picked import PickedPictures
@@ -96,7 +96,7 @@ def write_dataset(surveyed: Surveyed, folder: Path) -> Written:
     first = next(iter(episodes := iter(rows)), None)
     if first is None:
         raise TrainingRefused(f"none of {len(rows.left_out)} episodes can be learnt from: {rows.left_out[0].reason}")
-    rate = Fraction(round(surveyed.view.window.rate_hz))
+    rate = Fraction(round(surveyed.view.window.timed_rate_hz))
     leaf = writer_of("lerobot_v3")
     leaf.write(folder, _chained(first, episodes), anchor=STATE, rate_hz=rate, pictures="image")
     _spread_statistics(folder / "meta" / "stats.json", surveyed.view)
@@ -141,7 +141,7 @@ def rows_of(episode: Episode, view: View) -> Episode:
         DamagedData: something cannot be read.
     """
     window = view.window
-    rate = Fraction(round(window.rate_hz))
+    rate = Fraction(round(window.timed_rate_hz))
     seen = [episode.stream(name) for name in (*window.inputs, *window.cameras)]
     action = episode.stream(window.action)
     first_ns = max(int(stream.clock.times_ns.min()) for stream in seen)
@@ -218,7 +218,7 @@ def _vector(episode: Episode, name: str, role: Role, values: NDArray[np.float32]
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise TrainingRefused(f"episode {episode.id}: {channels[column]!r} is no number in row {row}.")
-    clock = grid_clock(len(values), None)
+    clock = step_clock(len(values))
     return Stream(name, Kind.TENSOR, role, clock, ArrayValues(values), channels=channels)
 
 

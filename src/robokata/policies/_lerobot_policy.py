@@ -71,7 +71,7 @@ class LerobotPolicy:
             needs=tuple(needs),
             channels=layout.channels[window.action],
             chunk_steps=self._answer_steps,
-            rate_hz=window.rate_hz,
+            rate_hz=window.timed_rate_hz,
             action_stream=window.action,
             execute_steps=min(self.card.field("execute_steps", int), self._answer_steps),
             embodiments=(layout.embodiment,),
@@ -106,7 +106,7 @@ class LerobotPolicy:
         if len(learnt) != self._answer_steps:
             raise PolicyFailed("wrong_shape", f"{self.card.folder}: {len(learnt)} actions, not {self._answer_steps}.")
         present = {name: values[-1] for name, values in numbers.items()}
-        return Chunk(self.view.actions(learnt, present), self.view.layout.channels[window.action], window.rate_hz)
+        return Chunk(self.view.actions(learnt, present), self.view.layout.channels[window.action], window.timed_rate_hz)
 
     def close(self) -> None:
         if self._server is not None:
@@ -128,7 +128,7 @@ class LerobotPolicy:
             # Whoever else is on this machine does not know it.
             "key": secrets.token_hex(16),
         }
-        self._server = _Server(self._python, order, rate_hz=self.view.window.rate_hz)
+        self._server = _Server(self._python, order, rate_hz=self.view.window.timed_rate_hz)
 
     def _refuse_other(self, embodiment: str | None) -> None:
         own = self.view.layout.embodiment

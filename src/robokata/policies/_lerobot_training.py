@@ -170,20 +170,20 @@ def _planned(kind: Kind, job: ForeignJob) -> _Plan:
 def _window(kind: Kind, job: ForeignJob) -> WindowSpec:
     spec = job.spec
     window = window_for(spec, kind.habits, [opened(each) for each in spec.sources])
-    if window.rate_hz != round(window.rate_hz):
-        raise TrainingRefused(f"rate_hz is {window.rate_hz:g}, and lerobot counts whole pictures a second.")
-    if spec.every_s is not None and abs(spec.every_s * window.rate_hz - 1) > 1e-6:
+    if window.timed_rate_hz != round(window.timed_rate_hz):
+        raise TrainingRefused(f"rate_hz is {window.timed_rate_hz:g}, and lerobot counts whole pictures a second.")
+    if spec.every_s is not None and abs(spec.every_s * window.timed_rate_hz - 1) > 1e-6:
         raise TrainingRefused(
-            f"every_s is {spec.every_s:g}, and lerobot takes every row: {1 / window.rate_hz:g} s at the rate "
-            f"{window.rate_hz:g} Hz."
+            f"every_s is {spec.every_s:g}, and lerobot takes every row: {1 / window.timed_rate_hz:g} s at the rate "
+            f"{window.timed_rate_hz:g} Hz."
         )
     if not window.cameras:
         raise TrainingRefused("lerobot's policies look at pictures: name cameras = in [window].")
     if spec.history_s is None and len(window.history_s) > 1:
         steps = range(1 - len(window.history_s), 1)
-        window = replace(window, history_s=tuple(step / window.rate_hz for step in steps))
+        window = replace(window, history_s=tuple(step / window.timed_rate_hz for step in steps))
     kind.refuse(window)
-    return replace(window, every_s=1 / window.rate_hz)
+    return replace(window, every_s=1 / window.timed_rate_hz)
 
 
 def _run(plan: _Plan, job: ForeignJob, training: Path) -> float | None:

@@ -59,8 +59,8 @@ def refuse(window: WindowSpec) -> None:
         TrainingRefused: it asks for a past that is not the rows before.
     """
     rows = [1 - len(window.history_s) + place for place in range(len(window.history_s))]
-    if any(abs(at_s * window.rate_hz - row) > 1e-3 for at_s, row in zip(window.history_s, rows, strict=True)):
-        wanted = ", ".join(f"{row / window.rate_hz:g}" for row in rows)
+    if any(abs(at_s * window.timed_rate_hz - row) > 1e-3 for at_s, row in zip(window.history_s, rows, strict=True)):
+        wanted = ", ".join(f"{row / window.timed_rate_hz:g}" for row in rows)
         raise TrainingRefused(f"lerobot's Diffusion Policy sees the rows before: history_s = [{wanted}].")
 
 

@@ -18,4 +18,9 @@ def picked(stream: Stream, samples: NDArray[np.int64]) -> Values:
 
 def at_times(clock: Clock, times_ns: NDArray[np.int64]) -> Clock:
     """A clock of the same quality and declared rate at other times."""
-    return Clock(len(times_ns), lambda: Reading(times_ns, clock.quality), declared_rate_hz=clock.declared_rate_hz)
+    return Clock(
+        len(times_ns),
+        lambda: Reading(times_ns, clock.quality),
+        declared_rate_hz=clock.declared_rate_hz,
+        counter=clock.counter,
+    )

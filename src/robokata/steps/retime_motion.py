@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import NS_PER_S, Clock, ClockQuality
+from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.episode import Episode
 from robokata.core.errors import StepRefused
 from robokata.core.stream import Role, Stream
@@ -119,9 +119,14 @@ def _retimed(stream: Stream, episode: Episode, factor: float) -> Stream:
 
 def _places(stream: Stream, episode: Episode, factor: float) -> _Places:
     clock = stream.clock
+    if not clock.has_times:
+        raise StepRefused(
+            _NAME,
+            episode.id,
+            f"{stream.name} has step numbers and no times: how fast it is is not known. Declare the rate of its steps "
+            "with --rate-hz.",
+        )
     times_ns = clock.times_ns
-    if clock.quality is ClockQuality.UNKNOWN:
-        raise StepRefused(_NAME, episode.id, f"{stream.name} keeps no times: nobody can say how fast it is.")
     if np.any(np.diff(times_ns) <= 0):
         raise StepRefused(_NAME, episode.id, f"the clock of {stream.name} stands still or runs backwards.")
     period_ns = float(np.median(np.diff(times_ns)))

@@ -31,12 +31,16 @@ def step(
     """The episode from shortly before its first motion to shortly after its last; unchanged where there is no rest.
 
     Raises:
-        StepRefused: it never moves.
+        StepRefused: it never moves, or a stream has no times.
     """
     seen = still_share(episode)
     if seen is None:
         raise StepRefused(_NAME, episode.id, "neither its state nor its action ever changes.")
     stream, still = seen
+    untimed = next((s for s in episode.streams.values() if len(s) and not s.clock.has_times), None)
+    if untimed is not None:
+        reason = f"{untimed.name} has step numbers and no times, and rests are measured in seconds. "
+        raise StepRefused(_NAME, episode.id, reason + "Declare the rate of its steps with --rate-hz.")
     times_ns = stream.clock.times_ns
     moving = runs_of(~still, at_least=1)
     if not moving:
@@ -59,7 +63,7 @@ def step(
 def _cut(episode: Episode, start_ns: int, end_ns: int) -> Episode:
     streams = {name: _part(stream, start_ns, end_ns) for name, stream in episode.streams.items()}
     changed = replace(episode, streams=streams, ref=None)
-    shift_s, length_s = episode.seconds(changed.start_ns), changed.duration_s
+    shift_s, length_s = episode.seconds(changed.start_ns), (changed.end_ns - changed.start_ns) / NS_PER_S
     steps = max((len(s) for s in changed.of_role(Role.STATE, Role.ACTION)), default=None)
     return replace(
         changed,

@@ -22,6 +22,8 @@ class Reference:
     key: str
     files: str | Sequence[Sequence[Any]]
     """Files that hold it, each with name, size and SHA-256; a long list is a part, and this its SHA-256."""
+    rates: Sequence[str] = ()
+    """Rates that the user declared for its streams without times."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Entry:
     def text(self) -> str:
         """Canonical JSON: the same entry is the same text."""
         kind = "reference" if isinstance(self.data, Reference) else "stored"
-        return canonical({"id": self.id, "row": self.row, "told": self.told, kind: asdict(self.data)})
+        data = {name: value for name, value in asdict(self.data).items() if name != "rates" or value}
+        return canonical({"id": self.id, "row": self.row, "told": self.told, kind: data})
 
     @property
     def digest(self) -> str:

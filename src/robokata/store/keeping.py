@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from robokata.core.carry import pack, unpack
 from robokata.core.clock import rate_fraction
+from robokata.core.declared_rate import rates_from, rates_in, with_rates
 from robokata.core.episode import Episode, EpisodeRef, Instruction
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.extent import Extent
@@ -133,7 +134,7 @@ def episode_of(store: Store, entry: Entry) -> Episode:
         refuse_changed(Path(entry.data.path), places)
         source = reopen(entry.data.path, entry.data.format)
         refuse_changed_ranges(source, entry.data.key, places)
-        episode = source.episode(entry.data.key)
+        episode = with_rates(source, rates_from(entry.data.rates)).episode(entry.data.key)
     else:
         where = f"{store.url}: episode {entry.id}"
         pictures = {n: stored_stream(store, n, said, where=where) for n, said in entry.data.pictures.items()}
@@ -199,6 +200,7 @@ def _referenced(
     store: Store, source: Source, keys: Sequence[str], rows: Mapping[str, EpisodeRow], advance: Callable[[int], None]
 ) -> Iterator[Entry]:
     path = Path(source.path).resolve()
+    rates = [str(rate) for rate in rates_in(source)]
     # Absolute: a snapshot is read from other folders than the one it was made in.
     source = reopen(str(path), source.format)
     files = {file: Extent(file) for file in files_of(path)}
@@ -212,7 +214,7 @@ def _referenced(
             own = tuple(pinning.finish(begun))
             if own not in lists:
                 lists[own] = listed(store, own)
-            yield Entry(row.id, row_of_index(row), Reference(source.format, str(path), row.id, lists[own]))
+            yield Entry(row.id, row_of_index(row), Reference(source.format, str(path), row.id, lists[own], rates))
             advance(1)
 
 

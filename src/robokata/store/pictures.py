@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import grid_clock, rate_fraction
+from robokata.core.clock import rate_fraction, step_clock
 from robokata.core.errors import DamagedData, MediaMissing, WriteRefused
 from robokata.core.picked import PickedPictures
 from robokata.core.stream import Kind, Role, Stream
@@ -76,7 +76,7 @@ def stored_stream(store: Store, name: str, said: Mapping[str, Any], *, where: st
             pictures = PickedPictures(pictures, rows.astype(np.int64))
         count = len(pictures)
         return Stream(
-            name, Kind(said["kind"]), Role(said["role"]), grid_clock(count, None), pictures, encoding=said["encoding"]
+            name, Kind(said["kind"]), Role(said["role"]), step_clock(count), pictures, encoding=said["encoding"]
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DamagedData(where, f"what is said of the pictures {name} is broken: {error!r}.") from None

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.errors import DamagedData, RobokataError
 from robokata.core.extent import Extent
 from robokata.core.source import reopen
@@ -57,7 +58,7 @@ class _Pass:
         self.places: dict[tuple[Path, int | None, int | None], str | None] = {}
         self.opened: set[str] = set()
         self._said: set[tuple[str, str]] = set()
-        self._rows: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        self._rows: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
 
     def problems(self, snapshot: str, advance: Callable[[int], None]) -> Iterator[Problem]:
         try:
@@ -133,9 +134,10 @@ class _Pass:
             yield f"episode {entry.id}", str(error)
 
     def _row(self, entry: Entry, data: Reference) -> Iterator[tuple[str, str]]:
-        rows = self._rows.setdefault((data.path, data.format), {})
+        rows = self._rows.setdefault((data.path, data.format, *data.rates), {})
         if not rows:
-            rows |= {row.id: row_of_index(row) for row in reopen(data.path, data.format).facts().rows}
+            source = with_rates(reopen(data.path, data.format), rates_from(data.rates))
+            rows |= {row.id: row_of_index(row) for row in source.facts().rows}
         now = rows.get(data.key)
         names = [n for n, kept in entry.row.items() if n not in entry.told and now is not None and now[n] != kept]
         for name in names:

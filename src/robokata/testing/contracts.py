@@ -178,8 +178,8 @@ def gives_each_value_its_time(source: Source) -> None:
         episode = source.episode(key)
         assert episode.streams, "an episode has streams"
         for stream in episode.streams.values():
-            assert len(stream.clock.times_ns) == len(stream.values) == len(stream.clock), stream.name
-            assert stream.clock.times_ns.dtype == np.int64, stream.name
+            assert len(stream.clock.places) == len(stream.values) == len(stream.clock), stream.name
+            assert stream.clock.places.dtype == np.int64, stream.name
             assert stream.values.shape[0] == len(stream), stream.name
             if len(stream):
                 assert np.shape(stream.values[0]) == stream.shape, stream.name
@@ -241,4 +241,5 @@ def _is_inside(finding: Finding, episode: Episode) -> bool:
         return False
     # Half a second beyond the end: a gap is found where the next sample should have been.
     end_s = finding.end_s if finding.end_s is not None else finding.start_s
-    return finding.start_s is None or -0.5 <= finding.start_s <= (end_s or 0.0) <= episode.duration_s + 0.5
+    last = episode.duration_s if finding.is_timed else max(map(len, episode.streams.values()), default=0)
+    return finding.start_s is None or -0.5 <= finding.start_s <= (end_s or 0.0) <= (last or 0.0) + 0.5

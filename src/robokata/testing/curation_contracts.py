@@ -180,5 +180,5 @@ def _content(episode: Episode) -> Any:
     streams = []
     for name, stream in episode.streams.items():
         values = np.ascontiguousarray(stream.values[:])
-        streams.append((name, values.dtype.str, values.shape, values.tobytes(), stream.clock.times_ns.tobytes()))
+        streams.append((name, values.dtype.str, values.shape, values.tobytes(), stream.clock.places.tobytes()))
     return episode.id, streams, episode.instructions, episode.annotations, repr(episode.extra), episode.origin

@@ -35,14 +35,23 @@ class Stretch(NamedTuple):
 
 def stretch_of(episode: Episode, finding: Finding) -> Stretch:
     """The seconds of a finding with what is usual around them: as much as the finding is long, at least a second."""
+    whole = whole_of(episode, finding)
     if finding.start_s is None:
-        return Stretch(0.0, episode.duration_s, None, finding.is_timed)
+        return whole
     end_s = finding.end_s if finding.end_s is not None else finding.start_s
     margin_s = max(1.0, end_s - finding.start_s)
-    low_s, high_s = max(0.0, finding.start_s - margin_s), min(episode.duration_s, end_s + margin_s)
+    low_s, high_s = max(0.0, finding.start_s - margin_s), min(whole.high_s, end_s + margin_s)
     # A finding about all of it marks none of it.
-    is_all = finding.start_s <= 0 and end_s >= 0.99 * episode.duration_s
+    is_all = finding.start_s <= 0 and end_s >= 0.99 * whole.high_s
     return Stretch(low_s, high_s, None if is_all else (finding.start_s, end_s), finding.is_timed)
+
+
+def whole_of(episode: Episode, finding: Finding) -> Stretch:
+    """All of an episode on the axis of a finding: seconds, or step numbers where the finding counts those."""
+    if finding.is_timed and episode.has_times:
+        return Stretch(0.0, (episode.end_ns - episode.start_ns) / NS_PER_S, None)
+    last = max((float(s.clock.steps.max()) for s in episode.streams.values() if len(s.clock)), default=0.0)
+    return Stretch(0.0, last, None, is_timed=False)
 
 
 def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None) -> str:
@@ -76,6 +85,9 @@ def _plot(lines: list[Line], label: str, stretch: Stretch) -> str:
 
 
 def _times_s(episode: Episode, stream: Stream) -> NDArray[np.float64]:
+    """(T,) seconds from the episode's start, or step numbers where there are no times."""
+    if not stream.clock.has_times:
+        return stream.clock.places.astype(np.float64)
     seconds: NDArray[np.float64] = (stream.clock.times_ns - episode.start_ns) / NS_PER_S
     return seconds
 

@@ -15,7 +15,7 @@ from robokata.core.source import Source
 from robokata.core.stream import Stream
 from robokata.media.images import RawImages
 from robokata.media.thumbnail import thumbnail_jpeg
-from robokata.view.curves import Stretch, curve_of, stretch_of
+from robokata.view.curves import Stretch, curve_of, stretch_of, whole_of
 
 _FRAMES = 8
 """Pictures per filmstrip: they fill one row of the page."""
@@ -48,9 +48,7 @@ def evidence_html(source: Source, finding: Finding) -> str:
     shown = [] if finding.episode is None else [episode] if twin is None else [episode, twin]
     for one in shown:
         try:
-            strip = filmstrip(
-                one, stream, stretch if one is episode else Stretch(0.0, one.duration_s, None, finding.is_timed)
-            )
+            strip = filmstrip(one, stream, stretch if one is episode else whole_of(one, finding))
         except RobokataError as damage:
             strip = _lost(damage)
         if strip and twin is not None:
@@ -74,7 +72,9 @@ def filmstrip(episode: Episode, stream: Stream | None, stretch: Stretch) -> str:
         camera = episode.streams[camera.name]
     if camera is None or not len(camera):
         return ""
-    times_s = (camera.clock.times_ns - episode.start_ns) / NS_PER_S
+    if not camera.clock.has_times and stretch.is_timed:
+        return ""  # seconds of another stream do not say which picture
+    times_s = (camera.clock.times_ns - episode.start_ns) / NS_PER_S if stretch.is_timed else camera.clock.steps
     inside = np.flatnonzero((times_s >= stretch.low_s - 1e-9) & (times_s <= stretch.high_s + 1e-9))
     inside = inside[inside < len(camera)]
     if not len(inside):

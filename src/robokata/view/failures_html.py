@@ -85,9 +85,10 @@ def _images(episode: Episode) -> str:
         if picture is None:
             continue
         data = base64.b64encode(picture.data).decode()
-        second = (camera.clock.times_ns[index] - episode.start_ns) / 1e9
+        place = episode.place(camera.clock, int(index))
+        when = f"{place:.1f} s" if camera.clock.has_times else f"step {place:.0f}"
         out.append(
-            f'<figure><img alt="{escape(camera.name)} at {second:.1f} s" src="data:image/jpeg;base64,{data}">'
-            f"<figcaption>{second:.1f} s</figcaption></figure>"
+            f'<figure><img alt="{escape(camera.name)} at {when}" src="data:image/jpeg;base64,{data}">'
+            f"<figcaption>{when}</figcaption></figure>"
         )
     return "".join(out)
