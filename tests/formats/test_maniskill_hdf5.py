@@ -23,8 +23,8 @@ def test_observations_stand_before_and_after_each_action_on_one_grid(tmp_path: P
     episode = open_source(maker.make(tmp_path, episodes=2, steps=10)).episode("traj_1")
     action, state, success = (episode.stream(name) for name in ("actions", "obs/agent/qpos", "success"))
     assert (len(action), len(state), len(success)) == (10, 11, 10)
-    assert np.array_equal(action.clock.times_ns, state.clock.times_ns[:-1])
-    assert np.array_equal(success.clock.times_ns, state.clock.times_ns[1:])
+    assert np.array_equal(action.clock.places, state.clock.places[:-1])
+    assert np.array_equal(success.clock.places, state.clock.places[1:])
     assert read_barcode(episode.stream("obs/sensor_data/base_camera/rgb").values[10])[:2] == (1, 10)
 
 
@@ -87,4 +87,4 @@ def test_every_number_comes_back_through_lerobot(tmp_path: Path) -> None:
     before, after = source.episode("traj_1"), open_source(tmp_path / "out").episode("1")
     for stream in before.numeric():
         assert np.array_equal(after.stream(stream.name).table, stream.table)
-        assert np.array_equal(after.stream(stream.name).clock.times_ns, stream.clock.times_ns)
+        assert np.array_equal(after.stream(stream.name).clock.places, stream.clock.places)

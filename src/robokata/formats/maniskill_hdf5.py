@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from robokata.core.clock import NS_PER_S, ClockQuality, grid_clock, rate_fraction
+from robokata.core.clock import ClockQuality, paced_clock, rate_fraction, step_clock
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Outcome
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
@@ -158,10 +158,9 @@ class ManiSkillSource:
 
     def _stream(self, table: Table) -> Stream:
         is_later = table.name in _LED_TO
-        period_ns = NS_PER_S if self._rate_hz is None else round(NS_PER_S / self._rate_hz)
-        clock = grid_clock(
-            table.shape[0], self._rate_hz, quality=ClockQuality.DECLARED, start_ns=period_ns if is_later else 0
-        )
+        clock = step_clock(table.shape[0], first_step=1 if is_later else 0)
+        if self._rate_hz is not None:
+            clock = paced_clock(clock, self._rate_hz, quality=ClockQuality.DECLARED)
         extra = {"steps_later": 1} if is_later else {}
         return stream_of(self._box, table, name=table.name, role=_role(table), clock=clock, extra=extra)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from robokata.core.clock import grid_clock
+from robokata.core.clock import step_clock
 from robokata.core.episode import Episode, EpisodeRef, Instruction
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
 from robokata.core.source import EpisodeRow, Facts, Size
@@ -144,4 +144,4 @@ def _stream(box: Container, table: Table) -> Stream:
     otherwise = Role.SENSOR if table.name.startswith("observation/") else Role.UNKNOWN
     named = column_role(table.name, kind_of_numbers(table), table.dtype, otherwise=otherwise)
     role = Role.CAMERA if is_camera else Role.SENSOR if table.name.startswith("observation/") else named
-    return stream_of(box, table, name=table.name, role=role, clock=grid_clock(table.shape[0], None), extra={})
+    return stream_of(box, table, name=table.name, role=role, clock=step_clock(table.shape[0]), extra={})
