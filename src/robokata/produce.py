@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from robokata.core.atomic import replace_json, replace_text
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, WriteRefused
-from robokata.core.file_name import file_name
+from robokata.core.file_name import lone_file_name
 from robokata.core.hold import hold
 from robokata.core.pool import WorkerKilled, WorkerPool, answer_of
 from robokata.core.shelf import shelf
@@ -260,7 +260,7 @@ def _do(job: Job, number: int, pending: str) -> Tried:
     made = job(number)
     if made.episode is None:
         return Tried(number, made.row, None)
-    name = f"{file_name(made.episode.id)}.mcap"
+    name = f"{lone_file_name(made.episode.id)}.mcap"
     path = Path(pending) / name
     path.unlink(missing_ok=True)
     shelf("formats")["mcap"].write(path, [made.episode])

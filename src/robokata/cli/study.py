@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,9 @@ def study(
     file: Annotated[Path, typer.Argument(help="The question: a TOML file with factors and levels (docs/study.md).")],
     out: Annotated[Path | None, typer.Option(help="Folder for data, runs, report; default: beside FILE.")] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print arms, hours and the smallest effect, and end.")] = False,
+    split: Annotated[
+        str | None, typer.Option(help="Split of [data] to learn from, or `all`; default: as FILE says, else train.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at once; one per core where not given.")] = None,
     html: Annotated[Path | None, typer.Option(help="The report; default: report.html in the folder.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -26,6 +30,9 @@ def study(
     from robokata.view.study_html import write_study
 
     asked = read_study(file)
+    if split is not None:
+        sources = tuple(replace(source, split=split) for source in asked.data.sources)
+        asked = replace(asked, data=replace(asked.data, sources=sources))
     folder = out or file.with_suffix("")
     if plan:
         with progress_bar(f"planning: {asked.name}", of="arms") as bar:

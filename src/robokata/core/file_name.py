@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable
 
@@ -16,6 +17,12 @@ def file_name(episode_id: str, *, taken: Collection[str] = ()) -> str:
     while name.lower() in taken:
         name, again = f"{legal}_{again}", again + 1
     return name
+
+
+def lone_file_name(episode_id: str) -> str:
+    """The id as a file's name where nobody knows the others: `a/b` and `a_b` must not meet in one file."""
+    name = file_name(episode_id)
+    return name if name == episode_id else f"{name}-{hashlib.sha256(episode_id.encode()).hexdigest()[:8]}"
 
 
 def file_names(episode_ids: Iterable[str]) -> dict[str, str]:
