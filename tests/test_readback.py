@@ -156,10 +156,20 @@ def test_the_plan_of_a_conversion_is_what_it_is_held_to(tmp_path: Path, monkeypa
         convert(episodes(), tmp_path / "again", "rlds", options={"pictures": "jpeg"}, accept_loss=True)
 
 
-def test_a_format_that_is_only_written_is_said_to_be_unverified(tmp_path: Path) -> None:
+def test_a_format_that_is_only_written_is_read_back_by_its_own_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     receipt = convert(episodes(), tmp_path / "out", "rerun_rrd", accept_loss=True)
-    assert receipt.verified["skipped"] == "Robokata writes rerun_rrd and does not read it"
-    assert not receipt.verified["is_equal"]
+    assert receipt.verified["is_equal"]
+    assert receipt.verified["times"] == sum(
+        len(stream) for episode in episodes().episodes.values() for stream in episode.streams.values()
+    )
+    for fault, said in ((other_number, "the numbers of its curves differ"), (later_clock, "are not its 50 times")):
+        with monkeypatch.context() as patch:
+            spoil(patch, "rerun_rrd", fault)
+            with pytest.raises(WriteRefused, match=said):
+                convert(episodes(), tmp_path / "wrong", "rerun_rrd", accept_loss=True)
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_an_unknown_depth_lists_those_that_exist() -> None:

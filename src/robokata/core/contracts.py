@@ -60,6 +60,25 @@ class WritableFormatLeaf(FormatLeaf, Protocol):
         ...
 
 
+class WrittenEpisode(NamedTuple):
+    """What another library reads of an episode that was written in a format that Robokata only writes."""
+
+    episode: str
+    times: int
+    """Times that were compared."""
+    differences: tuple[tuple[str, str], ...]
+    """Stream, and what is wrong with it."""
+
+
+class OneWayFormatLeaf(Protocol):
+    """What a format that is written and not read may define besides `layout` and `write`: then a conversion is read
+    back by that format's own library."""
+
+    def compare(self, path: Path, episodes: Iterable[Episode]) -> Iterator[WrittenEpisode]:
+        """What was written of each episode, in the order of writing."""
+        ...
+
+
 class Need(enum.StrEnum):
     """What a check needs of an episode; unmet needs make it abstain, with a reason, before it runs."""
 

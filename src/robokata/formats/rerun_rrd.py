@@ -22,6 +22,7 @@ import numpy as np
 
 from robokata.core.atomic import appearing
 from robokata.core.clock import NS_PER_S
+from robokata.core.contracts import WrittenEpisode
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import Layout, Place, Way
@@ -29,6 +30,7 @@ from robokata.core.require import require
 from robokata.core.stream import Kind, Stream
 from robokata.formats._rerun_pictures import place_of_pictures, put_pictures
 from robokata.formats._rerun_poses import poses_of, transform_columns
+from robokata.formats._rerun_readback import differences, read_entities
 from robokata.formats._rerun_recording import STEPS, Recording, timelines_of
 from robokata.formats._row_table import distinct, legal_name
 
@@ -87,6 +89,30 @@ def write(path: Path, episodes: Iterable[Episode]) -> None:
             _write_episode(place if is_file else place / f"{names[-1]}.rrd", episode)
         if not names:
             raise WriteRefused(f"{path}: no episodes were given.")
+
+
+def compare(path: Path, episodes: Iterable[Episode]) -> Iterator[WrittenEpisode]:
+    """What was written of each episode, by the SDK's own reader: times of every stream, numbers of every curve.
+
+    Raises:
+        DamagedData: a recording is not there or cannot be read, or an episode cannot.
+    """
+    rr = require("rerun", extra="rerun")
+    names: list[str] = []
+    for episode in episodes:
+        names.append(distinct(legal_name(episode.id), names))
+        file = path if path.suffix.lower() == ".rrd" else path / f"{names[-1]}.rrd"
+        found = read_entities(file)
+        wrong, rows = [], 0
+        for place in layout(episode).places:
+            if place.target is None:
+                continue
+            stream = episode.streams[place.stream]
+            entity = str(rr.new_entity_path([level for level in place.target.split("/") if level]))
+            is_curves = stream.is_numeric and _is_curves(stream)
+            wrong += [(stream.name, what) for what in differences(stream, found.get(entity), is_curves=is_curves)]
+            rows += len(stream)
+        yield WrittenEpisode(episode.id, rows, tuple(wrong))
 
 
 def _write_episode(path: Path, episode: Episode) -> None:

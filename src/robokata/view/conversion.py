@@ -66,7 +66,7 @@ def _plan_line(report: LossReport) -> str:
     if report.is_lossy:
         return "planned: [bold red]lossy[/]; what is marked red does not come back"
     if report.format not in readable_formats():
-        return f"planned: [yellow]one way[/]; Robokata writes {report.format} and does not read it"
+        return f"planned: [yellow]one way[/]; Robokata writes {report.format} and does not convert it back"
     return "planned: [green]nothing is lost[/]; what is written is read back and compared before it appears"
 
 

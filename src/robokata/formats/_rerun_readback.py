@@ -1,0 +1,76 @@
+"""What a written Rerun recording holds, by the SDK's own reader, beside the episode that it was made from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robokata.core.errors import DamagedData
+from robokata.core.require import require
+from robokata.core.stream import Stream
+from robokata.formats._rerun_recording import timelines_of
+
+
+class Entity(NamedTuple):
+    """The rows of one entity, over all chunks."""
+
+    times: Mapping[str, NDArray[np.int64]]
+    """Timeline -> time of each row, (R,), nanoseconds or counts."""
+    scalars: NDArray[np.float64]
+    """All numbers of its curves, row after row; empty where it has none."""
+
+
+def read_entities(path: Path) -> Mapping[str, Entity]:
+    """All entities of a recording that change over time.
+
+    Raises:
+        DamagedData: the SDK cannot read the file.
+    """
+    require("rerun", extra="rerun")
+    from rerun.chunk import RrdReader
+
+    times: defaultdict[str, defaultdict[str, list[NDArray[np.int64]]]] = defaultdict(lambda: defaultdict(list))
+    scalars: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    try:
+        for chunk in RrdReader(path).stream():
+            if chunk.is_static:
+                continue
+            table = chunk.to_record_batch()
+            for name in table.schema.names:
+                if name.endswith(":scalars"):
+                    scalars[chunk.entity_path].append(table.column(name).flatten().to_numpy(zero_copy_only=False))
+                elif ":" not in name and "RowId" not in name:
+                    times[chunk.entity_path][name].append(_integers(table.column(name)))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise DamagedData(path, f"the Rerun SDK cannot read it: {error}.") from None
+    return {
+        entity: Entity(
+            {name: np.concatenate(parts) for name, parts in timelines.items()},
+            np.concatenate(scalars[entity]) if entity in scalars else np.empty(0),
+        )
+        for entity, timelines in times.items()
+    }
+
+
+def differences(stream: Stream, found: Entity | None, *, is_curves: bool) -> Iterator[str]:
+    """What of a stream is not in its entity: times of a clock, or numbers of its curves."""
+    if found is None:
+        yield "is not in the recording"
+        return
+    for name, expected in timelines_of(stream).items():
+        rows = found.times.get(name, np.empty(0, np.int64))
+        if not np.array_equal(np.sort(rows), np.sort(expected)):
+            yield f"{len(rows)} times on the timeline {name!r} are not its {len(expected)} times"
+            return
+    if is_curves and not np.array_equal(np.sort(found.scalars), np.sort(stream.table.astype(np.float64).ravel())):
+        yield "the numbers of its curves differ"
+
+
+def _integers(column: Any) -> NDArray[np.int64]:
+    pa = require("pyarrow", extra="tables")
+    return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
