@@ -136,7 +136,7 @@ def test_lines_that_are_no_objects_are_told_apart(tmp_path: Path) -> None:
     assert lines.objects == [{"a": 1}, {"a": 2}]
     assert [(line.number, line.offset, line.reason) for line in lines.broken] == [
         (3, 10, "not an object: list"),
-        (4, 14, "not JSON: UnicodeDecodeError"),
+        (4, 14, "not UTF-8, in which JSON is written: byte 0xe9"),
     ]
 
 

@@ -57,9 +57,16 @@ def read_json(path: Path) -> Any:
         return json.loads(data)
     except json.JSONDecodeError as error:
         raise DamagedData(path, f"not JSON: {error.msg}.", offset=error.pos, next_move="Restore it.") from None
+    except UnicodeDecodeError as error:
+        raise DamagedData(path, not_utf8(error), offset=error.start, next_move="Save it as UTF-8.") from None
     # ValueError: a number of more digits than Python converts.
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (RecursionError, ValueError) as error:
         raise DamagedData(path, f"not JSON: {type(error).__name__}.", next_move="Restore it.") from None
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """What is said of JSON in another encoding, with the first byte that UTF-8 does not have there."""
+    return f"not UTF-8, in which JSON is written: byte 0x{error.object[error.start]:02x}."
 
 
 def bounded_bytes(path: Path) -> bytes:

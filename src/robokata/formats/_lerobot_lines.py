@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robokata.core.errors import DamagedData
-from robokata.formats._lerobot_facts import bounded_bytes
+from robokata.formats._lerobot_facts import bounded_bytes, not_utf8
 
 MAX_LINE_BYTES = 64 * 2**20
 """Longest line of statistics that is read: 1,000 features of 1,000 numbers each stay below it."""
@@ -70,7 +70,9 @@ def parse_line(data: bytes) -> dict[str, Any] | str:
         read = json.loads(data)
     except json.JSONDecodeError as error:
         return f"not JSON: {error.msg}"
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        return not_utf8(error).removesuffix(".")
+    except (RecursionError, ValueError) as error:
         return f"not JSON: {type(error).__name__}"
     return read if isinstance(read, dict) else f"not an object: {type(read).__name__}"
 
