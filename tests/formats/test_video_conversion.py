@@ -16,7 +16,18 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 
 from media import odd_videos as odd
-from media.odd_videos import FRAMES, edit, encode, entry_box, name_entry, shown, turn
+from media.odd_videos import (
+    FRAMES,
+    edit,
+    encode,
+    entry_box,
+    in_band,
+    name_entry,
+    shown,
+    turn,
+    two_encoders,
+    without_vui,
+)
 from robokata.convert import convert, plan_conversion
 from robokata.core.clock import grid_clock
 from robokata.core.episode import Episode
@@ -47,7 +58,7 @@ VIDEOS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "plain.mp4": ("cc", encode),
     "b_frames.mp4": ("cc", lambda f: encode(f, **B)),
     "b_frames.mov": ("cc", lambda f: encode(f, **B)),
-    "b_frames.mkv": ("cr", lambda f: encode(f, **B)),
+    "b_frames.mkv": ("cc", lambda f: encode(f, **B)),
     "b_frames.ts": ("cr", lambda f: encode(f, **B)),
     "b_pyramid.mp4": ("cc", lambda f: encode(f, bf="3", b_strategy="0", b_pyramid="normal")),
     "plain.avi": ("cr", encode),
@@ -69,24 +80,24 @@ VIDEOS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "turned_movie.mp4": ("cc", lambda f: turn(encode(f), odd.QUARTER_TURN, whole_movie=True)),
     "turned_hidden.mp4": ("cc", lambda f: turn(edit(encode(f, **LONG, **B), (1, FRAMES - 1)), odd.QUARTER_TURN)),
     "hevc.mp4": ("cc", lambda f: encode(f, codec="libx265")),
-    "hevc_b.mkv": ("cr", lambda f: encode(f, codec="libx265", **B)),
+    "hevc_b.mkv": ("cc", lambda f: encode(f, codec="libx265", **B)),
     "hev1.mp4": ("cc", lambda f: name_entry(encode(f, codec="libx265", **B), b"hev1")),
     "hevc_10.mp4": ("cc", lambda f: encode(f, codec="libx265", pixels="yuv420p10le", **B)),
     "av1.mp4": ("cc", lambda f: encode(f, codec="libsvtav1", preset="10")),
-    "av1.webm": ("cr", lambda f: encode(f, codec="libsvtav1", preset="10")),
-    "vp9.webm": ("cr", lambda f: encode(f, codec="libvpx-vp9", **{"auto-alt-ref": "1", "lag-in-frames": "10"})),
+    "av1.webm": ("cc", lambda f: encode(f, codec="libsvtav1", preset="10")),
+    "vp9.webm": ("cc", lambda f: encode(f, codec="libvpx-vp9", **{"auto-alt-ref": "1", "lag-in-frames": "10"})),
     "vp9.mp4": ("cc", lambda f: encode(f, codec="libvpx-vp9")),
-    "vp9_444.webm": ("cr", lambda f: encode(f, codec="libvpx-vp9", pixels="yuv444p")),
+    "vp9_444.webm": ("cc", lambda f: encode(f, codec="libvpx-vp9", pixels="yuv444p")),
     "vp8.webm": ("dr", lambda f: encode(f, codec="libvpx")),
     "mpeg4.mp4": ("cc", lambda f: encode(f, codec="mpeg4")),
     "mpeg4_b.mp4": ("cc", lambda f: encode(f, codec="mpeg4", **B)),
     "mpeg4_b.avi": ("cr", lambda f: encode(f, codec="mpeg4", **B)),
-    "mpeg4_b.mkv": ("cr", lambda f: encode(f, codec="mpeg4", **B)),
+    "mpeg4_b.mkv": ("cc", lambda f: encode(f, codec="mpeg4", **B)),
     "mjpeg.avi": ("dr", lambda f: encode(f, codec="mjpeg", pixels="yuvj420p")),
     "prores.mov": ("nr", lambda f: encode(f, codec="prores_ks", pixels="yuv422p10le")),
     "ffv1.mkv": ("dr", lambda f: encode(f, codec="ffv1")),
     "h264_444.mp4": ("cc", lambda f: encode(f, pixels="yuv444p")),
-    "h264_422.mkv": ("cr", lambda f: encode(f, pixels="yuv422p", **B)),
+    "h264_422.mkv": ("cc", lambda f: encode(f, pixels="yuv422p", **B)),
     "h264_10.mp4": ("cc", lambda f: encode(f, pixels="yuv420p10le", **B)),
     "odd_size.mp4": ("cc", lambda f: encode(f, size=(75, 61), pixels="yuv444p")),
     "cropped.mp4": ("cc", lambda f: encode(f, size=(78, 62))),
@@ -97,7 +108,7 @@ VIDEOS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "mpeg4_colours_of_container.mp4": ("dc", lambda f: entry_box(encode(f, codec="mpeg4"), b"colr", colours(0x80))),
     "wide_pixels.mp4": ("cc", lambda f: entry_box(encode(f), b"pasp", struct.pack(">II", 4, 3))),
     "aperture.mp4": ("cc", lambda f: entry_box(encode(f), b"clap", struct.pack(">8I", 64, 1, 48, 1, 0, 1, 0, 1))),
-    "late.mkv": ("cr", lambda f: encode(f, stamps=list(range(100, 100 + FRAMES)), **B)),
+    "late.mkv": ("cc", lambda f: encode(f, stamps=list(range(100, 100 + FRAMES)), **B)),
     "uneven.mp4": (
         "cc",
         lambda f: encode(f, stamps=[0, 1, 2, 5, 6, 10, 11, 12, 20, 21, 22, 30], ticks=Fraction(1, 90), **B),
@@ -106,8 +117,17 @@ VIDEOS: dict[str, tuple[str, Callable[[Path], Path]]] = {
         "cc",
         lambda f: encode(f, stamps=[333333 * n for n in range(FRAMES)], ticks=Fraction(1, 10_000_000)),
     ),
+    "in_band.mp4": ("cc", lambda f: in_band(encode(f, **B, **{"x264-params": "repeat-headers=1"}))),
+    "two_encoders.ts": ("cr", lambda f: two_encoders(f, coder="0", profile="main")),
+    "two_encoders.mkv": ("cc", lambda f: two_encoders(f, coder="0", profile="main")),
+    "no_vui.mp4": ("cc", lambda f: without_vui(encode(f, profile="main", **B), vui_at=49)),
+    "no_vui_high.mp4": ("cc", lambda f: without_vui(encode(f, **B), vui_at=56)),
+    "no_vui_pyramid.mp4": (
+        "cc",
+        lambda f: without_vui(encode(f, bf="5", b_strategy="0", b_pyramid="normal"), vui_at=56),
+    ),
     "one_frame.mp4": ("cc", lambda f: encode(f, frames=1)),
-    "one_frame_b.mkv": ("cr", lambda f: encode(f, frames=1, **B)),
+    "one_frame_b.mkv": ("cc", lambda f: encode(f, frames=1, **B)),
 }
 WAYS = {"c": ("copied", "carried"), "d": ("decoded",), "n": ("narrowed",), "r": ("re-encoded",)}
 
@@ -191,6 +211,22 @@ def test_lerobot_shows_the_pictures_of_the_file_or_says_that_it_encodes_them(tmp
         assert loss.is_lossy
         assert loss.psnr_db is not None
         assert len(camera_of(out)) == len(wanted)
+
+
+@pytest.mark.parametrize("name", [name for name in VIDEOS if VIDEOS[name][0][0] == "c"])
+def test_messages_become_a_file_with_the_same_pictures_or_it_is_said_that_they_are_encoded(
+    tmp_path: Path, name: str
+) -> None:
+    video = VIDEOS[name][1](tmp_path / name)
+    _, out = converted(video, "mcap")
+    back, source = tmp_path / "back", open_source(out)
+    report = plan_conversion(source, "lerobot_v2", workers=1)
+    convert(source, back, "lerobot_v2", report=report, accept_loss=True, workers=1)
+    if way(report) == "copied":
+        same_pictures(shown(next(back.rglob("*.mp4"))), shown(video))
+    else:
+        assert report.is_lossy
+        assert len(shown(next(back.rglob("*.mp4")))) == len(shown(video))
 
 
 @pytest.mark.parametrize("target", ["lerobot_v2", "rlds", "zarr_replay", "robomimic_hdf5", "aloha_hdf5"])

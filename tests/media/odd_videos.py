@@ -196,3 +196,61 @@ def entry_box(path: Path, kind: bytes, content: bytes) -> Path:
 def name_entry(path: Path, kind: bytes) -> Path:
     """The sample entry under another name (`avc3`, `hev1`)."""
     return change(path, {b"stsd": lambda c: c[:12] + kind + c[16:]})
+
+
+# -- parameter sets ----------------------------------------------------------------------------------------------
+
+
+def _configured(path: Path, change_configuration: Callable[[bytes], bytes], *, name: bytes | None = None) -> Path:
+    def described(table: bytes) -> bytes:
+        entry = table[8:]
+        inside = [(k, change_configuration(c) if k == b"avcC" else c) for k, c in boxes(entry[86:])]
+        body = (name or entry[4:8]) + entry[8:86] + b"".join(box(k, c) for k, c in inside)
+        return table[:8] + struct.pack(">I", 4 + len(body)) + body
+
+    return change(path, {b"stsd": described})
+
+
+def in_band(path: Path) -> Path:
+    """Parameter sets in the key frames alone (`avc3`)."""
+    return _configured(path, lambda c: c[:5] + b"\xe0\x00", name=b"avc3")
+
+
+def without_vui(path: Path, *, vui_at: int) -> Path:
+    """A parameter set that ends before its video usability information, as hardware encoders write it.
+
+    `vui_at`: bit of `vui_parameters_present_flag`, counted from the profile.
+    """
+
+    def configuration(content: bytes) -> bytes:
+        size = struct.unpack_from(">H", content, 6)[0]
+        unit = content[8 : 8 + size]
+        raw = unit[1:].replace(b"\x00\x00\x03", b"\x00\x00")
+        text = f"{int.from_bytes(raw, 'big'):0{8 * len(raw)}b}"[:vui_at] + "01"
+        text += "0" * (-len(text) % 8)
+        short = unit[:1] + int(text, 2).to_bytes(len(text) // 8, "big")
+        return content[:6] + struct.pack(">H", len(short)) + short + content[8 + size :]
+
+    return _configured(path, configuration)
+
+
+def two_encoders(path: Path, **second: str) -> Path:
+    """Packets of one encoder and then of another with other parameter sets, one stream."""
+    parts = [
+        encode(path.with_suffix(".a.ts"), frames=6),
+        encode(path.with_suffix(".b.ts"), frames=6, first=6, **second),
+    ]
+    with av.open(str(path), "w") as out:
+        stream, number = None, 0
+        for part in parts:
+            with av.open(str(part)) as source:
+                stream = stream or out.add_stream_from_template(source.streams.video[0], opaque=True)
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        copy = av.Packet(bytes(packet))
+                        copy.stream, copy.time_base, copy.duration = stream, 1 / RATE_HZ, 1
+                        copy.pts = copy.dts = number
+                        copy.is_keyframe, number = packet.is_keyframe, number + 1
+                        out.mux(copy)
+            part.unlink()
+    return path

@@ -116,10 +116,14 @@ def test_only_unbroken_runs_are_runs(videos: dict[str, Path]) -> None:
     assert cut_of(Run(videos["libx264-2"], 35, 6)) is None
 
 
-def test_other_containers_are_not_copied_from(videos: dict[str, Path], tmp_path: Path) -> None:
-    barcode_video(tmp_path / "video.mkv", [Barcode(0, frame) for frame in range(5)])
-    assert not places_of(tmp_path / "video.mkv").can_be_copied
-    assert cut_of(Run(tmp_path / "video.mkv", 0, 5)) is None
+@pytest.mark.parametrize(("ending", "is_copied"), [("mkv", True), ("mov", True), ("avi", False), ("ts", False)])
+def test_only_containers_that_hold_packets_as_mp4_does_are_copied_from(
+    tmp_path: Path, ending: str, is_copied: bool
+) -> None:
+    file = tmp_path / f"video.{ending}"
+    barcode_video(file, [Barcode(0, frame) for frame in range(5)], gop=1)
+    assert places_of(file).can_be_copied is is_copied
+    assert (cut_of(Run(file, 0, 5)) is not None) is is_copied
 
 
 def test_a_file_that_becomes_shorter_while_it_is_copied_is_damage(videos: dict[str, Path], tmp_path: Path) -> None:

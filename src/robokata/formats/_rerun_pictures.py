@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import rate_fraction
+from robokata.core.errors import Unsupported
 from robokata.core.layout import Place, Way, way_of_pixels
 from robokata.core.stream import Role, Stream
 from robokata.formats._rerun_recording import Recording, Times, split, timelines_of
 from robokata.media.bare import PacketRun, packet_run
-from robokata.media.clips import clip_of
+from robokata.media.clips import clip_of, tidy_entry
 from robokata.media.cuts import Run, cut_of, run_of
 from robokata.media.depth import DepthCodes, depth_codes
 from robokata.media.encode import encode_png
@@ -156,12 +157,19 @@ def _put_movie(recording: Recording, entity: str, stream: Stream, run: Run) -> N
         file = Path(folder) / "cut.mp4"
         rate_hz = rate_fraction(stream.clock.rate_hz() or 0) or _FALLBACK_HZ
         clip = clip_of(run, Path(folder), rate_hz=rate_hz)
+        clip = clip._replace(entry=tidy_entry(clip.entry))
         video = SplicedVideo(file, clip, rate_hz=rate_hz)
         video.add(clip, hides=False)
         video.close()
         data = file.read_bytes()
     movie = rr.AssetVideo(contents=data, media_type="video/mp4")
-    frames_ns = np.asarray(movie.read_frame_timestamps_nanos())[clip.lead :][: len(stream)]
+    try:
+        stamps_ns = movie.read_frame_timestamps_nanos()
+    except RuntimeError as error:
+        raise Unsupported(
+            f"stream {stream.name}: Rerun cannot read its video ({error}). Leave it out (--without)."
+        ) from None
+    frames_ns = np.asarray(stamps_ns)[clip.lead :][: len(stream)]
     recording.put_static(entity, rr.AssetVideo.columns(blob=[data], media_type=["video/mp4"]))
     recording.put(entity, timelines_of(stream), rr.VideoFrameReference.columns_nanos(frames_ns))
 

@@ -18,17 +18,15 @@ from robokata.core.errors import DamagedData
 from robokata.core.picked import PickedPictures
 from robokata.core.require import require
 from robokata.core.values import Values
-from robokata.media.cuts import Run, places_of, taken_packets
+from robokata.media.cuts import Run, is_packed, places_of, taken_packets
 from robokata.media.packet_index import packet_index
 from robokata.media.packets import DECODERS, VideoPackets, is_key, padded_packet
-from robokata.media.parameter_sets import reorder_depth, units, with_reorder_depth
+from robokata.media.parameter_sets import SETS, reorder_depth, unit_type, units, with_reorder_depth
 from robokata.media.remux import PacketSource
 from robokata.media.video import VideoFrames
 
 _FILTERS = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb", "mpeg4": "dump_extra", "av1": "", "vp9": ""}
 """What brings a file's packets into the form of a message: codec -> FFmpeg's bitstream filter."""
-_SETS = {"h264": {7, 8}, "hevc": {33, 34}}
-"""Types of the units that a decoder must have seen: parameter sets of sequence and picture."""
 _COLOURS = {
     "h264": ("colour_primaries", "transfer_characteristics", "matrix_coefficients", "video_full_range_flag"),
     "hevc": ("colour_primaries", "transfer_characteristics", "matrix_coefficients", "video_full_range_flag"),
@@ -88,6 +86,8 @@ def packet_run(values: Values) -> PacketRun | None:
 
 def _run_of_file(path: Path, codec: str, run: Run) -> PacketRun | None:
     places = places_of(path)
+    if is_packed(codec, places.shape.parameters):
+        return None
     bare = _Bare(path, codec)
     try:
         taken = taken_packets(places, run, starts_at=lambda position: is_key(bare.packet(position), codec))
@@ -167,9 +167,9 @@ class _Bare:
         if self.codec == "av1":
             # The units in the `av1C` box, behind its four bytes of flags.
             return data if is_key(data, "av1") else self._extra[4:] + data
-        if self.codec in _SETS and self._extra[:3] in (b"\0\0\1", b"\0\0\0"):
-            found = {_unit_type(unit, self.codec) for _, unit in units(data) if unit}
-            return data if found >= _SETS[self.codec] else self._extra + data
+        if self.codec in SETS and self._extra[:3] in (b"\0\0\1", b"\0\0\0"):
+            found = {unit_type(unit, self.codec) for _, unit in units(data) if unit}
+            return data if found >= {*SETS[self.codec]} else self._extra + data
         return data
 
     def colours(self, position: int, depth: int) -> Mapping[str, str] | None:
@@ -223,10 +223,6 @@ def _only(packets: list[Any]) -> Any:
     if len(packets) != 1:
         raise ValueError(f"a filter made {len(packets)} packets of one")
     return packets[0]
-
-
-def _unit_type(unit: bytes, codec: str) -> int:
-    return unit[0] & 0x1F if codec == "h264" else (unit[0] >> 1) & 0x3F
 
 
 def _colours_of(what: Any) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from robokata.core.errors import DamagedData
 from robokata.media.cuts import Cut, Run, Shape, cut_of, places_of
 from robokata.media.mp4 import VISUAL_ENTRY, Track, boxes, plain_track
+from robokata.media.parameter_sets import without_padding
 from robokata.media.remux import remux
 
 _PIECE_BYTES = 8 * 2**20
@@ -120,6 +122,14 @@ def _look(entry: bytes) -> list[tuple[bytes, bytes]]:
     """Colour, crop and shape of the pixels, as the boxes of a sample entry."""
     inside = boxes(memoryview(entry)[VISUAL_ENTRY:])
     return sorted((kind, bytes(content)) for kind, content in inside if kind not in _DECODER_BOXES)
+
+
+def tidy_entry(entry: bytes) -> bytes:
+    """A sample entry without zeros behind its parameter sets."""
+    parts = [(kind, bytes(content)) for kind, content in boxes(memoryview(entry)[VISUAL_ENTRY:])]
+    changed = [(kind, without_padding(content) if kind == b"avcC" else content) for kind, content in parts]
+    body = b"".join(struct.pack(">I4s", 8 + len(content), kind) + content for kind, content in changed)
+    return struct.pack(">I", VISUAL_ENTRY + len(body)) + entry[4:VISUAL_ENTRY] + body
 
 
 def joined(clips: Sequence[Clip]) -> Clip:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from robokata.core.values import Pictures
 from robokata.media.mp4 import plain_track
 from robokata.media.packet_index import decoded_as, packet_index
 from robokata.media.packets import VideoPackets, is_key
+from robokata.media.parameter_sets import SETS, framed_units, sets_among, units
 from robokata.media.video import VideoFrames
 
 COPIED_CODECS = ("h264", "hevc", "av1", "vp9", "mpeg4")
@@ -106,7 +108,7 @@ def places_of(video: Path | VideoPackets) -> Places:
     if known is None:
         known = _places_of_track(path, stat.st_size)
         if known is None:
-            known = _unpack(cached_index(path, "video-places-1", lambda: _scan(path)), stat.st_size)
+            known = _unpack(cached_index(path, "video-places-2", lambda: _scan(path)), stat.st_size)
         _places[key] = known
         while len(_places) > 64:
             _places.popitem(last=False)
@@ -139,7 +141,7 @@ def _delay(rows: NDArray[np.int64]) -> int:
 
 def _scan(path: Path) -> Arrays:
     av = require("av", extra="video")
-    rows, is_uniform = [], True
+    rows, keys, is_uniform = [], list[frozenset[bytes]](), True
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
@@ -147,14 +149,14 @@ def _scan(path: Path) -> Arrays:
             for packet in container.demux(stream):
                 if packet.size:
                     is_uniform &= packet.pts is not None and not packet.has_sidedata("new_extradata")
+                    keys += [_sets_in(bytes(packet), context)] if packet.is_keyframe else []
                     pts = packet.pts or 0
                     dts = pts if packet.dts is None else packet.dts
                     rows.append((pts, dts, packet.is_keyframe, packet.is_discard))
-            # Only mp4 to mp4: other containers hold H.264 with start codes, and the muxer would rewrite every packet.
-            codec = str(context.codec.canonical_name)
-            can_be_copied = codec in COPIED_CODECS and "mp4" in container.format.name and is_uniform
+            codec, parameters = str(context.codec.canonical_name), bytes(context.extradata or b"")
+            is_uniform = is_uniform and _is_one_stream(keys, parameters)
+            can_be_copied = is_uniform and _means_the_same_in_mp4(container.format.name, codec, parameters)
             facts = [codec, str(context.width), str(context.height), str(context.pix_fmt), str(int(can_be_copied))]
-            parameters = bytes(context.extradata or b"")
     except (av.error.FFmpegError, ValueError, OSError, IndexError) as error:
         raise DamagedData(path, f"its packets cannot be read: {error}.") from None
     return {
@@ -162,6 +164,41 @@ def _scan(path: Path) -> Arrays:
         "facts": np.asarray(facts),
         "parameters": np.frombuffer(parameters, np.uint8),
     }
+
+
+def _sets_in(data: bytes, context: Any) -> frozenset[bytes]:
+    """Parameter sets in a key frame of a stream whose units stand behind their lengths."""
+    codec, parameters = str(context.codec.canonical_name), bytes(context.extradata or b"")
+    length_at = {"h264": 4, "hevc": 21}.get(codec)
+    if length_at is None or not parameters.startswith(b"\x01") or len(parameters) <= length_at:
+        return frozenset()
+    return sets_among(framed_units(data, length_bytes=(parameters[length_at] & 3) + 1), codec)
+
+
+def _is_one_stream(keys: Iterable[frozenset[bytes]], parameters: bytes) -> bool:
+    """True where each key frame brings its parameter sets, or none brings others than the file has.
+
+    Sets that change on the way would else hold for the clips that are put behind them.
+    """
+    found = list(keys)
+    return all(found) or all(one in parameters for sets in found for one in sets)
+
+
+_FRAMED = {"h264": b"\x01", "hevc": b"\x01", "av1": b"\x81", "vp9": b"", "mpeg4": b"\x00\x00\x01"}
+"""First bytes of a decoder's parameters as mp4 holds them; Matroska holds the same, or start codes."""
+
+
+def _means_the_same_in_mp4(container: str, codec: str, parameters: bytes) -> bool:
+    # MPEG-TS and AVI hold H.264 with start codes, and the muxer would rewrite every packet.
+    if codec not in COPIED_CODECS or is_packed(codec, parameters):
+        return False
+    is_framed = parameters.startswith(_FRAMED[codec])
+    return "mp4" in container or ("matroska" in container and is_framed)
+
+
+def is_packed(codec: str, parameters: bytes) -> bool:
+    """True for MPEG-4 of DivX and XviD that puts two pictures into one packet, and says so in its parameters."""
+    return codec == "mpeg4" and re.search(rb"DivX\d+(b|Build)\d+p", parameters) is not None
 
 
 def _places_of_messages(video: VideoPackets) -> Places:
@@ -178,10 +215,13 @@ _message_places: OrderedDict[int, tuple[VideoPackets, Places]] = OrderedDict()
 
 def _look_at(video: VideoPackets) -> Places:
     rows, size, template = np.zeros((len(video), 4), np.int64), 0, b""
+    keys: list[frozenset[bytes]] = []
     for number in range(len(video)):
         data = video.load(number)
         has_key = is_key(data, video.codec)
         template = data if has_key and not template else template
+        if has_key and video.codec in SETS:
+            keys.append(sets_among((unit for _, unit in units(data)), video.codec))
         rows[number] = (0, number, has_key, False)
         size += len(data)
     rows[:, 0] = video.ranks
@@ -192,7 +232,8 @@ def _look_at(video: VideoPackets) -> Places:
         parameters = bytes(context.extradata or b"")
         shape = Shape(video.codec, context.width, context.height, str(context.pix_fmt), parameters)
     delay = int(np.max(np.arange(len(rows)) - rows[:, 0], initial=0))
-    return Places(rows, shape, delay, size, bool(shape.width and parameters), _shown(rows))
+    is_uniform = _is_one_stream(keys, parameters)
+    return Places(rows, shape, delay, size, bool(shape.width and parameters) and is_uniform, _shown(rows))
 
 
 def open_bare(packet: bytes, video: VideoPackets) -> Any:

@@ -15,6 +15,7 @@ from robokata.core.cache import Arrays, cached_index
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupported
 from robokata.core.require import require
 from robokata.media.mp4 import Track, forget_tracks, plain_track
+from robokata.media.parameter_sets import has_b_slices
 
 MAX_PIXELS = 8192 * 8192
 """Largest picture that is decoded: twice an 8K frame. A header that claims more is damaged or hostile."""
@@ -26,7 +27,7 @@ OPENING = {
 }
 """Containers of video that FFmpeg may take a file for. It goes by content: a text file called x.mp4 could be a playlist
 that makes it open other files, or other machines' files."""
-_INDEX_KIND = "video-packets-3"
+_INDEX_KIND = "video-packets-4"
 
 
 class PacketIndex(NamedTuple):
@@ -198,7 +199,6 @@ def _scan(path: Path) -> Arrays:
                 raise TooLarge(path, f"the header claims frames of {context.width} x {context.height}.")
             if context.width * context.height == 0:
                 raise DamagedData(path, "the header claims frames without pixels.", next_move="Restore the file.")
-            _refuse_stamps_of_packets(path, container, context)
             packets, hidden = _packets(path, container, stream)
             facts = [*_stream_facts(stream, context, hidden), _sound(container)]
     except (av.error.FFmpegError, ValueError, OSError) as error:
@@ -212,13 +212,13 @@ def _scan(path: Path) -> Arrays:
     return {"packets": packets[order], "facts": np.asarray(facts)}
 
 
-def _refuse_stamps_of_packets(path: Path, container: Any, context: Any) -> None:
+def _refuse_reordered(path: Path, codec: str, data: bytes) -> None:
     """AVI numbers packets and not pictures: with B-frames of H.264 nobody can tell which frame is shown when."""
-    if "avi" in container.format.name and context.codec.canonical_name in ("h264", "hevc") and context.reorder_depth:
+    if codec == "h264" and has_b_slices(data):
         raise Unsupported(
-            f"{path}: an AVI file with {context.codec.canonical_name} video whose frames are not shown in the order of "
-            f"their packets (B-frames), and AVI has no stamps that say the order. Write it into another container "
-            f"with an encoder (ffmpeg -i {path.name} -crf 16 out.mp4)."
+            f"{path}: an AVI file with {codec} video whose frames are not shown in the order of their packets "
+            f"(B-frames), and AVI has no stamps that say the order. Write it into another container with an encoder "
+            f"(ffmpeg -i {path.name} -crf 16 out.mp4)."
         )
 
 
@@ -257,10 +257,12 @@ class _Packets(NamedTuple):
 def _packets(path: Path, container: Any, stream: Any) -> _Packets:
     rows: list[tuple[int, int, int, int]] = []
     hidden = 0
+    codec = str(stream.codec_context.codec.canonical_name) if "avi" in container.format.name else ""
     for packet in container.demux(stream):
         if packet.size == 0 or packet.is_discard:
             hidden += packet.size != 0
             continue
+        _refuse_reordered(path, codec, bytes(packet) if codec == "h264" else b"")
         pts = packet.pts if packet.pts is not None else packet.dts
         if pts is None:
             raise DamagedData(path, f"packet {len(rows)} of the video carries no time stamp.")

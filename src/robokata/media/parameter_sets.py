@@ -7,7 +7,7 @@ H.264, E.2.1, `max_num_reorder_frames`). Hardware encoders leave that out, and d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ _CHROMA_PROFILES = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135
 """Profiles whose parameter set describes chroma and scaling lists (7.3.2.1.1)."""
 _EXTENDED_SAR = 255
 _SPS = 7
+SETS = {"h264": (7, 8), "hevc": (33, 34)}
+"""Types of the units that a decoder must have seen: parameter sets of sequence and picture."""
 _FARTHEST = 16
 """Pictures that the decoded picture buffer holds at most (A.3.1)."""
 
@@ -39,6 +41,56 @@ def with_reorder_depth(data: bytes, depth: int) -> bytes:
     return b"".join(
         head + (_with_depth(unit, depth) if unit and unit[0] & 0x1F == _SPS else unit) for head, unit in units(data)
     )
+
+
+def has_b_slices(data: bytes) -> bool:
+    """True for a packet of H.264 (Annex B) with B slices, which pictures are made of that others overtake (7.4.3)."""
+    slices = (unit for _, unit in units(data) if unit and unit[0] & 0x1F in (1, 5))
+    for unit in slices:
+        bits = _Bits(unit[1:32])
+        bits.number()
+        return bits.number() % 5 == 1
+    return False
+
+
+def sets_among(parts: Iterable[bytes], codec: str) -> frozenset[bytes]:
+    """The parameter sets among some units of H.264 or H.265."""
+    return frozenset(unit.rstrip(b"\x00") for unit in parts if unit and unit_type(unit, codec) in SETS[codec])
+
+
+def unit_type(unit: bytes, codec: str) -> int:
+    """`nal_unit_type` of H.264 or H.265."""
+    return unit[0] & 0x1F if codec == "h264" else (unit[0] >> 1) & 0x3F
+
+
+def framed_units(data: bytes, *, length_bytes: int) -> Iterator[bytes]:
+    """The units of a packet in which each stands behind its length (ISO 14496-15)."""
+    at = 0
+    while at + length_bytes < len(data):
+        size = int.from_bytes(data[at : at + length_bytes], "big")
+        yield data[at + length_bytes : at + length_bytes + size]
+        at += length_bytes + size
+
+
+def without_padding(configuration: bytes) -> bytes:
+    """A decoder configuration (`avcC`, ISO 14496-15) whose parameter sets end where they end: zeros behind them are
+    allowed between start codes only, and Rerun's reader takes them for damage.
+
+    Raises:
+        ValueError: it ends too early.
+    """
+    at, parts = 5, [configuration[:5]]
+    for mask in (0x1F, 0xFF):
+        if at >= len(configuration):
+            raise ValueError("the decoder configuration ends too early")
+        parts.append(configuration[at : at + 1])
+        count, at = configuration[at] & mask, at + 1
+        for _ in range(count):
+            size = int.from_bytes(configuration[at : at + 2], "big")
+            unit = configuration[at + 2 : at + 2 + size].rstrip(b"\x00")
+            parts.append(len(unit).to_bytes(2, "big") + unit)
+            at += 2 + size
+    return b"".join([*parts, configuration[at:]])
 
 
 def units(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -173,7 +173,8 @@ class _Decoder:
         self._keys = np.flatnonzero(index.is_key)
         self._coming: Iterator[Any] = iter(())
         self._next: int | None = None
-        self._last: tuple[int, Any] | None = None
+        self._last: tuple[int, int, Any] | None = None
+        """Ordinal, thread and frame. By thread: two that convert one frame at once end the process in FFmpeg."""
 
     def close(self) -> None:
         with self._lock:
@@ -186,8 +187,8 @@ class _Decoder:
             return None if self._is_closed else self._frame(ordinal)
 
     def _frame(self, ordinal: int) -> Any:
-        if self._last is not None and self._last[0] == ordinal:
-            return self._last[1]
+        if self._last is not None and self._last[:2] == (ordinal, threading.get_ident()):
+            return self._last[2]
         if not 0 <= ordinal < len(self.index.pts):
             raise DamagedData(
                 self.path,
@@ -205,7 +206,7 @@ class _Decoder:
                 self._seek(key, int(stamp))
             found = self._decode_until(ordinal)
             if found is not None:
-                self._last = (ordinal, found)
+                self._last = (ordinal, threading.get_ident(), found)
                 return found
             self._next = None
         raise DamagedData(self.path, f"frame {ordinal} cannot be decoded.", next_move="Restore the file.")
