@@ -12,6 +12,7 @@ import numpy as np
 
 from robokata.core.errors import DamagedData, MediaMissing
 from robokata.core.require import require
+from robokata.formats._arrow_messages import refuse_packed_batches
 from robokata.formats._parquet import guarded
 
 
@@ -82,6 +83,8 @@ def _map(file: Path, batches: list[Any]) -> None:
     pyarrow = require("pyarrow", extra="tables")
     if not file.exists():
         raise MediaMissing(file, "the file does not exist.", next_move="Restore it from the original.")
+    with pyarrow.memory_map(os.fsencode(file)) as mapped:
+        refuse_packed_batches(file, mapped)
     with pyarrow.memory_map(os.fsencode(file)) as mapped, pyarrow.ipc.open_stream(mapped) as stream:
         if batches and not stream.schema.equals(batches[0].schema):
             raise DamagedData(file, "its columns differ from those of the first file.")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from robokata.core.disk import missing
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge
 from robokata.core.require import require
+from robokata.formats._parquet_text import refuse_huge_text
 
 MAX_ROW_GROUP_BYTES = 4 * 2**30
 """Largest decoded row group: LeRobot aims at 100 MB per file, PNG images in a table reach ten times that."""
@@ -148,6 +149,7 @@ class ParquetRows:
         claimed = max(self.file(path).metadata.row_group(group).total_byte_size for group in groups)
         if claimed > MAX_ROW_GROUP_BYTES:
             raise TooLarge(path, f"row group {groups[0]} claims to decode to {claimed / 2**30:.1f} GiB.")
+        guarded(path, lambda: refuse_huge_text(path, self.file(path).metadata, groups, columns))
         table = guarded(path, lambda: self.file(path).read_row_groups(groups, columns=list(columns)))
         if len(table) != block.rows:
             raise DamagedData(
