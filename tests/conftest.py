@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from robokata.sim.gl import backend
 
 # Before any test module imports MuJoCo: without a display, an unset MUJOCO_GL chooses a renderer that cannot start.
 backend()
+
+# `nohup` and a shell's background jobs start us with Ctrl-C ignored, and every process that a test starts would ignore
+# it too: tests of Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every machine, and a busy machine is no defect.
 settings.register_profile("same", derandomize=True, deadline=None)
