@@ -224,7 +224,7 @@ def _damaged(path: Path, reason: str) -> DamagedData:
 def _is_head(text: str) -> bool:
     try:
         head = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(head, dict) and head.get("robokata") == "attempts"
 
@@ -234,7 +234,7 @@ def _tried(text: str) -> Tried | None:
     try:
         line = json.loads(text)
         tried = Tried(line["number"], line["row"], line["file"], line["counts"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     is_one = isinstance(tried.number, int) and isinstance(tried.row, dict) and isinstance(tried.file, (str, type(None)))
     return tried if is_one else None

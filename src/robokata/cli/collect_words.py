@@ -25,7 +25,7 @@ def config_of(text: str, option: str) -> dict[str, Any]:
         said = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
     except OSError as error:
         raise CollectionRefused(f"{option} {text}: {error.strerror}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CollectionRefused(f'{option} is no JSON ({error}). It is like \'{{"port": "/dev/ttyACM0"}}\'.') from None
     if not isinstance(said, dict):
         raise CollectionRefused(f'{option} is no JSON object. It is like \'{{"port": "/dev/ttyACM0"}}\'.')

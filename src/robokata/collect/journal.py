@@ -141,7 +141,7 @@ def _row_of(line: bytes) -> dict[str, Any] | None:
     try:
         sound = int(checksum, 16) == zlib.crc32(text[:-1])
         row = json.loads(text) if sound else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
 

@@ -101,7 +101,7 @@ def native_names(data: bytes, *, where: str) -> dict[str, str]:
     try:
         streams = json.loads(_Archive(data, where)["episode.json"].tobytes())["streams"]
         return {entry["target"]: str(entry["name"]) for entry in streams if entry["target"] is not None}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedData(where, f"what was carried beside the episode is broken: {error!r}.") from None
 
 

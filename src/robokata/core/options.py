@@ -102,7 +102,7 @@ def told(text: str, *, where: str) -> tuple[str, dict[str, Any]]:
 def _literal(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

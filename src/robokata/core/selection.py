@@ -132,7 +132,7 @@ def read_selection(path: Path) -> Selection:
             str(found["made_from"]), picks, dict(found.get("left_out", {})), tuple(found.get("notes", ()))
         )
         kept_hash = found["hash"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SelectionRefused(f"{path}: is no selection: {error!r}.") from None
     if selection.hash != kept_hash:
         raise SelectionRefused(f"{path}: was changed after it was written: its hash does not fit. Choose again.")

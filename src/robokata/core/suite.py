@@ -100,7 +100,7 @@ def read_suite(path: Path) -> Suite:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SuiteRefused(f"{path}: cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise SuiteRefused(f"{path}: not a TOML file: {error}.") from None
     unknown = sorted(set(raw) - {"checks", "waive", "fail_on"})
     if unknown:

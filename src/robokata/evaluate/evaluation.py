@@ -174,7 +174,7 @@ def earlier_at(folder: Path) -> Earlier:
         )
     except FileNotFoundError:
         raise NotADataset(f"{folder}: holds no evaluation ({FILE}). Run kata evaluate --out {folder} first.") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedData(path, f"is no evaluation: {error!r}.") from None
 
 

@@ -130,7 +130,7 @@ def read_camera(path: Path) -> Camera:
         said = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HandheldRefused(f"--camera {path}: {error.strerror}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HandheldRefused(f"--camera {path}: no JSON: {error}.") from None
     if not isinstance(said, Mapping):
         raise HandheldRefused(f"--camera {path}: holds {type(said).__name__}, not an object with model, width, fx, ...")

@@ -66,7 +66,7 @@ def read_card(folder: Path) -> Card:
         raise TooLarge(path, f"the card has {path.stat().st_size:,} bytes.")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedData(path, f"is no JSON: {error}.") from None
     if not isinstance(data, dict) or not isinstance(data.get("policy"), str):
         raise DamagedData(path, "does not name the policy that opens it.")

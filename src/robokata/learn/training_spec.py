@@ -73,7 +73,7 @@ def spec_at(path: Path) -> TrainingSpec:
     if path.is_file() and path.suffix == ".toml":
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise TrainingRefused(f"{path}: is no TOML: {error}.") from None
         return spec_from(data, where=str(path), folder=path.parent)
     return TrainingSpec((SourceSpec(str(path)),))

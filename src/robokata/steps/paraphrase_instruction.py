@@ -112,7 +112,7 @@ def _table_of(path: str) -> list[list[str]]:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeRefused(f"{path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeRefused(f"{path}: is no TOML: {error}.") from None
     entries = found.get("paraphrase")
     if set(found) != {"paraphrase"} or not isinstance(entries, list):
