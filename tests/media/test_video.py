@@ -382,6 +382,22 @@ def test_threads_may_share_a_file(tmp_path: Path) -> None:
     assert wrong == []
 
 
+def test_threads_may_ask_for_the_same_frames(tmp_path: Path) -> None:
+    frames = VideoFrames(h264(tmp_path / "shared.mp4"), FRAMES)
+    wrong: list[int] = []
+
+    def read(seed: int) -> None:
+        asked = np.random.default_rng(seed).integers(0, 2, 150).tolist()
+        wrong.extend(ordinal for ordinal in asked if read_barcode(frames[ordinal]).frame != ordinal)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
 def test_luma_is_the_brightness_of_the_decoded_pictures(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     coarse = rng.integers(30, 220, (10, 6, 8, 3), np.uint8)

@@ -59,7 +59,7 @@ def container_facts(values: Values) -> ContainerFacts:
         return _NOTHING
     try:
         return _facts_of_file(values.path)
-    except (DamagedData, Unsupported):
+    except (DamagedData, Unsupported, FileNotFoundError):
         return _NOTHING  # an absent or broken file is told by who reads its pictures
 
 
