@@ -33,6 +33,15 @@ def test_one_long_text_in_every_row_is_refused(tmp_path: Path, value: object, co
     assert peak_kb() - before < 200_000
 
 
+def test_texts_that_share_their_beginning_are_counted_before_they_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "episodes.parquet"
+    table = pa.table({"tasks": ["A" * 8_000_000] * 60})
+    pq.write_table(table, file, use_dictionary=False, column_encoding={"tasks": "DELTA_BYTE_ARRAY"}, compression=None)
+    assert file.stat().st_size < 9_000_000
+    with pytest.raises(TooLarge, match="column 'tasks' would unpack to more than 268,435,456 bytes of text"):
+        ParquetRows().rows(file, 0, 60, ("tasks",))
+
+
 def test_texts_that_real_tables_repeat_are_read(tmp_path: Path) -> None:
     file = tmp_path / "episodes.parquet"
     sentences = ["pick up the red cube and put it into the drawer", "x" * 5000] * 20_000

@@ -28,14 +28,19 @@ def refuse_huge_text(path: Path, metadata: Any, groups: Sequence[int], columns: 
     """
     for group in groups:
         doubtful = []
+        shared = []
         for chunk, name in _texts(metadata, group, columns):
             unpacked, packed = chunk.total_uncompressed_size, max(1, chunk.total_compressed_size)
             if unpacked > MAX_TEXT_BYTES or unpacked > max(FREE_BYTES, MAX_RATIO * packed):
                 raise TooLarge(path, f"column {name!r} claims to unpack {packed:,} bytes to {unpacked:,}.")
             if chunk.has_dictionary_page and unpacked * chunk.num_values > MAX_TEXT_BYTES:
                 doubtful.append(chunk.path_in_schema)
+            if "DELTA_BYTE_ARRAY" in chunk.encodings and unpacked * chunk.num_values > MAX_TEXT_BYTES:
+                shared.append((name, unpacked))
         if doubtful:
             _refuse_repeated(path, group, doubtful)
+        for name, unpacked in shared:
+            _refuse_shared(path, group, name, rows_at_once=max(1, MAX_TEXT_BYTES // unpacked))
 
 
 def _texts(metadata: Any, group: int, columns: Sequence[str]) -> Iterator[tuple[Any, str]]:
@@ -58,6 +63,17 @@ def _refuse_repeated(path: Path, group: int, paths: Sequence[str]) -> None:
             size = sum(_expanded(chunk) for chunk in table.column(name).chunks)
             if size > MAX_TEXT_BYTES:
                 raise TooLarge(path, f"column {name!r} would unpack to {size:,} bytes of repeated text.")
+
+
+def _refuse_shared(path: Path, group: int, name: str, *, rows_at_once: int) -> None:
+    """Count texts that share their beginnings with the text before, a few rows at a time: none of them is kept."""
+    pyarrow, parquet = require("pyarrow", extra="tables"), require("pyarrow.parquet", extra="tables")
+    size = 0
+    with parquet.ParquetFile(pyarrow.OSFile(os.fsencode(path))) as file:
+        for batch in file.iter_batches(rows_at_once, row_groups=[group], columns=[name], use_threads=False):
+            size += batch.nbytes
+            if size > MAX_TEXT_BYTES:
+                raise TooLarge(path, f"column {name!r} would unpack to more than {MAX_TEXT_BYTES:,} bytes of text.")
 
 
 def _expanded(array: Any) -> int:
