@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,10 +8,18 @@ import numpy as np
 import pytest
 
 from checks.clocked_streams import abstentions, camera, episode, findings
-from robokata.checks.frame_count_mismatch import check, plant
-from robokata.core.finding import Level
+from robokata.checks.frame_count_mismatch import gather, judge, plant
+from robokata.core.contracts import Gathered
+from robokata.core.episode import Episode
+from robokata.core.finding import Level, Verdict
+from robokata.core.source import EpisodeList
 from robokata.media.video import VideoFrames
-from robokata.testing import Barcode, barcode_video, tiny_episode
+from robokata.testing import Barcode, barcode_video, tiny_source
+
+
+def check(*episodes: Episode) -> list[Verdict]:
+    source = EpisodeList(list(episodes))
+    return list(judge([Gathered(e.id, gather(e)) for e in episodes], source.facts()))
 
 
 def test_a_span_that_is_too_short_in_a_file_that_goes_on_is_an_error(tmp_path: Path) -> None:
@@ -58,11 +67,39 @@ def test_a_video_at_another_rate_abstains() -> None:
     ]
 
 
+def packed(tmp_path: Path, *spans_s: tuple[float, float], rows: int = 30) -> list[Episode]:
+    """Episodes of one packed file, each with its span."""
+    barcode_video(tmp_path / "a.mp4", [Barcode(1, i) for i in range(rows * len(spans_s))])
+    frames = [VideoFrames(tmp_path / "a.mp4", rows, span_s=span_s) for span_s in spans_s]
+    return [replace(episode(camera(rows).with_values(f)), id=str(n)) for n, f in enumerate(frames)]
+
+
+def test_an_index_that_counts_to_the_last_frame_is_one_warning_for_all_episodes(tmp_path: Path) -> None:
+    (finding,) = findings(check(*packed(tmp_path, (0.0, 29 / 30), (1.0, 59 / 30), (2.0, 89 / 30))))
+    assert (finding.level, finding.episode) == (Level.WARNING, None)
+    assert finding.message == (
+        "cam: the index's spans end 1 frame before the rows do in all episodes (episode 0: 29 for 30 rows); the files "
+        "hold a frame for every row, and no other checked episode claims it"
+    )
+
+
+def test_a_short_span_in_a_file_of_its_own_is_a_warning(tmp_path: Path) -> None:
+    (finding,) = findings(check(*packed(tmp_path, (0.0, 27 / 30))))
+    assert (finding.level, finding.measured, finding.expected) == (Level.WARNING, 27, 30)
+
+
+def test_frames_that_the_next_episode_claims_are_an_error_that_names_it(tmp_path: Path) -> None:
+    (finding,) = findings(check(*packed(tmp_path, (0.0, 29 / 30), (29 / 30, 59 / 30))))
+    assert (finding.level, finding.episode) == (Level.ERROR, "0")
+    assert finding.message.endswith("the last 1 rows get frames that belong to episode 1")
+
+
 def test_the_planted_mismatch_is_found_and_scales() -> None:
     for seed in range(20):
-        sound = tiny_episode(seed, seed=seed)
-        (finding,) = findings(check(plant(sound, np.random.default_rng(seed), 1.0)))
-        assert (finding.measured, finding.expected) == (216, 240)
-        (small,) = findings(check(plant(sound, np.random.default_rng(seed), 0.01)))
-        assert small.measured == 239
-        assert not list(check(sound))
+        sound = tiny_source(2, seed=seed)
+        spoilt = plant(sound, np.random.default_rng(seed), 1.0)
+        (finding,) = findings(check(*spoilt.episodes.values()))
+        assert (finding.measured, finding.expected, finding.level) == (108, 120, Level.ERROR)
+        (small,) = findings(check(*plant(sound, np.random.default_rng(seed), 0.01).episodes.values()))
+        assert small.measured == 119
+        assert not check(*sound.episodes.values())

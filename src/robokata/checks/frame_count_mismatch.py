@@ -2,7 +2,8 @@
 
 What it finds:
     Episodes whose part of a shared video holds fewer frames than the episode has rows although the file goes
-    on, and files of one episode that hold more frames than it has rows.
+    on, and files of one episode that hold more frames than it has rows. An index whose spans are short while every
+    row has a frame of its own is told once, as a warning.
 
 Why it hurts:
     Rows and pictures are paired by number. Too few frames, and the last rows are shown pictures of the next
@@ -24,76 +25,175 @@ Repair:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from robokata.checks._picture_files import file_name, picture_stream, picture_time_s, retold, span_is_in_other_time
-from robokata.core.contracts import Need
+from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.source import EpisodeList, Facts
 from robokata.core.stream import Stream
 from robokata.core.values import Media
 
 NEEDS: Sequence[Need] = (Need.PICTURES,)
 
-
-def check(episode: Episode) -> Iterator[Verdict]:
-    """One finding per camera. Counts are exact: there are no thresholds."""
-    for stream in episode.pictures():
-        media = stream.pictures.media()
-        if media.problem is not None or media.is_absent or media.frames_in_file is None:
-            continue
-        if media.frames_in_span == media.frames_expected:
-            continue
-        if span_is_in_other_time(stream, media):
-            reason = (
-                f"{stream.name}: the video runs at another rate than the dataset, so its seconds count other frames"
-            )
-            yield Abstention("frame_count_mismatch", reason, episode.id, stream.name)
-            continue
-        finding = _judge(episode, stream, media)
-        if finding is not None:
-            yield finding
+_NAME = "frame_count_mismatch"
 
 
-def _judge(episode: Episode, stream: Stream, media: Media) -> Finding | None:
-    held, expected, in_file = media.frames_in_span, media.frames_expected, media.frames_in_file or 0
-    goes_on = in_file >= media.first_frame + expected
-    fills_the_file = media.first_frame == 0 and held == in_file
-    if held < expected and goes_on:
-        level, start = Level.ERROR, picture_time_s(episode, stream, held)
-        message = (
-            f"{stream.name}: the index gives the episode {held} frames of {file_name(media)} for {expected} rows; "
-            f"the last {expected - held} rows get frames that belong to others"
-        )
-    elif held > expected and fills_the_file and not media.span_is_declared:
-        level, start = Level.WARNING, None
-        message = f"{stream.name}: {file_name(media)} holds {held} frames for {expected} rows"
-    else:
+class Span(NamedTuple):
+    """The part of a video that an index gives to an episode's camera, beside what its rows ask for."""
+
+    stream: str
+    path: str
+    first: int
+    rows: int
+    held: int
+    in_file: int
+    is_declared: bool
+    is_in_other_time: bool
+    start_s: float | None
+    """When the first picture was taken that the span lacks."""
+    end_s: float | None
+
+    @property
+    def end(self) -> int:
+        """Frame of the file after the last one that the rows get."""
+        return self.first + self.rows
+
+
+def gather(episode: Episode) -> tuple[Span, ...]:
+    """Every camera's span; counts of headers and indexes, no picture is decoded."""
+    spans = (_span(episode, stream, stream.pictures.media()) for stream in episode.pictures())
+    return tuple(span for span in spans if span is not None)
+
+
+def _span(episode: Episode, stream: Stream, media: Media) -> Span | None:
+    if media.problem is not None or media.is_absent or media.frames_in_file is None:
         return None
-    return Finding(
-        check="frame_count_mismatch",
-        level=level,
-        message=message,
-        episode=episode.id,
+    is_short = media.frames_in_span < media.frames_expected
+    return Span(
         stream=stream.name,
-        start_s=start,
-        end_s=None if start is None else picture_time_s(episode, stream, len(stream)),
-        measured=held,
-        expected=expected,
+        path=media.path,
+        first=media.first_frame,
+        rows=media.frames_expected,
+        held=media.frames_in_span,
+        in_file=media.frames_in_file,
+        is_declared=media.span_is_declared,
+        is_in_other_time=span_is_in_other_time(stream, media),
+        start_s=picture_time_s(episode, stream, media.frames_in_span) if is_short else None,
+        end_s=picture_time_s(episode, stream, len(stream)) if is_short else None,
+    )
+
+
+def judge(rows: Sequence[Gathered], facts: Facts) -> Iterator[Verdict]:
+    """One finding per camera whose rows get frames of others, one for all that are only short. Counts are exact."""
+    spans = [(row.episode, span) for row in rows if isinstance(row.value, tuple) for span in row.value]
+    starts: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for episode, span in spans:
+        if span.rows:
+            starts.setdefault((span.stream, span.path), []).append((span.first, episode))
+    short: dict[tuple[str, int], list[tuple[str, Span]]] = {}
+    for episode, span in spans:
+        if span.held == span.rows:
+            continue
+        if span.is_in_other_time:
+            reason = (
+                f"{span.stream}: the video runs at another rate than the dataset, so its seconds count other frames"
+            )
+            yield Abstention(_NAME, reason, episode, span.stream)
+        elif span.held < span.rows and span.in_file >= span.end:
+            owner = _owner_of_tail(episode, span, starts)
+            if owner is None:
+                short.setdefault((span.stream, span.rows - span.held), []).append((episode, span))
+            else:
+                yield _too_few(episode, span, owner)
+        elif span.held > span.rows and span.first == 0 and span.held == span.in_file and not span.is_declared:
+            yield _too_many(episode, span)
+    for found in short.values():
+        yield _short(found, len(rows))
+
+
+def _owner_of_tail(episode: str, span: Span, starts: Mapping[tuple[str, str], Sequence[tuple[int, str]]]) -> str | None:
+    """Whose frames the rows get that the span lacks, in words; None where they are the episode's own."""
+    others = [(first, other) for first, other in starts[span.stream, span.path] if other != episode]
+    claimed = next((other for first, other in sorted(others) if span.first + span.held <= first < span.end), None)
+    if claimed is not None:
+        return f"episode {claimed}"
+    # The file ends with the rows, or the next episode begins where they end, or the index counts to the last frame
+    # instead of behind it, as some writers do: nobody else has these frames.
+    is_followed = span.in_file == span.end or any(first == span.end for first, _ in others)
+    return None if is_followed or span.rows - span.held == 1 else "others"
+
+
+def _too_few(episode: str, span: Span, owner: str) -> Finding:
+    return Finding(
+        check=_NAME,
+        level=Level.ERROR,
+        message=(
+            f"{span.stream}: the index gives the episode {span.held} frames of {_file(span)} for {span.rows} rows; "
+            f"the last {span.rows - span.held} rows get frames that belong to {owner}"
+        ),
+        episode=episode,
+        stream=span.stream,
+        start_s=span.start_s,
+        end_s=span.end_s,
+        measured=span.held,
+        expected=span.rows,
         repair="correct the episode's span in the index after looking at the pictures, or drop the episode",
     )
 
 
-def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
-    """Give the first camera a span that is 10 % (times `magnitude`) too short in a file that goes on."""
-    stream = picture_stream(episode)
+def _too_many(episode: str, span: Span) -> Finding:
+    return Finding(
+        check=_NAME,
+        level=Level.WARNING,
+        message=f"{span.stream}: {_file(span)} holds {span.held} frames for {span.rows} rows",
+        episode=episode,
+        stream=span.stream,
+        measured=span.held,
+        expected=span.rows,
+        repair="correct the episode's span in the index after looking at the pictures, or drop the episode",
+    )
+
+
+def _short(found: Sequence[tuple[str, Span]], episodes: int) -> Finding:
+    """Spans that end too early for their rows, and every row has its own frame all the same."""
+    episode, span = found[0]
+    lacking = span.rows - span.held
+    where = "all episodes" if len(found) == episodes else f"{len(found)} of {episodes} episodes"
+    return Finding(
+        check=_NAME,
+        level=Level.WARNING,
+        message=(
+            f"{span.stream}: the index's spans end {lacking} {'frame' if lacking == 1 else 'frames'} before the rows "
+            f"do in {where} (episode {episode}: {span.held} for {span.rows} rows); the files hold a frame for every "
+            f"row, and no other checked episode claims it"
+        ),
+        episode=None if len(found) == episodes else episode,
+        stream=span.stream,
+        measured=span.held,
+        expected=span.rows,
+        repair="write the end of the last frame, not its start, into the index: the pictures stay what they are",
+    )
+
+
+def _file(span: Span) -> str:
+    return file_name(Media(span.path, None, 0, 0))
+
+
+def plant(source: EpisodeList, rng: np.random.Generator, magnitude: float) -> EpisodeList:
+    """Give the first camera of one episode a span that is 10 % (times `magnitude`) too short in a file that goes on."""
+    episodes = list(source.episodes.values())
+    chosen = int(rng.integers(len(to_plant_into(episodes, "episode"))))
+    stream = picture_stream(episodes[chosen])
     if stream is None or magnitude <= 0:
-        return episode
+        return source
     count, first = len(stream), int(rng.integers(1, 1000))
     lost = min(count, max(1, round(0.1 * magnitude * count)))
-    return episode.with_stream(
+    episodes[chosen] = episodes[chosen].with_stream(
         retold(
             stream,
             first_frame=first,
@@ -103,3 +203,4 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
             span_is_declared=True,
         )
     )
+    return EpisodeList(episodes, source.facts())
