@@ -204,12 +204,15 @@ def test_annotation_columns_are_instructions_with_their_column_as_source(made: P
     ]
 
 
-def test_texts_that_only_the_list_names_are_kept_and_an_empty_one_is_evidence(made: Path) -> None:
+def test_texts_that_only_the_list_names_are_no_instructions_and_are_told(made: Path) -> None:
     lines = read_lines(made / LIST).objects
-    write_lines(made / LIST, [{**lines[0], "tasks": ["", "pick up the red block"]}, *lines[1:]])
-    assert lerobot_v2.read(made).episode("0").instructions == (
-        Instruction("pick up the red block", source="task_index"),
-        Instruction("", source="meta/episodes.jsonl: tasks"),
+    write_lines(made / LIST, [{**lines[0], "tasks": ["fold the towel", "pick up the red block"]}, *lines[1:]])
+    source = lerobot_v2.read(made)
+    assert source.episode("0").instructions == (Instruction("pick up the red block", source="task_index"),)
+    (false,) = [d for d in source.facts().declarations if not d.holds]
+    assert (false.subject, false.found) == (
+        "tasks that meta/episodes.jsonl names",
+        "1 are not there ('fold the towel')",
     )
 
 

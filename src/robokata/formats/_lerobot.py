@@ -60,10 +60,14 @@ def role_of(name: str, kind: Kind, dtype: np.dtype[Any]) -> Role:
 
 def channels_of(feature: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Channel names of a feature: a list, a nested list or a dict; None where absent or of the wrong length."""
-    names, shape = feature.get("names"), feature.get("shape")
-    flat = tuple(_flatten(names))
+    shape, flat = feature.get("shape"), channel_names(feature)
     count = int(np.prod(shape)) if isinstance(shape, list) and is_shape(shape) else None
     return flat if flat and len(flat) == count else None
+
+
+def channel_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names that info.json gives the numbers of a feature, however many they are."""
+    return tuple(_flatten(feature.get("names")))
 
 
 def _flatten(names: Any, depth: int = 0) -> Iterator[str]:

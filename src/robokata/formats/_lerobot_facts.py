@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -15,7 +16,8 @@ import numpy as np
 from robokata.core.clock import rate_fraction
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, TooLarge, Unsupported
 from robokata.core.source import Declaration
-from robokata.formats._lerobot import column_spec
+from robokata.core.stream import Kind
+from robokata.formats._lerobot import ColumnSpec, channel_names, column_spec
 from robokata.formats._parquet import ParquetRows, guarded
 
 MAX_JSON_BYTES = 256 * 2**20
@@ -231,8 +233,7 @@ def column_declarations(features: Mapping[str, Mapping[str, Any]], known: Mappin
         if name in known:
             spec = column_spec(known[name], feature)
             yield Declaration(f"feature {name}", "a column", "a column", INFO)
-            if spec.dtype.kind in "fiub" and feature.get("dtype") not in (None, "image", "video"):
-                yield Declaration(f"dtype of {name}", str(feature["dtype"]), spec.dtype.name, INFO)
+            yield from _type_declarations(name, feature, spec, known[name])
         elif feature.get("dtype") not in ("video", "image"):
             yield Declaration(f"feature {name}", "a column", "no column", INFO)
     for name in known:
@@ -242,6 +243,28 @@ def column_declarations(features: Mapping[str, Mapping[str, Any]], known: Mappin
         if name not in features and name not in known:
             hint = "loaders that count frames by it fail" if name == "frame_index" else ""
             yield Declaration(f"column {name}", "a column", "no column", "the layout of LeRobot", hint)
+
+
+_CELLS = {Kind.TEXT: "text", Kind.MESSAGE: "structures", Kind.IMAGE: "pictures"}
+_NUMBERS = ("float", "int", "uint", "bool", "double")
+
+
+def _type_declarations(
+    name: str, feature: Mapping[str, Any], spec: ColumnSpec, arrow_type: Any
+) -> Iterator[Declaration]:
+    """The declared type of a column and the number of its names, beside what lies in the table."""
+    declared = feature.get("dtype")
+    if spec.kind is Kind.TENSOR:
+        if declared not in (None, "image", "video"):
+            yield Declaration(f"dtype of {name}", str(declared), spec.dtype.name, INFO)
+        names, width = channel_names(feature), max(1, math.prod(spec.shape))
+        if names and len(spec.shape) <= 1 and -1 not in spec.shape and len(names) != width:
+            yield Declaration(f"names of {name}", f"{len(names)} names", f"{width} numbers", INFO)
+    elif str(declared).startswith(_NUMBERS):
+        is_bytes = "binary" in str(arrow_type)
+        hint = "if they are pickled: nothing is unpickled; the code that made them can write lists of numbers"
+        found = "bytes" if is_bytes else _CELLS.get(spec.kind, str(arrow_type))
+        yield Declaration(f"cells of {name}", str(declared), found, INFO, hint if is_bytes else "")
 
 
 def column_bytes(parquet: ParquetRows, files: Iterable[Path], features: Sequence[str]) -> dict[str, int]:

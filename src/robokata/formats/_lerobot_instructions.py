@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.episode import Instruction
+from robokata.core.errors import RobokataError
+from robokata.core.source import Declaration, EpisodeRow
 from robokata.core.stream import Kind
 from robokata.formats._lerobot import EpisodeRows, column_spec
 from robokata.formats._lerobot_facts import is_there
@@ -33,6 +36,51 @@ def tasks_of_table(parquet: ParquetRows, file: Path) -> Mapping[int, str]:
     cells = guarded(file, lambda: {name: table.column(name).to_pylist() for name in ("task_index", text)})
     pairs = zip(cells["task_index"], cells[text], strict=True)
     return {number: words for number, words in pairs if isinstance(number, int) and isinstance(words, str)}
+
+
+def task_declarations(
+    parquet: ParquetRows,
+    files: Sequence[Path],
+    tasks: Mapping[int, str],
+    rows: Iterable[EpisodeRow],
+    *,
+    index: str,
+    table: str,
+) -> Iterator[Declaration]:
+    """The list of episodes, the table of tasks and the rows' task numbers beside each other, from footers alone."""
+    if not tasks:
+        return
+    known, listed = set(tasks.values()), dict.fromkeys(text for row in rows for text in row.instructions)
+    absent = [text for text in listed if text not in known]
+    found = "there" if not absent else f"{len(absent)} are not there ({absent[0]!r})"
+    yield Declaration(f"tasks that {index} names", "there", found, table, "their rows have other instructions")
+    numbers = [number for file in files for number in _extremes(parquet, file)]
+    lost = sorted({number for number in numbers if number not in tasks})
+    found = "there" if not lost else f"{', '.join(map(str, lost))} not there"
+    yield Declaration("numbers in task_index", "there", found, table, "loaders end with an error there")
+    order = list(tasks)
+    if order != sorted(order) or (order and order[-1] != len(order) - 1):
+        first = next(at for at, number in enumerate(order) if number != at)
+        hint = "LeRobot looks a task up by its row, and gives the rows other instructions"
+        yield Declaration(f"row of task {order[first]}", order[first], first, table, hint)
+
+
+def _extremes(parquet: ParquetRows, file: Path) -> Iterator[int]:
+    """Lowest and highest task number of each row group that says so."""
+    try:
+        chunks = guarded(file, lambda: _statistics(parquet.file(file).metadata))
+    except RobokataError:
+        return
+    yield from (int(number) for number in chunks if isinstance(number, int))
+
+
+def _statistics(metadata: Any) -> list[Any]:
+    out = []
+    for group in (metadata.row_group(number) for number in range(metadata.num_row_groups)):
+        for column in (group.column(number) for number in range(metadata.num_columns)):
+            told = column.statistics if column.path_in_schema == "task_index" else None
+            out += [told.min, told.max] if told is not None and told.has_min_max else []
+    return out
 
 
 def instructions_of(

@@ -139,6 +139,11 @@ class StatisticsLines:
         return statistics if isinstance(statistics, dict) else {}
 
 
+def tasks_of_lines(lines: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """Texts by task_index, as meta/tasks.jsonl lists them."""
+    return {line["task_index"]: str(line["task"]) for line in lines if {"task_index", "task"} <= line.keys()}
+
+
 class Listed(NamedTuple):
     """What meta/episodes.jsonl says of one episode."""
 

@@ -15,6 +15,8 @@ _LONGEST = 120
 """Characters of a name: cameras become folders, and folders hold 255 bytes."""
 _OPENINGS = {"steps", "observation", "observations", "obs", "images", "image", "data", "action_dict", "states", "state"}
 """First words of a path that say only what the target's own prefix says again."""
+_OF_THIS_STEP = ("is_first", "is_last")
+"""Flags of the step that they stand in; LeRobot's `next.` are of the step that an action leads to."""
 _PREFIXES = {Role.STATE: "observation.", Role.SENSOR: "observation.", Role.ACTION: "action.", Role.ENDING: "next."}
 
 
@@ -51,6 +53,8 @@ def _is_conventional(stream: Stream) -> bool:
 def _wanted(stream: Stream, streams: Sequence[Stream]) -> str:
     if stream.is_picture:
         return f"observation.images.{slug(stream.name)}"
+    if slug(stream.name) in _OF_THIS_STEP:
+        return slug(stream.name)
     alone = {Role.STATE: "observation.state", Role.ACTION: "action", Role.REWARD: "next.reward"}
     alike = [s for s in streams if s.role is stream.role and s.is_numeric]
     if stream.role in alone and (len(alike) == 1 or (stream.role is Role.STATE and stream is _positions(alike))):

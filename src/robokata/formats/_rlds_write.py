@@ -295,7 +295,7 @@ def _added(episode: Episode, plan: Plan) -> Iterator[tuple[str, tuple[Declared, 
         for name, values in {
             "is_first": np.arange(count) == 0,
             "is_last": is_last,
-            "is_terminal": is_last & (episode.outcome.success is not False),
+            "is_terminal": is_last & success,  # an episode that was cut off ends in no terminal state
             "reward": (is_last & success).astype(np.float32),
             "discount": np.ones(count, np.float32),
         }.items():

@@ -49,7 +49,7 @@ from robokata.formats._lerobot_facts import (
     text_or_none,
     without_features,
 )
-from robokata.formats._lerobot_instructions import all_instructions
+from robokata.formats._lerobot_instructions import all_instructions, task_declarations
 from robokata.formats._lerobot_lines import (
     NOTHING_SAID,
     Lines,
@@ -61,6 +61,7 @@ from robokata.formats._lerobot_lines import (
     read_lines,
     refuse_broken_line,
     tables_by_episode,
+    tasks_of_lines,
 )
 from robokata.formats._lerobot_modality import refuse_unknown_modality
 from robokata.formats._lerobot_paths import V2, templates_of
@@ -75,6 +76,7 @@ LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v2.x"
 FOOTERS = 50
 """Tables whose footers facts() reads: a footer takes 0.3 ms, and 10,000 of them would take seconds."""
 _EPISODES = "meta/episodes.jsonl"
+_TASK_LINES = "meta/tasks.jsonl"
 
 
 def sniff(path: Path) -> float:
@@ -248,21 +250,18 @@ class LeRobotV2:
     @cached_property
     def _task_lines(self) -> Lines:
         try:
-            return read_lines(self.path / "meta" / "tasks.jsonl")
+            return read_lines(self.path / _TASK_LINES)
         except MediaMissing:
             return Lines([], [])
 
     @cached_property
     def _tasks(self) -> Mapping[int, str]:
-        lines = self._task_lines.objects
-        return {line["task_index"]: str(line["task"]) for line in lines if {"task_index", "task"} <= line.keys()}
+        return tasks_of_lines(self._task_lines.objects)
 
     def _instructions(self, listed: Listed, rows: EpisodeRows, clock: Clock) -> tuple[Instruction, ...]:
-        """Every text that the episode's columns of task numbers point to, and those that only the list names."""
+        """Every text that the rows' task numbers point to; what the list names where they point nowhere."""
         found = all_instructions(rows, self._tasks, clock)
-        texts = {instruction.text for instruction in found}
-        found += [Instruction(text, source=f"{_EPISODES}: tasks") for text in listed.tasks if text not in texts]
-        return tuple(found or [Instruction("", source=f"{_EPISODES}: tasks")])
+        return tuple(found or [Instruction(text, source=f"{_EPISODES}: tasks") for text in listed.tasks or [""]])
 
     def _row(self, number: int) -> EpisodeRow:
         listed = self._listed.get(number)
@@ -294,13 +293,15 @@ class LeRobotV2:
         yield from self._length_declarations(present)
         if self._task_lines.objects:
             yield Declaration("total_tasks", self.info.get("total_tasks"), len(self._tasks), INFO)
+            files, listed = [self._tables[number] for number in self._sampled()], map(self._row, self._tables)
+            yield from task_declarations(self._parquet, files, self._tasks, listed, index=_EPISODES, table=_TASK_LINES)
         if "total_videos" in self.info:
             yield Declaration("total_videos", self.info["total_videos"], len(self._videos), INFO)
         if "total_chunks" in self.info:
             chunks = {file.parent for file in self._tables.values()}
             yield Declaration("total_chunks", self.info["total_chunks"], len(chunks), INFO)
-        last = max({*self._listed, *self._tables}, default=-1)
-        yield from split_declarations(self.info.get("splits"), last + 1, INFO)
+        numbers = {*self._listed, *self._tables}
+        yield from split_declarations(self.info.get("splits"), max(numbers, default=-1) + 1, INFO)
         yield from self._feature_declarations()
 
     def _length_declarations(self, present: Sequence[int]) -> Iterator[Declaration]:
@@ -325,9 +326,7 @@ class LeRobotV2:
         yield Declaration(f"length of {len(lengths)} episodes", sum(lengths), rows, _EPISODES)
 
     def _sampled(self) -> list[int]:
-        numbers = sorted(self._tables)
-        step = max(1, -(-len(numbers) // FOOTERS))
-        return numbers[::step]
+        return sorted(self._tables)[:: max(1, -(-len(self._tables) // FOOTERS))]
 
     def _feature_declarations(self) -> Iterator[Declaration]:
         known: Mapping[str, Any] = {}

@@ -42,7 +42,7 @@ from robokata.formats._lerobot_facts import (
     text_or_none,
     without_features,
 )
-from robokata.formats._lerobot_instructions import instructions_of, tasks_of_table
+from robokata.formats._lerobot_instructions import instructions_of, task_declarations, tasks_of_table
 from robokata.formats._lerobot_paths import V3, templates_of
 from robokata.formats._lerobot_plan import LOSES as LOSES
 from robokata.formats._lerobot_plan import Options, plan_of
@@ -56,6 +56,7 @@ LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v3.x"
 _POINTERS = ("episode_index", "length", "data/chunk_index", "data/file_index")
 _ROW_SPAN = ("dataset_from_index", "dataset_to_index")
 _TASKS = "meta/episodes: tasks"
+_TABLE = "meta/tasks.parquet"
 _VIDEO_PARTS: Mapping[str, str | int] = {"video_key": "camera", "chunk_index": 0, "file_index": 0}
 
 
@@ -262,18 +263,19 @@ class LeRobotV3:
         return [str(text) for text in (cell if isinstance(cell, list) else [cell]) if text is not None]
 
     def _instructions(self, row: int, rows: EpisodeRows, clock: Clock) -> tuple[Instruction, ...]:
-        """The texts that the index lists; the column task_index decides where it lists several, or none."""
-        texts = self._texts(row)
-        if len(texts) != 1 and rows.count and "task_index" in rows.known and self._tasks:
-            pointed = tuple(instructions_of(rows.integers("task_index"), self._tasks, clock=clock, source="task_index"))
-            left = [text for text in texts if text not in {instruction.text for instruction in pointed}]
-            if pointed:
-                return (*pointed, *(Instruction(text, source=_TASKS) for text in left))
-        return tuple(Instruction(text, source=_TASKS) for text in texts or [""])
+        """What the rows' task numbers point to, as loaders read it; what the index lists where they point nowhere."""
+        if rows.count and "task_index" in rows.known and self._tasks:
+            # Numbers that cannot be read are damage of their own stream, and not of the episode.
+            with suppress(DamagedData):
+                numbers = rows.integers("task_index")
+                pointed = tuple(instructions_of(numbers, self._tasks, clock=clock, source="task_index"))
+                if pointed:
+                    return pointed
+        return tuple(Instruction(text, source=_TASKS) for text in self._texts(row) or [""])
 
     @cached_property
     def _tasks(self) -> Mapping[int, str]:
-        return tasks_of_table(self._parquet, self.path / "meta" / "tasks.parquet")
+        return tasks_of_table(self._parquet, self.path / _TABLE)
 
     def _row(self, row: int) -> EpisodeRow:
         length, number = self._index["length"][row], self._index["episode_index"][row]
@@ -310,8 +312,9 @@ class LeRobotV3:
         yield Declaration("total_frames", self.info.get("total_frames"), found_rows, where)
         yield Declaration("length of all episodes", sum(r.steps or 0 for r in rows), found_rows, "meta/episodes")
         with suppress(DamagedData):
-            tasks = self._parquet.count(self.path / "meta" / "tasks.parquet")
+            tasks = self._parquet.count(self.path / _TABLE)
             yield Declaration("total_tasks", self.info.get("total_tasks"), tasks, where)
+            yield from task_declarations(self._parquet, files, self._tasks, rows, index="meta/episodes", table=_TABLE)
         yield from self._templates.declarations()
         yield from split_declarations(self.info.get("splits"), len(rows), where)
         yield from self._feature_declarations(files)

@@ -318,7 +318,7 @@ def _layout(episode: Episode, plan: Plan) -> Layout:
     if not plan.is_rlds:
         notes.append("RLDS calls the action of the last step void; the recorded one is kept there.")
         if episode.outcome.success is None:
-            notes.append("is_terminal is true at the last step, as demonstrations have it: nobody says how it ended.")
+            notes.append("is_terminal is never true and reward is 0: the source does not say whether it succeeded.")
     split = episode.origin.split
     if split is not None and split_of(episode) != split:
         notes.append(f"The split {split!r} is called {split_of(episode)!r}: names of TFDS files hold nothing else.")
