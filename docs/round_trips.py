@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from robokata.convert import options_of, plan_conversion, writable_formats
+from robokata.convert import plan_conversion, writable_formats
+from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.errors import RobokataError, WriteRefused
 from robokata.core.layout import LossReport
 from robokata.core.shelf import shelf
@@ -29,8 +29,8 @@ nanosecond, copied pictures byte by byte.
 - **lossy**: the streams named do not come back; `kata convert` refuses without `--accept-loss`.
 - **no**: cannot be written, for the reason below the table.
 
-"several rates" is an episode with a 50 Hz arm and a 30 Hz camera on measured clocks. A format that keeps no rate is
-given one of 10 Hz.
+"several rates" is an episode with a 50 Hz arm and a 30 Hz camera on measured clocks. A format that keeps no times is
+declared to go at 10 Hz (`--rate-hz 10`) where the target needs times; DROID's rows at 15 Hz and 5 Hz.
 """
 
 
@@ -58,10 +58,11 @@ def _cell(source: Source, target: str, notes: dict[str, int]) -> str:
     try:
         return _words(plan_conversion(source, target))
     except WriteRefused as refusal:
-        if "rate_hz" not in str(refusal) or "rate_hz" not in options_of(shelf("formats")[target]):
+        if "--rate-hz" not in str(refusal):
             return _noted(refusal, notes)
+    words = ["states=5", "action.*=15", "observation.*=15"] if source.format == "droid_json" else ["10"]
     try:
-        return _words(plan_conversion(source, target, options={"rate_hz": Fraction(10)}))
+        return _words(plan_conversion(with_rates(source, rates_from(words)), target))
     except RobokataError as refusal:
         return _noted(refusal, notes)
 
