@@ -178,7 +178,7 @@ class Feed:
                 continue
             # Of a robot without an episode here (a validation feed may have some) there are no rows.
             rows, first = [np.empty((0, len(wanted_channels)), np.float32)], 0
-            wanted = [np.empty((0, len(self.spec.history_s)), np.int32)]
+            wanted = [np.empty((0, self.spec.past), np.int32)]
             for episode in mine:
                 found = episode.inputs.get(name)
                 if found is None:
