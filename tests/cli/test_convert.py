@@ -183,7 +183,7 @@ def test_episodes_are_chosen_by_id_and_by_condition(kata: Kata, sample: Path, tm
     assert json.loads(kata(*words, "--where", "id::INT < 4").out)["episodes"] == 4
     unknown = kata(*words, "--episode", "99")
     assert unknown.code == 2
-    assert unknown.err.startswith("kata: No episode is called '99'.")
+    assert unknown.err.startswith(f"kata: No episode of {sample} is called '99'.")
     bad = kata(*words, "--where", "nonsense(")
     assert bad.code == 2
     assert bad.err.startswith("kata: ")
