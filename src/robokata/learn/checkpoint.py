@@ -114,6 +114,7 @@ def read_weights(card: Card, *, device: str = "cpu") -> dict[str, Any]:
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
     """Everything that resuming needs, in one file, in one rename."""
     torch = require("torch", extra="learn")
+    (folder / STATE).parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder / STATE) as file:
         torch.save(dict(state), file)
 
