@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every claimed number beside its target, medians of several runs."""
+"""`python -m benchmarks`: every claimed number beside its target, medians of several runs; `trust` runs by itself."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from benchmarks.timing import Row, machine
 
 def main() -> int:
     """Run the benchmarks named on the command line, or all."""
+    if sys.argv[1:2] == ["trust"]:
+        from benchmarks.trust.run import main as trust
+
+        return trust(sys.argv[2:])
     chosen = sys.argv[1:] or list(measures.ALL)
     unknown = [name for name in chosen if name not in measures.ALL]
     if unknown:
-        print(f"No benchmark is called {unknown[0]!r}. Known: {', '.join(measures.ALL)}")
+        print(f"No benchmark is called {unknown[0]!r}. Known: {', '.join(measures.ALL)}, trust")
         return 2
     print(f"{machine()}\n")
     rows: list[Row] = []

@@ -1,0 +1,15 @@
+"""All variants, in one order."""
+
+from __future__ import annotations
+
+from benchmarks.trust import logs, tables, videos
+from benchmarks.trust.truth import Variant
+
+
+def corpus() -> list[Variant]:
+    """Every variant; names are unique."""
+    found = [*videos.variants(), *tables.variants(), *logs.variants()]
+    names = {variant.name for variant in found}
+    if len(names) != len(found):
+        raise ValueError(f"{len(found)} variants, and only {len(names)} names")
+    return found
