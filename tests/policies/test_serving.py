@@ -54,11 +54,11 @@ class Echo:
 
 
 @contextmanager
-def serving(policy: Any, **words: Any) -> Iterator[int]:
+def serving(policy: Any, *, host: str = "127.0.0.1", **words: Any) -> Iterator[int]:
     """A policy's server on a free port."""
     ports: list[int] = []
     server = PolicyServer(policy, **words)
-    thread = threading.Thread(target=server.serve, args=("127.0.0.1", 0), kwargs={"ready": ports.append}, daemon=True)
+    thread = threading.Thread(target=server.serve, args=(host, 0), kwargs={"ready": ports.append}, daemon=True)
     thread.start()
     while not ports:
         time.sleep(0.005)
@@ -185,7 +185,7 @@ def actions_of(value: Any) -> bytes:
         (answers(actions_of(np.zeros((1600, 3)))), "wrong_shape", "of 1600 rows .*at most 1000 rows are read"),
         (answers(packed({"actions": np.ones((1, 3), bool)})), "wrong_shape", "of type bool; expected numbers"),
         (answers(packed({"action": 1})), "wrong_shape", "answers actions of NoneType"),
-        (answers(b"\xc1"), "bad_message", r"is no msgpack \(FormatError\)\.$"),
+        (answers(b"\xc1"), "bad_message", r"the message has the type 0xc1 at byte 0, which openpi's does not have\.$"),
         (answers(b"\x90"), "bad_message", r"the message is list, not a map\.$"),
         (answers("Traceback\n  line 1\nValueError: too hot\n"), "server_error", "failed: ValueError: too hot"),
     ],

@@ -27,7 +27,7 @@ def serve(
     policy = open_policy(checkpoint, device=device, options={**ours, **named_values(option)})
     spec = policy.hello()
     typer.echo(f"{spec.name}: {spec.chunk_steps} actions at {spec.rate_hz:g} Hz ({spec.action_stream})", err=True)
-    server = PolicyServer(policy, protocol=protocol, api_key=api_key)
+    server = PolicyServer(policy, protocol=protocol, api_key=api_key, say=lambda line: typer.echo(line, err=True))
     try:
         server.serve(host, port, ready=lambda taken: typer.echo(f"listening on ws://{host}:{taken}", err=True))
     except KeyboardInterrupt:

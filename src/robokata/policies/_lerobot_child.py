@@ -1,6 +1,7 @@
 """The program that runs inside lerobot's environment: asks, trains or serves, with lerobot's own code.
 
-It is run by path with that environment's Python (3.10 or newer) and imports nothing of Robokata. Its parent holds its
+It is run by path with that environment's Python (3.10 or newer) and imports nothing of Robokata but
+`_openpi_limits.py` beside it. Its parent holds its
 standard input open: when that ends, for whatever reason, so does this program.
 
     _lerobot_child.py ask ARGUMENTS...      what is here, and whether lerobot takes these arguments; JSON
@@ -28,8 +29,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":
+    import _openpi_limits  # type: ignore[import-not-found, unused-ignore]
+else:
+    from robokata.policies import _openpi_limits
+
 NEEDED = ("torch", "lerobot", "msgpack", "websockets")
-MOST_BYTES = 64 * 2**20
 _NUMBER = re.compile(r"[<>|=]?[fiub][0-9]{1,2}|[?]", re.ASCII)
 
 
@@ -180,7 +185,9 @@ def serve(order: dict[str, Any]) -> None:
                 connection.send(traceback.format_exc())
                 connection.close(code=1011, reason="the policy failed; the last frame says why")
 
-    with server.serve(talk, "127.0.0.1", 0, compression=None, max_size=MOST_BYTES, process_request=first) as running:
+    with server.serve(
+        talk, "127.0.0.1", 0, compression=None, max_size=_openpi_limits.MOST_BYTES, process_request=first
+    ) as running:
         _say({"port": running.socket.getsockname()[1], "options": acting.options})
         running.serve_forever()
 
@@ -299,7 +306,8 @@ def unpacked(data: Any) -> dict[str, Any]:
     Raises:
         ValueError: it is no map, or an array's shape, kind and bytes do not agree.
     """
-    found = importlib.import_module("msgpack").unpackb(data, object_hook=_heard, strict_map_key=False)
+    _openpi_limits.vet(data)
+    found = importlib.import_module("msgpack").unpackb(data, object_hook=_heard, strict_map_key=True)
     if not isinstance(found, dict):
         raise ValueError("the message is no map")
     return found

@@ -14,15 +14,11 @@ import numpy as np
 
 from robokata.core.errors import PolicyFailed
 from robokata.core.require import require
+from robokata.policies._openpi_limits import DEEPEST, vet
 
-MOST_BYTES = 64 * 2**20
-"""Largest message: 70 pictures of 640 x 480. The protocol itself knows no limit."""
-_MOST_ITEMS = 100_000
-"""Largest list or map: a message of 64 MB of nothing but nulls would take half a gigabyte as a list."""
 _KINDS = "fiub"
 """Kinds of numbers that may travel; the protocol refuses V, O and c, and we have no use for text in arrays."""
 _NUMBER = re.compile(rf"[<>|=]?[{_KINDS}][0-9]{{1,2}}|[?]", re.ASCII)
-_DEPTH = 32
 _DIMENSIONS = 8
 
 
@@ -40,19 +36,21 @@ def packed(message: Mapping[str, Any]) -> bytes:
     return data
 
 
-def unpacked(data: bytes, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
+def unpacked(data: bytes) -> dict[str, Any]:
     """A message from bytes.
 
     Raises:
-        PolicyFailed: too large, no msgpack, no map, or an array whose shape, kind or bytes do not agree.
+        PolicyFailed: more than `_openpi_limits` lets pass, no msgpack, no map, or an array whose shape, kind or bytes
+            do not agree.
     """
     msgpack = require("msgpack", extra="serve")
-    if len(data) > most_bytes:
-        raise PolicyFailed("bad_message", f"the message has {len(data):,} bytes; at most {most_bytes:,} are read.")
     try:
-        found = msgpack.unpackb(
-            data, object_hook=_heard, strict_map_key=False, max_array_len=_MOST_ITEMS, max_map_len=_MOST_ITEMS
-        )
+        vet(data)
+    except ValueError as error:
+        raise PolicyFailed("bad_message", f"{error}.") from None
+    try:
+        # Keys are text or bytes: of numbers, a hundred thousand could be made to collide, which takes hours.
+        found = msgpack.unpackb(data, object_hook=_heard, strict_map_key=True)
     except PolicyFailed:
         raise
     except Exception as error:  # noqa: BLE001  # msgpack raises what its unpacker meets: ValueError, UnpackException, ...
@@ -65,7 +63,7 @@ def unpacked(data: bytes, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
 
 
 def _told(value: Any, depth: int = 0) -> Any:
-    if depth > _DEPTH:
+    if depth > DEEPEST:
         raise ValueError("the message is nested too deeply")
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in _KINDS:

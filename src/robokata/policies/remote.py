@@ -18,7 +18,8 @@ import numpy as np
 from robokata.core.contracts import Chunk, Policy, PolicyOrder, PolicySpec, Sensed, StreamNeed
 from robokata.core.errors import PolicyFailed
 from robokata.core.require import require
-from robokata.policies._openpi_codec import MOST_BYTES, packed, unpacked
+from robokata.policies._openpi_codec import packed, unpacked
+from robokata.policies._openpi_limits import MOST_BYTES
 
 _MOST_STEPS, _MOST_NUMBERS = 1000, 1000
 """Largest chunk that is believed: ten times the longest published (100 steps of 32 numbers)."""
