@@ -36,6 +36,8 @@ class Deadline:
 
     def __exit__(self, *error: object) -> None:
         self._timer.cancel()
+        if self.is_over:
+            self._cut()
 
     @property
     def is_over(self) -> bool:

@@ -22,6 +22,7 @@
   x InvalidEstimate      a number without what makes it one: value, interval and reason contradict each other
   x SelectionRefused     a choice of episodes made from other data, or one that tears a family apart
   x StepRefused          a step that must not be applied to this episode; costs one episode
+  x EndlessHead          an answer over HTTP whose headers do not end
   x GeneratorFailed      an external generator that is gone, too slow, or answers what cannot be kept
   x TrainingRefused      a training that cannot be done as asked; refused before it starts
   x StudyRefused         a study whose data cannot be learnt from, or whose policies no trial could evaluate
@@ -185,6 +186,10 @@ class StepRefused(RobokataError):
 
     def __str__(self) -> str:
         return f"{self.step} refuses episode {self.episode}: {self.reason}"
+
+
+class EndlessHead(RobokataError):
+    """An answer over HTTP whose headers do not end."""
 
 
 class GeneratorFailed(RobokataError):

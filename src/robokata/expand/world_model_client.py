@@ -8,12 +8,12 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from robokata.core.errors import GeneratorFailed, RecipeRefused
+from robokata.core.errors import EndlessHead, GeneratorFailed, RecipeRefused
+from robokata.core.http_exchange import Request, exchange
 
 PROTOCOL = "robokata-world-model/1"
 TOKEN = "ROBOKATA_WORLD_MODEL_TOKEN"
@@ -22,6 +22,10 @@ _TRY_AGAIN = (429, 502, 503, 504)
 """Answers that mean later, not never (RFC 9110, RFC 6585)."""
 _SHOWN = 300
 """Characters of a server's complaint that are shown."""
+_MOST_ITEMS = 200_000
+"""Values of an answer: a minute of four cameras at 30 Hz has 7,200 pictures."""
+_MOST_WIDE_BYTES = 16 * 2**20
+"""Largest answer that may hold other characters than ASCII."""
 
 
 @dataclass(frozen=True)
@@ -73,34 +77,32 @@ def ask(server: Server, question: Mapping[str, Any], *, sleep: Callable[[float],
 
 
 def _asked_once(server: Server, body: bytes) -> dict[str, Any]:
-    ends = time.monotonic() + server.timeout_s
-    connection = _connection(server)
+    parts = urlsplit(server.url)
+    place = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    is_secure = parts.scheme == "https"
     try:
-        parts = urlsplit(server.url)
-        place = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", place, body, _headers())
-        # Closed by itself: an answer that is not read to its end keeps the socket.
-        with closing(connection.getresponse()) as answer:
-            data = _read(connection, answer, server, ends)
+        answer = exchange(
+            Request("POST", place, _headers(), body),
+            host=parts.hostname or "",
+            port=parts.port or (443 if is_secure else 80),
+            tls=ssl.create_default_context() if is_secure else None,
+            limit_s=server.timeout_s,
+            most_bytes=server.max_response_bytes,
+        )
     except TimeoutError:
         raise GeneratorFailed("stalled", f"{server.url}: no answer within {server.timeout_s:g} s.") from None
-    except (http.client.HTTPException, OSError) as error:
-        said = str(error) or type(error).__name__
+    except EndlessHead as error:
+        raise GeneratorFailed("stalled", f"{server.url}: no answer, but {error}.") from None
+    except OverflowError:
+        raise GeneratorFailed(
+            "too_large", f"{server.url}: answers with more than {server.max_response_bytes} bytes."
+        ) from None
+    except (http.client.HTTPException, OSError, UnicodeError) as error:
+        said = " ".join(str(error).split())[:_SHOWN] or type(error).__name__
         raise GeneratorFailed("unreachable", f"{server.url}: {said}. Is the server up?") from None
-    finally:
-        connection.close()
     if answer.status != 200:
-        raise _complaint(server, answer.status, data)
-    return _json(server, data)
-
-
-def _connection(server: Server) -> http.client.HTTPConnection:
-    parts = urlsplit(server.url)
-    if parts.scheme == "https":
-        return http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=server.timeout_s, context=ssl.create_default_context()
-        )
-    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=server.timeout_s)
+        raise _complaint(server, answer.status, answer.body)
+    return _json(server, answer.body)
 
 
 def _headers() -> dict[str, str]:
@@ -109,33 +111,8 @@ def _headers() -> dict[str, str]:
     return usual | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
-def _read(
-    connection: http.client.HTTPConnection, answer: http.client.HTTPResponse, server: Server, ends: float
-) -> bytes:
-    """The body, piece by piece: a server that drips one byte per second must not outlast the deadline."""
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        left_s = ends - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        if connection.sock is not None:
-            connection.sock.settimeout(left_s)
-        piece = answer.read1(1 << 20)
-        if not piece:
-            if answer.length:  # bytes that the header promised and that never came
-                raise http.client.IncompleteRead(b"", answer.length)
-            return b"".join(pieces)
-        size += len(piece)
-        if size > server.max_response_bytes:
-            raise GeneratorFailed(
-                "too_large", f"{server.url}: answers with more than {server.max_response_bytes} bytes."
-            )
-        pieces.append(piece)
-
-
 def _complaint(server: Server, status: int, data: bytes) -> GeneratorFailed:
-    said = data[:_SHOWN].decode(errors="replace").strip() or "no reason"
+    said = " ".join(data[:_SHOWN].decode(errors="replace").split()) or "no reason"
     if status in _TRY_AGAIN:
         return GeneratorFailed("busy", f"{server.url}: answers {status}, also when asked again: {said}")
     if 300 <= status < 500:
@@ -144,6 +121,14 @@ def _complaint(server: Server, status: int, data: bytes) -> GeneratorFailed:
 
 
 def _json(server: Server, data: bytes) -> dict[str, Any]:
+    # Counted before anything is made of them: two bytes of an empty list cost Python sixty. Text may hold a few more.
+    if sum(data.count(sign) for sign in (b",", b"[", b"{")) > _MOST_ITEMS:
+        raise GeneratorFailed("bad_message", f"{server.url}: answers with more than {_MOST_ITEMS:,} items.")
+    # Pictures are base64: one wide character would make four bytes of every byte of theirs.
+    if len(data) > _MOST_WIDE_BYTES and not data.isascii():
+        raise GeneratorFailed(
+            "bad_message", f"{server.url}: answers {len(data):,} bytes that are not ASCII; write \\u escapes."
+        )
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):

@@ -28,6 +28,8 @@ from robokata.steps._pictures import jpeg_of
 
 CONTROLS = ("depth", "segmentation", "edges")
 ENCODINGS = ("jpeg", "mp4")
+_SHOWN = 300
+"""Characters of an answer that a message shows."""
 _CRF = 12
 """Of x264: above 45 dB on rendered scenes; what a model adds is larger by far."""
 
@@ -78,11 +80,12 @@ def pictures_in(answer: Mapping[str, Any], question: Mapping[str, Any]) -> dict[
     if answer.get("protocol") != PROTOCOL or answer.get("id") != question["id"]:
         raise GeneratorFailed(
             "bad_message",
-            f"answers {answer.get('protocol')!r} {answer.get('id')!r}, and {PROTOCOL!r} {question['id']!r} was asked.",
+            f"answers {answer.get('protocol')!r:.80} {answer.get('id')!r:.80}, and {PROTOCOL!r} {question['id']!r} "
+            "was asked.",
         )
     cameras = answer.get("cameras")
     if not isinstance(cameras, dict) or set(cameras) != set(question["cameras"]):
-        has = ", ".join(map(str, cameras)) if isinstance(cameras, dict) else "none"
+        has = ", ".join(map(str, cameras))[:_SHOWN] if isinstance(cameras, dict) else "none"
         raise GeneratorFailed("bad_message", f"answers cameras {has}, asked were {', '.join(question['cameras'])}.")
     return {name: _camera_answer(name, cameras[name], asked) for name, asked in question["cameras"].items()}
 
@@ -155,11 +158,16 @@ def _pngs(pictures: Iterable[NDArray[Any]]) -> dict[str, Any]:
 def _camera_answer(name: str, answer: Any, asked: Mapping[str, Any]) -> tuple[bytes, ...]:
     try:
         sent = answer["pictures"]
-        encoding, data = sent["encoding"], [base64.b64decode(each, validate=True) for each in sent["data"]]
+        encoding, texts = sent["encoding"], sent["data"]
+        if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+            raise TypeError("data is no list of texts")
+        data = [base64.b64decode(each, validate=True) for each in texts]
     except (TypeError, KeyError, binascii.Error, ValueError) as error:
-        raise GeneratorFailed("bad_message", f"camera {name}: no pictures can be read from it: {error!r}.") from None
+        raise GeneratorFailed(
+            "bad_message", f"camera {name}: no pictures can be read from it: {error!r:.{_SHOWN}}."
+        ) from None
     if encoding not in ("jpeg", "png", "mp4"):
-        raise GeneratorFailed("bad_message", f"camera {name}: encoding {encoding!r} is none of jpeg, png, mp4.")
+        raise GeneratorFailed("bad_message", f"camera {name}: encoding {encoding!r:.80} is none of jpeg, png, mp4.")
     size = (asked["height_px"], asked["width_px"])
     pictures = _unpacked(name, data[0] if data else b"", asked) if encoding == "mp4" else data
     if len(pictures) != asked["frames"]:
@@ -195,6 +203,10 @@ def _unpacked(name: str, data: bytes, asked: Mapping[str, Any]) -> list[bytes]:
                     f"{asked['height_px']}x{asked['width_px']}.",
                 )
             for frame in container.decode(video=0):
+                if (frame.height, frame.width) != (asked["height_px"], asked["width_px"]):
+                    raise GeneratorFailed(
+                        "unfaithful", f"camera {name}: frame {len(out)} is {frame.height}x{frame.width}."
+                    )
                 out.append(jpeg_of(frame.to_ndarray(format="rgb24")))
                 if len(out) > asked["frames"]:
                     break

@@ -12,11 +12,14 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from robokata.core.contracts import Chunk, Policy, PolicyOrder, PolicySpec, Sensed, StreamNeed
+from robokata.core.deadline import Deadline
 from robokata.core.errors import PolicyFailed
+from robokata.core.fragments import bounded
 from robokata.core.require import require
 from robokata.policies._openpi_codec import packed, unpacked
 from robokata.policies._openpi_limits import MOST_BYTES
@@ -30,6 +33,8 @@ _LONGEST_S = 86_400.0
 """Longest patience: a day."""
 _OLDEST_S = 60.0
 """Longest past that a policy may ask for: a picture of every control step of it is kept."""
+_GOODBYE_S = 2.0
+"""Time to hang up: a server that takes nothing more is cut off."""
 _PROTOCOLS = ("openpi", "roboarena")
 
 
@@ -157,8 +162,9 @@ class RemotePolicy:
 
     def close(self) -> None:
         if self._socket is not None:
-            self._socket = None
-            with suppress(OSError):
+            connection, self._socket = self._socket, None
+            with Deadline(_GOODBYE_S) as deadline, suppress(OSError):
+                deadline.watch(connection.socket)
                 self._open.close()
 
     def _chunk(self, actions: Any) -> Chunk:
@@ -185,23 +191,31 @@ class RemotePolicy:
         client = require("websockets.sync.client", extra="serve")
         key = self._options.get("api_key")
         headers = {"Authorization": f"Api-Key {key}"} if key else None
-        try:
-            connection = client.connect(
-                self.url,
-                compression=None,
-                max_size=MOST_BYTES,
-                open_timeout=self._timeout_s,
-                # A stalled server must not stall the goodbye too.
-                close_timeout=min(1.0, self._timeout_s),
-                additional_headers=headers,
-                proxy=None,
-            )
-            self._socket = self._open.enter_context(connection)
-        except TimeoutError:
-            raise self._failed("stalled", f"does not open a connection within {self._timeout_s:g} s") from None
-        except Exception as error:  # noqa: BLE001  # websockets raises a family of its own beside OSError and ValueError
-            raise self._failed("unreachable", f"cannot be reached: {error}") from None
-        first = self._receive()
+        with Deadline(self._timeout_s) as deadline:
+            try:
+                parts = urlsplit(self.url)
+                port = parts.port or (443 if parts.scheme == "wss" else 80)
+                connection = client.connect(
+                    self.url,
+                    sock=deadline.connect(parts.hostname or "", port),  # the library adds TLS
+                    compression=None,
+                    max_size=MOST_BYTES,
+                    open_timeout=deadline.left_s(),
+                    # A stalled server must not stall the goodbye too.
+                    close_timeout=min(1.0, self._timeout_s),
+                    additional_headers=headers,
+                    proxy=None,
+                    create_connection=bounded(client.ClientConnection),
+                )
+                self._socket = self._open.enter_context(connection)
+                deadline.watch(connection.socket)
+            except TimeoutError:
+                raise self._failed("stalled", f"does not open a connection within {self._timeout_s:g} s") from None
+            except Exception as error:  # noqa: BLE001  # websockets raises a family of its own beside OSError and ValueError
+                if deadline.is_over:
+                    raise self._failed("stalled", f"does not open a connection within {self._timeout_s:g} s") from None
+                raise self._failed("unreachable", f"cannot be reached: {_last_line(str(error))}") from None
+            first = self._receive(deadline)
         if isinstance(first, str):
             raise self._failed("server_error", f"begins with an error: {_last_line(first)}")
         self.metadata = self._unpacked(first)
@@ -209,25 +223,31 @@ class RemotePolicy:
     def _ask(self, message: Mapping[str, Any], *, text_is_fine: bool = False) -> dict[str, Any] | str:
         if self._socket is None:
             self._connect()
-        try:
-            self._socket.send(packed(message))
-        except PolicyFailed:
-            raise
-        except Exception as error:  # noqa: BLE001  # as above: ConnectionClosed and its kin
-            raise self._failed("died", f"is gone: {error}") from None
-        answer = self._receive()
+        data = packed(message)
+        with Deadline(self._timeout_s) as deadline:
+            # A server that reads nothing, or a byte now and then, must not hold the question up for ever.
+            deadline.watch(self._socket.socket)
+            try:
+                self._socket.send(data)
+            except Exception as error:  # noqa: BLE001  # as above: ConnectionClosed and its kin
+                if deadline.is_over:
+                    raise self._failed("stalled", f"does not take a question within {self._timeout_s:g} s") from None
+                raise self._failed("died", f"is gone: {error}") from None
+            answer = self._receive(deadline)
         if isinstance(answer, str):
             if text_is_fine:
                 return answer
             raise self._failed("server_error", f"failed: {_last_line(answer)}")
         return self._unpacked(answer)
 
-    def _receive(self) -> bytes | str:
+    def _receive(self, deadline: Deadline) -> bytes | str:
         try:
-            answer: bytes | str = self._socket.recv(timeout=self._timeout_s)
+            answer: bytes | str = self._socket.recv(timeout=deadline.left_s())
         except TimeoutError:
             raise self._failed("stalled", f"does not answer within {self._timeout_s:g} s") from None
         except Exception as error:  # noqa: BLE001  # as above
+            if deadline.is_over:
+                raise self._failed("stalled", f"does not answer within {self._timeout_s:g} s") from None
             raise self._failed("died", f"is gone: {error}") from None
         return answer
 
