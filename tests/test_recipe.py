@@ -373,3 +373,10 @@ def test_a_source_whose_episodes_all_drop_out_is_refused_with_its_weight(tmp_pat
 def test_a_weight_that_is_no_share_is_refused_in_python_too(weight: float) -> None:
     with pytest.raises(RecipeRefused, match="a number above 0 is needed"):
         SourcePart("a", weight=weight)
+
+
+def test_a_recipe_over_episodes_in_memory_is_written_and_read_back(tmp_path: Path) -> None:
+    made = curated(Recipe((SourcePart("memory"),)), sources=[EpisodeList([tiny_episode(n) for n in range(2)])])
+    written = write_curated(made, tmp_path / "out")
+    assert written.verified["is_equal"]
+    assert written.verified["episodes"] == written.episodes == 2

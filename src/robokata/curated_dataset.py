@@ -41,6 +41,8 @@ class Written:
     recipe_hash: str
     selection_hash: str
     receipt: str
+    verified: Mapping[str, Any]
+    """What was read back and compared before the target appeared."""
     notes: tuple[str, ...] = ()
     """What could not be judged, a sentence each."""
 
@@ -89,7 +91,7 @@ def write_curated(
     for source in curated.source.sources:
         conversion.refuse_target(source, out)
     before = states_of(curated)
-    conversion.convert(
+    converted = conversion.convert(
         curated.source, out, to, options=options, accept_loss=accept_loss, workers=workers, advance=advance
     )
     if states_of(curated) != before:
@@ -107,6 +109,7 @@ def write_curated(
         recipe_hash=curated.recipe.hash,
         selection_hash=curated.selection.hash,
         receipt=str(receipt),
+        verified=converted.verified,
         notes=curated.notes,
     )
 

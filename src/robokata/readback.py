@@ -145,7 +145,8 @@ def _task(
     ways: defaultdict[str, set[Way]] = defaultdict(set)
     for loss in report.losses:
         ways[loss.stream].add(loss.way)
-    is_here = isinstance(source, EpisodeList) or getattr(source, "travels", False)
+    # A recipe over episodes in memory has no place either that a worker could open again.
+    is_here = isinstance(source, EpisodeList) or getattr(source, "travels", False) or not Path(source.path).exists()
     return _Task(
         source=None if is_here else (str(source.path), source.format),
         target=(str(target), report.format),

@@ -77,14 +77,14 @@ def show_receipt(receipt: Receipt) -> None:
     out = console()
     target = Path(receipt.target)
     out.print(f"Wrote {receipt.episodes} episodes to {escape(receipt.target)} ({receipt.format}).", soft_wrap=True)
-    out.print(_verified_line(receipt.verified), soft_wrap=True)
+    out.print(verified_line(receipt.verified), soft_wrap=True)
     for each in receipt.verified["differences"]:
         place = " ".join(str(part) for part in ("episode", each["episode"], each["stream"] or "") if part)
         out.print(f"  {escape(place)}: {escape(each['what'])}", soft_wrap=True)
     out.print(f"[dim]Receipt: {escape(str(receipt_path(target)))}[/]", soft_wrap=True)
 
 
-def _verified_line(seen: Mapping[str, Any]) -> str:
+def verified_line(seen: Mapping[str, Any]) -> str:
     """What was read back and compared, in one line."""
     if seen["skipped"]:
         return f"[yellow]not verified[/]: {escape(seen['skipped'])}"

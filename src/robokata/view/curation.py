@@ -10,6 +10,7 @@ from rich.markup import escape
 from robokata.core.estimate import Estimate
 from robokata.curated_dataset import Written, length_confound
 from robokata.curation import Curated
+from robokata.view.conversion import verified_line
 from robokata.view.terminal import console
 
 _SHOWN = 5
@@ -64,6 +65,7 @@ def show_written(written: Written) -> None:
     if written.moved:
         out.print(f"  {written.moved} moved to the split of their family")
     out.print(f"  {_confound(written.length_confound)}", soft_wrap=True)
+    out.print(f"  {verified_line(written.verified)}", soft_wrap=True)
     out.print(f"  receipt {escape(written.receipt)}", soft_wrap=True)
 
 
