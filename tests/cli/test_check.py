@@ -249,8 +249,9 @@ def test_the_answer_does_not_depend_on_the_number_of_workers(kata: Kata, sound: 
 def test_the_command_ends_with_two_where_nothing_was_judged(kata: Kata, shared_data: Path) -> None:
     said = kata("check", shared_data / "lidar-ouster")
     assert said.code == 2
-    assert said.out.splitlines()[-1] == (
-        "nothing to judge (fails on error): 0 errors, 0 warnings, 0 info; 6 of 27 checks could decide"
+    assert re.fullmatch(
+        r"nothing to judge \(fails on error\): 0 errors, 0 warnings, 0 info; 6 of \d+ checks could decide",
+        said.out.splitlines()[-1],
     )
     assert "10 files are not recognised, and not looked at: OS-0-128-U1_v2.3.0_1024x10.json" in said.out
     assert said.err == (

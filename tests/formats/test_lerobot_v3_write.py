@@ -345,7 +345,8 @@ def test_killed_in_the_middle_nothing_has_appeared_and_the_next_write_cleans_up(
         f"lerobot_v3.write(Path({str(tmp_path / 'out')!r}), episodes())\n"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
-    (left,) = tmp_path.iterdir()
+    lock, left = sorted(tmp_path.iterdir())
+    assert lock.name == ".out.lock"
     assert left.name.startswith(".out.unfinished-")
     lerobot_v3.write(tmp_path / "out", [tiny_episode(0, duration_s=1)])
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
