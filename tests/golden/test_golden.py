@@ -99,6 +99,7 @@ def test_each_class_of_error_has_its_words(golden: Golden) -> None:
             "/data/selection.json: was changed after it was written: its hash does not fit. Choose again."
         ),
         StepRefused("mirror_episode", "7", "robot so100 is not its own mirror image about its home pose."),
+        errors.EndlessHead("headers of more than 262,144 bytes"),
         GeneratorFailed("stalled", "http://host:8000/generate: no answer within 600 s."),
         errors.PolicyFailed("stalled", "ws://host:8000: no answer within 10 s. Start the server again."),
         errors.EvaluationStopped("trials: 12 of 60 trials failed for reasons outside the policy. Mend that, go on."),
