@@ -15,6 +15,7 @@ from robokata.core.declared import false_picture_declarations
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, Unsupported
 from robokata.core.pointers import pointers_below
+from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeRow, Facts, Source, row_of
 from robokata.core.stream import Meaning, Stream
 from robokata.core.unrecognised import unrecognised_files
@@ -176,9 +177,16 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         ),
         outcomes=dict(outcomes),
         unreadable=unreadable,
-        unrecognised=unrecognised_files(source.path, facts.rows),
+        unrecognised=_unrecognised(source, facts),
         pointers=_pointers(source.path),
     )
+
+
+def _unrecognised(source: Source, facts: Facts) -> tuple[str, ...]:
+    is_known = source.format in shelf("formats")
+    if not is_known or not getattr(shelf("formats")[source.format], "IS_FOLDER_OF_FILES", False):
+        return ()
+    return unrecognised_files(source.path, facts.rows)
 
 
 def survey_episode(source: Source, key: str) -> EpisodeSurvey:

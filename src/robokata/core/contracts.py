@@ -24,8 +24,12 @@ T = TypeVar("T")
 
 
 class FormatLeaf(Protocol):
-    """A file in `formats/` that reads. One that only writes for other programs has `LOOKS_FOR` and what
-    `WritableFormatLeaf` adds, and neither `sniff` nor `read`: nothing is recognised as it, and `--format` says so."""
+    """A file in `formats/` that reads.
+
+    One whose datasets are folders of recordings, a file each and nothing else, says `IS_FOLDER_OF_FILES = True`: other
+    files there are then named as not recognised. One that only writes for other programs has `LOOKS_FOR` and what
+    `WritableFormatLeaf` adds, and neither `sniff` nor `read`: nothing is recognised as it, and `--format` says so.
+    """
 
     LOOKS_FOR: str
     """What makes a path this format, in words: the error for a path that is no dataset lists these."""

@@ -15,8 +15,8 @@ _DESCRIPTIONS = ("readme", "license", "licence", "notice", "citation", "manifest
 def unrecognised_files(path: Path, rows: Sequence[EpisodeRow]) -> tuple[str, ...]:
     """Names of files that lie beside the files of the episodes and belong to none of them.
 
-    Only folders with one file per episode are looked at: a dataset with a layout of its own has files besides those
-    that its episodes name.
+    Only for formats whose datasets are folders of recordings (`IS_FOLDER_OF_FILES`): a dataset with a layout of its
+    own has files besides those that its episodes name.
     """
     own = {row.file for row in rows}
     if not path.is_dir() or not own or not all(name and (path / name).is_file() and "/" not in name for name in own):

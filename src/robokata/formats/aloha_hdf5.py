@@ -29,6 +29,7 @@ from robokata.formats._hdf5_write import BLOB, blob_in
 from robokata.formats._roles import column_role, is_flag
 from robokata.formats._row_table import restored
 
+IS_FOLDER_OF_FILES = True
 LOOKS_FOR = "episode_0.hdf5, episode_1.hdf5, ... (or one such file) with observations/qpos and action"
 LOSES = (
     "times and rate: rows are one after the other (carried beside)",

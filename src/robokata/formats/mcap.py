@@ -27,6 +27,7 @@ from robokata.formats._mcap_episode import layout_of, write_episode
 from robokata.formats._mcap_file import McapFile
 from robokata.formats._mcap_records import MAGIC
 
+IS_FOLDER_OF_FILES = True
 LOOKS_FOR = "a *.mcap file, or a folder of them (one episode per file) without metadata.yaml"
 
 LOSES = (

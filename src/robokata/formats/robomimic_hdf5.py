@@ -28,6 +28,7 @@ from robokata.formats._robomimic_streams import is_stream, robomimic_stream, ste
 from robokata.formats._robomimic_write import plan, write_file
 from robokata.formats._row_table import restored
 
+IS_FOLDER_OF_FILES = True
 LOOKS_FOR = "an HDF5 file, or a folder of them, with demonstrations in data/demo_0, data/demo_1, ..."
 LOSES = (
     "real times: rows are one after the other (carried beside)",

@@ -16,6 +16,7 @@ from robokata.formats._bag_file import MAGIC, BagFile
 from robokata.formats._log_episode import episode_of, steps_of
 from robokata.formats._log_source import LogSource
 
+IS_FOLDER_OF_FILES = True
 LOOKS_FOR = "a *.bag file of ROS 1 (#ROSBAG V2.0), or a folder of them (one episode per file)"
 
 
