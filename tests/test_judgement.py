@@ -58,7 +58,10 @@ def test_where_all_checks_are_off_nothing_is_sound() -> None:
     assert check_dataset(tiny_source(2), suite=Suite(off=every)).judgement is Judgement.NOTHING_TO_JUDGE
 
 
-@pytest.mark.parametrize("name", ["README.md", "LICENSE", "metadata.yaml", ".hidden", "out.receipt.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "LICENSE", "metadata.yaml", "dataset_info.json", "features.json", ".hidden", "out.receipt.json"],
+)
 def test_files_that_describe_a_folder_are_no_unread_data(name: str, tmp_path: Path) -> None:
     for file in ("a.bag", name, "other.pcap"):
         (tmp_path / file).write_bytes(b"x")

@@ -317,3 +317,23 @@ def test_what_rerun_cannot_show_is_named_before(tmp_path: Path) -> None:
     assert (lost.stream, lost.note) == ("points", "Rerun has no view of ragged samples")
     with pytest.raises(WriteRefused, match="points would not come back"):
         convert(source, tmp_path / "out.rrd", "rerun_rrd")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "uint8", "bool"])
+def test_samples_of_many_numbers_are_a_tensor_each_and_are_read_back(dtype: str, tmp_path: Path) -> None:
+    chunks = np.arange(6 * 30 * 7).reshape(6, 30, 7).astype(dtype)
+    stream = Stream("chunk", Kind.TENSOR, Role.ACTION, grid_clock(6, Fraction(10)), ArrayValues(chunks))
+    source = EpisodeList([only(stream)])
+    convert(source, tmp_path / "out.rrd", "rerun_rrd")
+    cells = seen(tmp_path / "out.rrd")["/chunk"]["Tensor:data"]
+    assert [cell[0]["shape"] for cell in cells] == [[30, 7]] * 6
+    np.testing.assert_array_equal(np.asarray([cell[0]["buffer"] for cell in cells]).reshape(chunks.shape), chunks)
+    other = replace(stream, values=ArrayValues(np.flip(chunks.astype("float64"), 0) + 1))
+    (found,) = rerun_rrd.compare(tmp_path / "out.rrd", [only(other)])
+    assert [what for _, what in found.differences] == ["the numbers of its tensors differ"]
+
+
+def test_curves_that_hold_nan_are_read_back_as_the_same(tmp_path: Path) -> None:
+    values = np.asarray([[0.0, np.nan], [np.nan, 1.0], [2.0, 3.0]])
+    stream = Stream("state", Kind.TENSOR, Role.STATE, grid_clock(3, Fraction(10)), ArrayValues(values))
+    convert(EpisodeList([only(stream)]), tmp_path / "out.rrd", "rerun_rrd")

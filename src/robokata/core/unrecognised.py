@@ -8,7 +8,17 @@ from pathlib import Path
 
 from robokata.core.source import EpisodeRow
 
-_DESCRIPTIONS = ("readme", "license", "licence", "notice", "citation", "manifest", "metadata.yaml")
+_DESCRIPTIONS = (
+    "readme",
+    "license",
+    "licence",
+    "notice",
+    "citation",
+    "manifest",
+    "metadata.yaml",  # rosbag2
+    "dataset_info.json",  # TFDS
+    "features.json",
+)
 """Beginnings of names, in small letters, of files that describe a folder and hold no data."""
 
 

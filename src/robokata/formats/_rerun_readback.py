@@ -23,6 +23,8 @@ class Entity(NamedTuple):
     """Timeline -> time of each row, (R,), nanoseconds or counts."""
     scalars: NDArray[np.float64]
     """All numbers of its curves, row after row; empty where it has none."""
+    tensors: NDArray[Any]
+    """All numbers of its tensors, row after row; empty where it has none."""
 
 
 def read_entities(path: Path) -> Mapping[str, Entity]:
@@ -36,6 +38,7 @@ def read_entities(path: Path) -> Mapping[str, Entity]:
 
     times: defaultdict[str, defaultdict[str, list[NDArray[np.int64]]]] = defaultdict(lambda: defaultdict(list))
     scalars: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    tensors: defaultdict[str, list[NDArray[Any]]] = defaultdict(list)
     try:
         for chunk in RrdReader(path).stream():
             if chunk.is_static:
@@ -44,6 +47,8 @@ def read_entities(path: Path) -> Mapping[str, Entity]:
             for name in table.schema.names:
                 if name.endswith(":scalars"):
                     scalars[chunk.entity_path].append(table.column(name).flatten().to_numpy(zero_copy_only=False))
+                elif name == "Tensor:data":
+                    tensors[chunk.entity_path] += _tensor_numbers(table.column(name))
                 elif ":" not in name and "RowId" not in name:
                     times[chunk.entity_path][name].append(_integers(table.column(name)))
     except (RuntimeError, ValueError, OSError) as error:
@@ -52,6 +57,7 @@ def read_entities(path: Path) -> Mapping[str, Entity]:
         entity: Entity(
             {name: np.concatenate(parts) for name, parts in timelines.items()},
             np.concatenate(scalars[entity]) if entity in scalars else np.empty(0),
+            np.concatenate(tensors[entity]) if entity in tensors else np.empty(0),
         )
         for entity, timelines in times.items()
     }
@@ -67,8 +73,21 @@ def differences(stream: Stream, found: Entity | None, *, is_curves: bool) -> Ite
         if not np.array_equal(np.sort(rows), np.sort(expected)):
             yield f"{len(rows)} times on the timeline {name!r} are not its {len(expected)} times"
             return
-    if is_curves and not np.array_equal(np.sort(found.scalars), np.sort(stream.table.astype(np.float64).ravel())):
+    if is_curves and not _are_equal(found.scalars, stream.table.astype(np.float64)):
         yield "the numbers of its curves differ"
+    if not is_curves and stream.is_numeric and not _are_equal(found.tensors, np.asarray(stream.values[:])):
+        yield "the numbers of its tensors differ"
+
+
+def _are_equal(found: NDArray[Any], expected: NDArray[Any]) -> bool:
+    # Chunks come in no fixed order: sorted, with NaN behind all numbers.
+    return np.array_equal(np.sort(found), np.sort(expected.ravel()), equal_nan=True)
+
+
+def _tensor_numbers(column: Any) -> list[NDArray[Any]]:
+    """The numbers of each tensor of a column; a buffer is a union over the types of numbers."""
+    buffers = column.flatten().field("buffer")
+    return [np.asarray(buffer.value.values) for buffer in buffers]
 
 
 def _integers(column: Any) -> NDArray[np.int64]:

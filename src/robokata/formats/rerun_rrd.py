@@ -168,8 +168,14 @@ def _put(recording: Recording, entity: str, stream: Stream) -> None:
         columns = rr.Scalars.columns(scalars=table.ravel()).partition([table.shape[1]] * len(table))
         recording.put(entity, times, columns)
     else:
-        data = [rr.TensorData(array=_shown(sample)) for sample in np.asarray(stream.values[:])]
-        recording.put(entity, times, rr.Tensor.columns(data=data))
+        recording.put(entity, times, rr.Tensor.columns(data=_tensors(rr, stream)))
+
+
+def _tensors(rr: Any, stream: Stream) -> Any:
+    """The samples as one Arrow array: the SDK turns tensors into Arrow one by one, and joins none."""
+    pa = require("pyarrow", extra="tables")
+    data = rr.components.TensorDataBatch
+    return pa.concat_arrays([data(_shown(sample), strict=True).pa_array for sample in np.asarray(stream.values[:])])
 
 
 def _shown(sample: Any) -> Any:
