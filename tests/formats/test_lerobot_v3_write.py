@@ -448,3 +448,32 @@ def test_what_lerobot_wrote_goes_through_v2_and_back_without_a_new_packet(
     for camera in ("top", "wrist"):
         file = f"videos/observation.images.{camera}/chunk-000/file-000.mp4"
         assert packets_of([source.path / file]) == packets_of([tmp_path / "v3" / file])
+
+
+def _recorded_at(times_s: np.ndarray) -> Episode:
+    clock = measured_clock(np.round(times_s * 1e9).astype(np.int64))
+    action = ArrayValues(np.arange(len(times_s), dtype=np.float32)[:, None])
+    return Episode("0", {"action": Stream("action", Kind.TENSOR, Role.ACTION, clock, action)})
+
+
+def test_rows_that_were_recorded_with_a_pause_are_told_to_stand_elsewhere() -> None:
+    even = np.arange(60) / 20
+    jittered = even + np.random.default_rng(0).uniform(-0.01, 0.01, 60)
+    paused = even + np.where(np.arange(60) >= 30, 2.0, 0.0)
+    words = "action was not recorded that evenly (pauses, lost samples or another rate): some rows stand more than a"
+    for times, is_told in ((even, False), (jittered, False), (paused, True)):
+        notes = lerobot_v3.layout(_recorded_at(times)).notes
+        assert any(note.startswith(words) for note in notes) == is_told
+    assert any(note.startswith(words) for note in lerobot_v3.layout(_recorded_at(even), rate_hz=Fraction(10)).notes)
+
+
+def test_times_without_a_rate_ask_for_the_rate_of_the_target_and_that_is_enough(tmp_path: Path) -> None:
+    twice_each = EpisodeList([_recorded_at(np.arange(40) // 2 / 10)])
+    with pytest.raises(WriteRefused) as caught:
+        convert(twice_each, tmp_path / "out", "lerobot_v3")
+    assert str(caught.value) == (
+        "episode 0: the rate of action is neither declared nor measured (40 samples, times measured), and rows need "
+        "one. Choose the target's with --option rate_hz=10."
+    )
+    convert(twice_each, tmp_path / "out", "lerobot_v3", options={"rate_hz": 20})
+    assert json.loads((tmp_path / "out/meta/info.json").read_text())["fps"] == 20

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock, paired
+from robokata.core.clock import NS_PER_S, Clock, paired
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
 from robokata.core.stream import Role, Stream
@@ -52,6 +52,14 @@ class TimedRows(Rows):
     """Rows with times and a rate."""
 
     rate_hz: Fraction
+
+    def displacement_s(self) -> float:
+        """How far a row's even time, its number / rate, is from its own at most, in seconds from the first row."""
+        times = self.clock.times_ns
+        if not len(times):
+            return 0.0
+        even_s = np.arange(len(times)) / float(self.rate_hz)
+        return float(np.abs((times - times[0]) / NS_PER_S - even_s).max())
 
 
 def age_of_samples(rows: Clock, clock: Clock, picked: NDArray[np.int64]) -> str:
@@ -106,9 +114,11 @@ def timed_rows(episode: Episode, *, anchor: str | None = None, rate_hz: Fraction
     rows = rows_of(episode, anchor=anchor, rate_hz=rate_hz)
     if rows.clock.has_times and rows.rate_hz is not None:
         return TimedRows(rows.anchor, rows.clock, rows.rate_hz, rows.picked)
+    # Times that were recorded stay: a rate of the target is what is missing, and no rate of the source.
+    missing = "Choose the target's with --option rate_hz=10" if rows.clock.has_times else "Declare it with --rate-hz 10"
     raise WriteRefused(
         f"episode {episode.id}: the rate of {rows.anchor} is neither declared nor measured ({pace_of(rows.clock)}), "
-        f"and rows need one. Declare it with --rate-hz (--rate-hz 10)."
+        f"and rows need one. {missing}."
     )
 
 

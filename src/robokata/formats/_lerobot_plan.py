@@ -299,6 +299,10 @@ def _sampled_psnr_db(column: Column, options: Options) -> float | None:
     return measured_psnr_db(pictures, rate_hz=Fraction(30), codec=options.codec, gop=options.gop, crf=options.crf)
 
 
+_JITTER_PERIODS = 1.0
+"""Periods that a row may stand from its time before that is told: jitter of stamps stays below one."""
+
+
 def _onto_rows(stream: Stream, rows: TimedRows) -> str:
     rate = stream.clock.rate_hz()
     own = f"{rate:.4g} Hz" if rate else f"{len(stream)} samples"
@@ -307,6 +311,13 @@ def _onto_rows(stream: Stream, rows: TimedRows) -> str:
 
 def _notes(episode: Episode, rows: TimedRows) -> tuple[str, ...]:
     notes = [f"Rows are the samples of {rows.anchor}; their times become frame_index / {float(rows.rate_hz):.6g}."]
+    if rows.displacement_s() * float(rows.rate_hz) > _JITTER_PERIODS:
+        # Without its size: a thousand episodes with pauses have one note.
+        notes.append(
+            f"{rows.anchor} was not recorded that evenly (pauses, lost samples or another rate): some rows stand more "
+            f"than a period from their recorded times, and what learns from LeRobot sees the even ones. Others: "
+            f"--option anchor=STREAM, --option rate_hz=RATE."
+        )
     if rows.rate_hz.denominator != 1:
         notes.append(
             f"The rate {float(rows.rate_hz):.6g} Hz is no whole number: info.json holds it as a fraction, and "
