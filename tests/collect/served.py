@@ -21,8 +21,12 @@ SRC = Path(__file__).parents[2] / "src"
 class Served:
     """A running server. A class, because a thread reads what it says."""
 
-    def __init__(self, out: Path, *words: str, largest_file_bytes: int | None = None) -> None:
+    def __init__(
+        self, out: Path, *words: str, largest_file_bytes: int | None = None, most_files: int | None = None
+    ) -> None:
         def limited() -> None:
+            if most_files is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
             if largest_file_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
 

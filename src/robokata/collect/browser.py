@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,12 +23,15 @@ from robokata.collect.tls import addresses_of, certificate_for, context_of, is_l
 from robokata.collect.workshop import Stage, Workshop
 from robokata.core.errors import CollectionRefused
 from robokata.core.hold import hold
+from robokata.core.listener import Listener
 
 _LIVE_HEIGHT_PX, _LIVE_WIDTH_PX = 480, 640
 _SWITCH_S = 0.001
 """How long a Python thread may keep the loop's thread waiting; Python's own 5 ms would be a quarter of its period."""
 
 
+_BACKLOG = 16
+"""Connections that one turn of the loop accepts: the loop has an operator to serve too."""
 _URGENCY = -10
 """Niceness of the server and its loop, where it may be raised: ahead of the browser's software rendering."""
 
@@ -73,7 +75,7 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
         CollectionRefused: the port is taken.
         WriteRefused: the folder cannot be written, or another run is at work in it.
     """
-    listening = _listening(place)
+    listening = _listening(place, trouble=lambda line: say("problem", why=line))
     before_s = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
     with contextlib.suppress(PermissionError):  # only where the system allows it; the loop is on time without it too
@@ -87,7 +89,7 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
         listening.close()
 
 
-async def _collect(order: Order, place: Place, listening: socket.socket, say: Say) -> Collected:
+async def _collect(order: Order, place: Place, listening: Listener, say: Say) -> Collected:
     def tell() -> None:
         clients.tell()
 
@@ -149,9 +151,9 @@ def _painted(order: Order) -> dict[str, Any]:
     return {"scene": asdict(order.scene), "height_px": _LIVE_HEIGHT_PX, "width_px": _LIVE_WIDTH_PX}
 
 
-def _listening(place: Place) -> socket.socket:
+def _listening(place: Place, *, trouble: Callable[[str], None]) -> Listener:
     try:
-        return socket.create_server((place.host, place.port), backlog=64)
+        return Listener(place.host, place.port, trouble=trouble)
     except OSError as error:
         raise CollectionRefused(
             f"{place.host}:{place.port}: {error.strerror or error}. Choose another with --port (0: any free one) "
@@ -159,21 +161,27 @@ def _listening(place: Place) -> socket.socket:
         ) from None
 
 
-def _server(place: Place, listening: socket.socket, clients: Clients, say: Say) -> PageServer:
-    port = listening.getsockname()[1]
+def _server(place: Place, listening: Listener, clients: Clients, say: Say) -> PageServer:
+    port = listening.port
     is_secure = not is_loopback(place.host)
     scheme = "https" if is_secure else "http"
-    addresses = addresses_of(place.host)
+    reached_at = addresses_of(place.host)
+    addresses = [f"[{each}]" if ":" in each else each for each in reached_at]
     names = [*addresses, *([] if is_secure else ["localhost"])]
     access = Access((f"{name}:{port}" for name in names), scheme=scheme)
 
     def link() -> str:
         return f"{scheme}://{addresses[0]}:{port}/?token={access.new_token()}"
 
-    certificate = certificate_for(addresses) if is_secure else None
+    certificate = certificate_for(reached_at) if is_secure else None
     config = uvicorn.Config(
-        app_of(access, clients, link=link, is_secure=is_secure),
-        log_level="warning",
+        app_of(access, clients, listening, link=link, is_secure=is_secure),
+        # Its warnings are about requests that are none: what a stranger sends must not fill the terminal.
+        log_level="error",
+        http="h11",
+        # Who is connected is what the socket says: a header must not speak for another connection.
+        proxy_headers=False,
+        backlog=_BACKLOG,
         ws_max_size=LARGEST_MESSAGE_BYTES,
         # A connection that is gone without a word is noticed in the end; the watchdog holds the robot long before.
         ws_ping_interval=10,

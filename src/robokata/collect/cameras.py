@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import struct
 import time
 from asyncio.subprocess import Process
@@ -15,6 +13,8 @@ from robokata.collect import child, wire
 from robokata.collect.control import Moment
 
 LIVE_HZ = 30
+_PICTURES_S = 30.0
+"""Time for the pictures of one moment: software rendering takes some tenths of a second, its first start seconds."""
 _GIVES_UP_AFTER = 3
 """Painters that die without a picture: this machine cannot render, and the page says so."""
 
@@ -84,15 +84,18 @@ class LiveCameras:
 
 
 async def _received(stream: asyncio.StreamReader) -> wire.Message:
-    (size,) = struct.unpack("<I", await stream.readexactly(4))
-    text = await stream.readexactly(size)
-    sizes = _sizes(text)
-    body = await stream.readexactly(sum(sizes))
-    message = wire.receive(io.BytesIO(struct.pack("<I", size) + text + body))
-    if message is None:
-        raise asyncio.IncompleteReadError(b"", None)
-    return message
+    """The painter's answer.
 
-
-def _sizes(text: bytes) -> list[int]:
-    return [int(size) for size in json.loads(text)["blobs"]]
+    Raises:
+        ConnectionError: it does not come in time, or is none.
+        asyncio.IncompleteReadError: the painter has ended.
+    """
+    try:
+        async with asyncio.timeout(_PICTURES_S):
+            (size,) = struct.unpack("<I", await stream.readexactly(4))
+            if size > wire.LARGEST_HEAD_BYTES:
+                raise ValueError(f"a head of {size} bytes")
+            head = wire.head_in(await stream.readexactly(size))
+            return wire.Message(head, [await stream.readexactly(each) for each in head.pop("blobs")])
+    except (TimeoutError, ValueError) as error:
+        raise ConnectionError(f"the painter: {error or 'no picture in time'}") from None

@@ -12,10 +12,16 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from robokata.core.errors import CollectionRefused
+from robokata.core.deadline import Deadline
+from robokata.core.errors import CollectionRefused, EndlessHead
+from robokata.core.fragments import bounded
+from robokata.core.http_exchange import Request, exchange
 from robokata.core.require import require
 
 _ANSWERS_S = 10.0
+_GOODBYE_S = 3.0
+_MOST_BYTES = 16 * 2**20
+"""Largest message of the server: a picture has a hundredth of it."""
 _PICTURE = 2
 """First byte of a message that holds a picture."""
 _EXCHANGES = 8
@@ -46,16 +52,21 @@ class Operator:
         self._news = threading.Condition()
         origin = f"{parts.scheme}://{parts.netloc}"
         self._open = contextlib.ExitStack()
-        self._socket = self._open.enter_context(
-            require("websockets.sync.client", extra="collect").connect(
+        client = require("websockets.sync.client", extra="collect")
+        with Deadline(_ANSWERS_S) as deadline:
+            connection = client.connect(
                 f"{origin.replace('http', 'ws', 1)}/socket",
+                sock=deadline.connect(parts.hostname or "", _port(url)),  # the library adds TLS
                 ssl=tls,
                 origin=origin,
                 additional_headers={"Cookie": f"robokata_session={self.cookie}"},
-                max_size=None,
+                max_size=_MOST_BYTES,
                 compression=None,
+                open_timeout=deadline.left_s(),
+                close_timeout=2.0,
+                create_connection=bounded(client.ClientConnection),
             )
-        )
+            self._socket = self._open.enter_context(connection)
         self._listener = threading.Thread(target=self._listen, name="operator", daemon=True)
         self._listener.start()
         self.until(lambda: self.hello and self.status and self.state)
@@ -72,7 +83,9 @@ class Operator:
 
     def close(self) -> None:
         """Hang up; the robot holds."""
-        self._open.close()
+        with Deadline(_GOODBYE_S) as deadline:
+            deadline.watch(self._socket.socket)
+            self._open.close()
         self._listener.join()
 
     @property
@@ -104,8 +117,10 @@ class Operator:
         return self._sequence
 
     def send(self, message: dict[str, Any]) -> None:
-        """Any message."""
-        self._socket.send(json.dumps(message))
+        """Any message; a server that takes none for ten seconds is hung up on."""
+        with Deadline(_ANSWERS_S) as deadline:
+            deadline.watch(self._socket.socket)
+            self._socket.send(json.dumps(message))
 
     def until(self, holds: Any, *, patience_s: float = _ANSWERS_S) -> None:
         """Wait for something that the server tells.
@@ -125,7 +140,8 @@ class Operator:
 
     def _listen(self) -> None:
         closed = require("websockets.exceptions", extra="collect").ConnectionClosed
-        with contextlib.suppress(closed, OSError):
+        # What is no message of the page's ends the connection; whoever waits for an answer is told that it has ended.
+        with contextlib.suppress(closed, OSError, ValueError, KeyError, IndexError, RecursionError):
             for message in self._socket:
                 with self._news:
                     self._heard(message)
@@ -136,7 +152,7 @@ class Operator:
             self.pictures += message[0] == _PICTURE
             return
         said = json.loads(message)
-        kind = said["type"]
+        kind = said.get("type") if isinstance(said, dict) else None
         if kind == "pong":
             self.send({"type": "clock", "sent_ms": said["t_ms"], "back_ms": _now_ms()})
             self._exchanges += 1
@@ -144,27 +160,31 @@ class Operator:
             self.applied[said["seq"]] = said
         elif kind == "refused":
             self.refused.append(said)
-        else:
+        elif kind in ("hello", "status", "state"):
             setattr(self, kind, said)
 
 
 def _session(url: str, tls: ssl.SSLContext | None) -> str:
     """The cookie that a token is exchanged for."""
     parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(parts.netloc, timeout=_ANSWERS_S, context=tls)
-    else:
-        connection = http.client.HTTPConnection(parts.netloc, timeout=_ANSWERS_S)
-    with contextlib.closing(connection):
-        connection.request("GET", f"/?{parts.query}")
-        answer = connection.getresponse()
-        cookie = (answer.getheader("set-cookie") or "").partition(";")[0].partition("=")[2]
-        if answer.status != 303 or not cookie:
-            raise CollectionRefused(
-                f"{parts.netloc}: this token opens nothing ({answer.status}). Open the printed URL."
-            )
-        return cookie
+    # The Host by which the server knows itself: http.client leaves a usual port out.
+    asked = Request("GET", f"/?{parts.query}", {"Host": parts.netloc})
+    host, port = parts.hostname or "", _port(url)
+    try:
+        answer = exchange(asked, host=host, port=port, tls=tls, limit_s=_ANSWERS_S, most_bytes=_MOST_BYTES)
+    except TimeoutError:
+        raise CollectionRefused(f"{parts.netloc}: no answer within {_ANSWERS_S:g} s.") from None
+    except (EndlessHead, OverflowError, http.client.HTTPException) as error:
+        raise CollectionRefused(f"{parts.netloc}: is no page of ours: {error or type(error).__name__}.") from None
+    cookie = (answer.headers.get("set-cookie") or "").partition(";")[0].partition("=")[2]
+    if answer.status != 303 or not cookie:
+        raise CollectionRefused(f"{parts.netloc}: this token opens nothing ({answer.status}). Open the printed URL.")
+    return cookie
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _now_ms() -> float:

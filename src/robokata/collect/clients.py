@@ -21,6 +21,8 @@ from robokata.core.errors import CommandRefused
 
 _MOST_ANSWERS = 256
 """Pongs and receipts that wait for a slow browser; older ones are of no use."""
+_MOST_WATCHERS, _MOST_WINDOWS = 16, 4
+"""Connections that watch, and of one browser that may drive: its room is its own, however many watch."""
 _SLOW_CLIENT_S = 15.0
 """A browser that has taken nothing for so long is gone."""
 
@@ -75,6 +77,12 @@ class Clients:
         self.cockpit = cockpit
         self.all: list[Client] = []
         self.driver: Client | None = None
+
+    def has_room(self, session: Session) -> bool:
+        """True where one more connection of a session may come."""
+        if session.may_drive:
+            return sum(each.session == session for each in self.all) < _MOST_WINDOWS
+        return sum(not each.session.may_drive for each in self.all) < _MOST_WATCHERS
 
     def show(self, topic: str, message: str | bytes) -> None:
         """Send everybody the newest of a topic."""

@@ -137,24 +137,34 @@ class _Bridge:
     def __init__(self, process: subprocess.Popen[bytes], stall_s: float) -> None:
         self.process, self._stall_s = process, stall_s
         self.told: dict[str, Any] = {}
+        self._nonsense: str | None = None
+        """Why what came is no message."""
         self._news: queue.Queue[wire.Message | None] = queue.Queue(_MOST_WAITING)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        with contextlib.suppress(ValueError, OSError):
-            while (message := wire.receive(self.process.stdout)) is not None:  # type: ignore[arg-type]
-                self._news.put(message)
+        try:
+            with contextlib.suppress(OSError):
+                while (message := wire.receive(self.process.stdout)) is not None:  # type: ignore[arg-type]
+                    self._news.put(message)
+        except ValueError as error:
+            self._nonsense = str(error)
         self._news.put(None)
 
     def connected(self) -> None:
-        self.told = self._next(_CONNECT_S, "did not connect").head
+        self.told = self._await("connected", _CONNECT_S, "did not connect").head
 
     def step(self) -> wire.Message:
+        return self._await("step", self._stall_s, "stalls: nothing was heard of it")
+
+    def _await(self, kind: str, patience_s: float, otherwise: str) -> wire.Message:
+        """The next message of a kind; others on the way do not lengthen the patience."""
+        ends_s = time.monotonic() + patience_s
         while True:
-            message = self._next(self._stall_s, "stalls: nothing was heard of it")
-            if message.head["type"] == "step":
+            message = self._next(max(0.0, ends_s - time.monotonic()), f"{otherwise} for {patience_s:g} s")
+            if message.head.get("type") == kind:
                 return message
 
     def forget(self) -> None:
@@ -164,7 +174,7 @@ class _Bridge:
             RobotFailed: it had failed meanwhile.
         """
         for _ in range(self._news.qsize()):
-            self._next(self._stall_s, "stalls")
+            self._next(self._stall_s, f"stalls for {self._stall_s:g} s")
 
     def close(self) -> None:
         """Give the pipe back, once the process is gone."""
@@ -179,13 +189,17 @@ class _Bridge:
         try:
             message = self._news.get(timeout=patience_s)
         except queue.Empty:
-            raise RobotFailed(f"The robot {otherwise} for {patience_s:g} s. It was disconnected.") from None
+            raise RobotFailed(f"The robot {otherwise}. It was disconnected.") from None
+        if message is None and self._nonsense is not None:
+            raise RobotFailed(f"The robot's process sends what is no message: {self._nonsense}. It was disconnected.")
         if message is None:
-            code = self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it may have closed its pipe and live on
+                self.process.wait(_LETS_GO_S)
+            code = self.process.returncode
             raise RobotFailed(f"The robot's process died (code {code}); see what it printed above.")
-        if message.head["type"] == "failed":
+        if message.head.get("type") == "failed":
             raise RobotFailed(
-                f"The robot failed: {message.head['why']} (at {message.head['where']}). It was disconnected; "
+                f"The robot failed: {message.head.get('why')} (at {message.head.get('where')}). It was disconnected; "
                 f"finished episodes are intact."
             )
         return message

@@ -22,6 +22,7 @@ from robokata.collect.cameras import LivePicture
 from robokata.collect.clients import Client, Clients
 from robokata.collect.control import Moment
 from robokata.collect.described import described
+from robokata.core.listener import Listener
 
 LARGEST_MESSAGE_BYTES = 16 * 1024
 """A command has 500 bytes."""
@@ -46,10 +47,12 @@ class PageServer(uvicorn.Server):
         yield
 
 
-def app_of(access: Access, clients: Clients, *, link: Callable[[], str], is_secure: bool) -> FastAPI:
+def app_of(
+    access: Access, clients: Clients, listener: Listener, *, link: Callable[[], str], is_secure: bool
+) -> FastAPI:
     """The routes: the page, its files, a new link, the socket."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    _add_guard(app, access)
+    _add_guard(app, access, listener)
     _add_pages(app, access, is_secure=is_secure)
 
     @app.post("/link")
@@ -60,9 +63,10 @@ def app_of(access: Access, clients: Clients, *, link: Callable[[], str], is_secu
     @app.websocket("/socket")
     async def _socket(connection: WebSocket) -> None:
         session = _session_of(access, connection, needs_origin=True)
-        if session is None:
+        if session is None or not clients.has_room(session):
             await connection.close()
             return
+        listener.admit(connection.client)
         await connection.accept()
         client = Client(connection, session)
         client.answer(described(clients.cockpit))
@@ -78,12 +82,14 @@ def _session_of(access: Access, asked: Request | WebSocket, *, needs_origin: boo
     return access.session(asked.cookies.get(COOKIE))
 
 
-def _add_guard(app: FastAPI, access: Access) -> None:
+def _add_guard(app: FastAPI, access: Access, listener: Listener) -> None:
     @app.middleware("http")
     async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         host, origin = request.headers.get("host"), request.headers.get("origin")
         if not access.is_ours(host=host, origin=origin, needs_origin=False):
             return _nothing()
+        if access.session(request.cookies.get(COOKIE)) is not None:
+            listener.renew(request.client)
         response = await go_on(request)
         response.headers.update(_HEADERS)
         return response

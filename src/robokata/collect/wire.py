@@ -13,7 +13,11 @@ from typing import Any, BinaryIO, NamedTuple
 LARGEST_HEAD_BYTES = 1 << 20
 LARGEST_BLOB_BYTES = 64 << 20
 """A raw picture of 4608 x 3456 has 48 MB; nothing that collects is larger."""
+LARGEST_MESSAGE_BYTES = 256 << 20
+"""All blobs of a message together: five such pictures, or a hundred of 1280 x 720."""
 _MOST_BLOBS = 64
+_MOST_ITEMS = 100_000
+"""Values of a head, counted by its commas and brackets before they are made."""
 _LENGTH = struct.Struct("<I")
 
 
@@ -51,16 +55,34 @@ def receive(pipe: BinaryIO) -> Message | None:
     text = _exactly(pipe, size)
     if text is None:
         return None
-    head = json.loads(text)
+    return _with_blobs(pipe, head_in(text))
+
+
+def head_in(text: bytes) -> dict[str, Any]:
+    """The head of a message; its `blobs` are sizes that may be read.
+
+    Raises:
+        ValueError: it is no JSON object, has too many items, or announces more bytes than a message may have.
+    """
+    if sum(text.count(sign) for sign in (b",", b"[", b"{")) > _MOST_ITEMS:
+        raise ValueError(f"a message whose head has more than {_MOST_ITEMS} items")
+    try:
+        head = json.loads(text)
+    except RecursionError:
+        raise ValueError("a message whose head is nested too deeply") from None
     if not isinstance(head, dict):
         raise ValueError("a message whose head is no object")
-    return _with_blobs(pipe, head)
+    sizes = head.setdefault("blobs", [])
+    is_list = isinstance(sizes, list) and len(sizes) <= _MOST_BLOBS
+    if not is_list or any(type(n) is not int or not 0 <= n <= LARGEST_BLOB_BYTES for n in sizes):
+        raise ValueError(f"a message with blobs of {str(sizes)[:80]} bytes: more than can be")
+    if sum(sizes) > LARGEST_MESSAGE_BYTES:
+        raise ValueError(f"a message with blobs of {sum(sizes)} bytes together: more than {LARGEST_MESSAGE_BYTES}")
+    return head
 
 
 def _with_blobs(pipe: BinaryIO, head: dict[str, Any]) -> Message | None:
-    sizes = head.pop("blobs", [])
-    if len(sizes) > _MOST_BLOBS or any(not isinstance(n, int) or not 0 <= n <= LARGEST_BLOB_BYTES for n in sizes):
-        raise ValueError(f"a message with blobs of {sizes} bytes: more than can be")
+    sizes = head.pop("blobs")
     blobs = []
     for size in sizes:
         blob = _exactly(pipe, size)
