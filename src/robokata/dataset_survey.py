@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from robokata.core.declared import false_picture_declarations
+from robokata.core.declared import false_declarations
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, Unsupported
 from robokata.core.pointers import pointers_below
@@ -172,7 +172,7 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
         total_bytes=_bytes_on_disk(source.path, facts),
         contradictions=tuple(
             Contradiction(d.subject, str(d.declared), str(d.found), d.where, d.hint)
-            for d in (*facts.declarations, *false_picture_declarations(samples))
+            for d in (*facts.declarations, *false_declarations(samples))
             if not d.holds
         ),
         outcomes=dict(outcomes),

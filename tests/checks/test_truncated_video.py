@@ -102,7 +102,10 @@ def test_pictures_of_another_size_are_no_truncation() -> None:
     blobs = [_png()] * 20 + [_png(40)] * 10
     verdicts = list(check(episode(camera(30).with_values(EncodedImages(30, blobs.__getitem__, where="rows")))))
     assert not findings(verdicts)
-    assert [a.reason for a in abstentions(verdicts)] == ["cam: picture 20 differs in size from the first"]
+    assert [a.reason for a in abstentions(verdicts)] == [
+        "cam: rows, picture 20: the picture is 40 x 40, channels: 3, bits: 8; the first of the stream is 64 x 64, "
+        "channels: 3, bits: 8. Leave the camera out (--without), or the episode."
+    ]
 
 
 def test_a_broken_still_picture_is_left_to_unreadable_data() -> None:

@@ -1,8 +1,9 @@
 """A camera whose pictures are not what the dataset declares of them.
 
 What it finds:
-    Height, width, channels, codec, pixel format, sound and depth that the metadata declares of a camera and that its
-    file, or its first picture, does not have. Every episode's file is asked.
+    Height, width, channels, bits, codec, pixel format, frames, rate, sound and depth that the metadata declares of a
+    camera and that its file, or its first picture, does not have; pictures that EXIF asks viewers to turn; intrinsics
+    of another picture size, or with a principal point off the picture. Every episode's file is asked.
 
 Why it hurts:
     Loaders allocate by the declared shape and crash, or stretch the picture; converters copy packets under a codec's
@@ -15,8 +16,9 @@ Example:
 
 Limits:
     Compares what a file's header says: a picture in the middle that differs from the first is unreadable_data's or
-    frozen_camera's. Rates are rate_contradicts_declaration's. Grey of 8 bits can be a camera or a depth map, and a
-    file does not tell which. Files that are absent or broken are missing_media's and truncated_video's.
+    truncated_video's. The rate is the one that a camera's own entry declares; the dataset's is
+    rate_contradicts_declaration's. Grey of 8 bits can be a camera or a depth map, and a file does not tell which.
+    Files that are absent or broken are missing_media's and truncated_video's.
 
 Repair:
     Write what the file holds into the metadata. The pictures do not change; what a loader makes of them does.
@@ -43,8 +45,12 @@ _LABELS = {
     "is_depth": "declaration as a depth map",
     "has_sound": "declaration of sound",
     "pixel_format": "pixel format",
+    "bits": "number of bits per channel",
+    "frames": "number of frames",
+    "rate_hz": "rate in frames per second",
+    "intrinsics": "picture size of the intrinsics",
 }
-_MISLEADS_TOOLS = ("codec", "pixel_format", "has_sound")
+_MISLEADS_TOOLS = ("codec", "pixel_format", "has_sound", "orientation", "intrinsics", "rate_hz")
 """Statements that tools print and players ignore: the pictures come out right. The others decide on tensors."""
 
 

@@ -33,6 +33,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robokata.core.contracts import Gathered, Need
+from robokata.core.declared import stream_declarations
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import Declaration, EpisodeList, Facts
@@ -41,7 +42,7 @@ from robokata.core.stream import Role
 NEEDS: Sequence[Need] = ()
 
 _NAME = "metadata_contradicts_data"
-_BOOKKEEPING_COUNTS = ("splits", "total_tasks", "total_videos", "total_chunks")
+_BOOKKEEPING_COUNTS = ("splits", "total_tasks", "total_videos", "total_chunks", "starting_time", "duration")
 """Statements that loaders print or ignore; wrong ones mislead people, not tensors. So do types of numbers."""
 _OTHERS_REPORT = ("video of ", "data file ")
 """Absent and damaged files: missing_media and unreadable_data name the episodes that they cost."""
@@ -58,6 +59,8 @@ class Shape(NamedTuple):
     widths: tuple[tuple[str, int], ...]
     """Numbers per sample of each state and action stream."""
     duration_s: float | None
+    false: tuple[tuple[str, Declaration], ...] = ()
+    """Streams of numbers with another number of samples than the index promises of them."""
 
 
 def gather(episode: Episode) -> Shape:
@@ -71,6 +74,13 @@ def gather(episode: Episode) -> Shape:
         cameras=tuple(stream.name for stream in episode.of_role(Role.CAMERA, Role.DEPTH)),
         widths=tuple((stream.name, int(np.prod(stream.shape, dtype=np.int64))) for stream in numbers),
         duration_s=episode.duration_s,
+        false=tuple(
+            (stream.name, stated)
+            for stream in episode.streams.values()
+            if not stream.is_picture
+            for stated in stream_declarations(stream)
+            if not stated.holds
+        ),
     )
 
 
@@ -97,6 +107,8 @@ def judge(
             yield _false_statement(declaration)
     for name, shape in miscounted:
         yield _miscounted(name, shape)
+    for name, shape in shapes:
+        yield from (_false_length(name, stream, stated) for stream, stated in shape.false)
     for robot in dict.fromkeys(shape.robot for _, shape in shapes):
         yield from _unlike_siblings([(n, s) for n, s in shapes if s.robot == robot], siblings_share)
 
@@ -151,6 +163,19 @@ def _miscounted(name: str, shape: Shape) -> Finding:
         measured=shape.rows,
         expected=shape.declared_steps,
         repair="restore the rows from the original, or write the true length into the index",
+    )
+
+
+def _false_length(episode: str, stream: str, stated: Declaration) -> Finding:
+    return Finding(
+        check=_NAME,
+        level=Level.ERROR,
+        message=f"{stream} has {stated.found} samples, and {stated.where} promises {stated.declared}",
+        episode=episode,
+        stream=stream,
+        measured=stated.found,
+        expected=_plain(stated.declared),
+        repair=f"restore the samples from the original, or write {stated.found} into {stated.where}",
     )
 
 

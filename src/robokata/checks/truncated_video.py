@@ -92,7 +92,7 @@ def _undecodable(episode: Episode, stream: Stream, media: Media) -> Verdict | No
     seen = glance(stream.pictures)
     if seen.damage is None:
         return None
-    if "differs in size" in seen.damage:
+    if seen.is_uneven:
         return Abstention("truncated_video", f"{stream.name}: {seen.damage}", episode.id, stream.name)
     return _finding(
         episode,

@@ -2,7 +2,8 @@
 
 What it finds:
     Streams whose numbers, times, texts, messages or pictures cannot be read, with file, byte, reason and next
-    move; streams that have another number of samples than times.
+    move; cameras whose pictures change in size, channels or bits; streams that have another number of samples than
+    times.
 
 Why it hurts:
     Most loaders meet the broken byte in the middle of a training run, and stop; some fill in zeros and go on.
@@ -12,9 +13,9 @@ Example:
     lerobot #3522); a full disk leaves a JPEG that ends in its middle.
 
 Limits:
-    Reads all numbers, times, texts and still pictures, but of messages and point clouds the first, middle and
-    last only. A video is opened, not decoded: where it stops early is truncated_video's, a file that is
-    absent missing_media's. Damage that decodes to plausible numbers is not seen here.
+    Reads all numbers, times, texts and pictures, but of messages and point clouds the first, middle and last only.
+    Where a video stops early is truncated_video's, a file that is absent missing_media's. Damage that decodes to
+    plausible numbers is not seen here.
 
 Repair:
     Restore the file from the original, or drop the episode.
@@ -95,9 +96,10 @@ def _pictures(episode: Episode, stream: Stream) -> Iterator[Verdict]:
     if media.problem is not None:
         yield _finding(episode, stream, media.problem)
         return
-    if stream.kind is Kind.IMAGE and len(stream):
+    if len(stream):
         seen = glance(stream.pictures)
-        if seen.damage is not None:
+        # A video that stops early is truncated_video's; one whose pictures change in size is whole, and no array.
+        if seen.damage is not None and (stream.kind is Kind.IMAGE or seen.is_uneven):
             first = len(seen.grids)
             yield _finding(episode, stream, seen.damage, sample=first)
 

@@ -7,6 +7,7 @@
   x LeafRefused          a check, format, step, ... of another package that cannot be used
   x DamagedData          the bytes are not what the format promises; costs one episode
     + MediaMissing       a file that the dataset names is not there
+    + OtherPicture       a picture of another size, or of other channels or bits, than the first of its stream
     + TooLarge           a size in a header is refused before anything is allocated
     + UntrustedContent   the file asks us to run code (pickle, object arrays)
   x ClockUnknown         seconds were asked of a stream that has step numbers and no times
@@ -104,6 +105,19 @@ class DamagedData(RobokataError):
 
 class MediaMissing(DamagedData):
     """A file that the dataset names is not there."""
+
+
+class OtherPicture(DamagedData):
+    """A picture of another size, or of other channels or bits, than the first of its stream.
+
+    Such pictures cannot be one array, and no format can declare them truthfully.
+    """
+
+    def __init__(
+        self, file: str | os.PathLike[str], reason: str, *, offset: int | None = None, next_move: str = ""
+    ) -> None:
+        move = next_move or "Leave the camera out (--without), or the episode."
+        super().__init__(file, reason, offset=offset, next_move=move)
 
 
 class TooLarge(DamagedData):

@@ -124,8 +124,9 @@ class Stream:
     oddities: Mapping[str, str] = field(default_factory=dict)
     """What is odd about how the samples lie in this very file, in words; a copy elsewhere has its own."""
     declared: Mapping[str, Any] = field(default_factory=dict)
-    """What an index says of the pictures and only their file knows: any of `height`, `width`, `channels`, `codec`,
-    `pixel_format`, `is_depth`, `has_sound`. Nothing reads pictures by it; it is compared with the file."""
+    """What an index says and only the file knows. Of pictures: any of `height`, `width`, `channels`, `codec`,
+    `pixel_format`, `bits`, `frames` (in the whole file), `is_depth`, `has_sound`, `rate_hz`, `intrinsics`; of others:
+    `samples`, and `where` it says so. Nothing is read by it; it is compared with the file."""
 
     def __repr__(self) -> str:
         return f"Stream({self.name!r}, {self.kind}, {self.role}, {self.values!r})"

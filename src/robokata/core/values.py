@@ -58,8 +58,12 @@ class Media:
     """Average rate that the container states, None where it states none or has none."""
     bits: int | None = None
     """Bits per channel of the pictures as they lie there, None where that is not known."""
+    channels: int | None = None
+    """Channels of the first picture as it lies there, transparency included; None where that is not known."""
     left_out: str | None = None
     """What decoding leaves out (`10 bits per colour become 8`), None where the values hold all of a picture."""
+    turn: str | None = None
+    """How the first picture asks viewers to turn it (EXIF), None where it does not."""
     pixel_format: str | None = None
     """What FFmpeg calls a video's pixels (`yuv420p`, `gray12le`), None where it is no video."""
     sound: str | None = None

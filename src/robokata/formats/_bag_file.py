@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.source import Declaration
-from robokata.formats._log import Message, Places, Topic, TopicIndex, index_of, span_of
+from robokata.formats._log import MAX_COMPARED, Message, Places, Topic, TopicIndex, index_of, span_of
 from robokata.formats._log_blocks import MAX_CHUNK, BlockCache, FileBytes, decompressed
 from robokata.formats._log_decode import Schema
 from robokata.formats._log_topics import contradictions, topics_of
@@ -81,7 +82,24 @@ class BagFile:
 
     def declarations(self) -> Sequence[Declaration]:
         """What the bag states of itself, beside what was found."""
-        return self._declared
+        return [*self._declared, *self._times]
+
+    @cached_property
+    def _times(self) -> Sequence[Declaration]:
+        """The span that the chunk infos state, beside the one of the messages that the index lists."""
+        if self._span is None or sum(self._counts.values()) > MAX_COMPARED:
+            return ()
+        try:
+            self._list_all()
+        except DamagedData:
+            return ()  # whoever asks for a topic is told
+        stated, found = self._span, span_of(self._places.values())
+        if found is None:
+            return ()
+        names = ("start_time of the chunk infos", "end_time of the chunk infos")
+        # What the messages say counts from here on.
+        self._span = found
+        return [Declaration(n, s, f, str(self.path)) for n, s, f in zip(names, stated, found, strict=True)]
 
     def index(self, topic: int) -> TopicIndex:
         """Where the messages of one topic lie, by receive time.
@@ -89,11 +107,7 @@ class BagFile:
         Raises:
             DamagedData: an index record is broken, or lists other messages than the chunks promise.
         """
-        if not self._is_listed:
-            found: dict[int, Places] = {}
-            for block, at in enumerate(self._chunks):
-                self._list(found, block, at)
-            self._places, self._is_listed = found, True
+        self._list_all()
         listed = [self._places.get(number, Places()) for number in self._members[topic]]
         promised = [self._counts.get(number, 0) for number in self._members[topic]]
         if [len(places) for places in listed] != promised:
@@ -118,6 +132,13 @@ class BagFile:
                 raise DamagedData(self.path, "the index points at no message of its topic.", offset=offset)
             body = data[record.data_at : record.data_at + record.data_length]
             yield Message(_time(_field(record, "time", 8, self.path)), None, body)
+
+    def _list_all(self) -> None:
+        if not self._is_listed:
+            found: dict[int, Places] = {}
+            for block, at in enumerate(self._chunks):
+                self._list(found, block, at)
+            self._places, self._is_listed = found, True
 
     # -- opening -----------------------------------------------------------------------------------------------
 

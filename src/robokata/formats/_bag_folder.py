@@ -70,7 +70,22 @@ class BagFolder:
         for said in _list(self._info.get("topics_with_message_count")):
             name = str(_dict(said.get("topic_metadata")).get("name"))
             out.append(Declaration(f"messages of {name}", said.get("message_count"), found.get(name, 0), where))
-        return out
+        files = {file.path.name: file for file in self.files}
+        for said in _list(self._info.get("files")):
+            name = Path(str(said.get("path"))).name
+            if name in files and "message_count" in said:
+                out.append(Declaration(f"messages in {name}", said["message_count"], sum(files[name].counts()), where))
+        return [*out, *self._times(where)]
+
+    def _times(self, where: str) -> Iterator[Declaration]:
+        """When metadata.yaml says that the recording began, and how long it took."""
+        span = self.span_ns()
+        start = _dict(self._info.get("starting_time")).get("nanoseconds_since_epoch")
+        duration = _dict(self._info.get("duration")).get("nanoseconds")
+        if span is not None and isinstance(start, int):
+            yield Declaration("starting_time", start, span[0], where, "nanoseconds since 1970")
+        if span is not None and isinstance(duration, int):
+            yield Declaration("duration", duration, span[1] - span[0], where, "nanoseconds")
 
     def index(self, topic: int) -> TopicIndex:
         """Where the messages of one topic lie, by receive time over all files.

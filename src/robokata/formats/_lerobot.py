@@ -152,7 +152,7 @@ def column_array(column: Any, spec: ColumnSpec, *, where: str) -> NDArray[Any]:
     count = len(leaf)
     types = require("pyarrow.types", extra="tables")
     while types.is_nested(leaf.type):
-        leaf = leaf.flatten()
+        leaf = _flat(leaf, where)
     if leaf.null_count:
         raise DamagedData(where, f"{leaf.null_count} numbers are empty (null).")
     numbers = _numbers(leaf)
@@ -166,6 +166,18 @@ def column_array(column: Any, spec: ColumnSpec, *, where: str) -> NDArray[Any]:
             f"{count * math.prod(shape)}.",
         )
     return numbers.reshape(count, *shape)
+
+
+def _flat(lists: Any, where: str) -> Any:
+    """The cells of lists of one length: of others, the sum could be right and every number in another row's place."""
+    types = require("pyarrow.types", extra="tables")
+    if types.is_list(lists.type) or types.is_large_list(lists.type):
+        lengths = np.diff(lists.offsets.to_numpy())
+        odd = np.flatnonzero(lengths != lengths[:1])
+        if len(odd):
+            row = int(odd[0])
+            raise DamagedData(where, f"list {row} holds {lengths[row]} values, and list 0 holds {lengths[0]}.")
+    return lists.flatten()
 
 
 def _numbers(leaf: Any) -> NDArray[Any]:

@@ -43,7 +43,11 @@ _SAID = {"codec": "codec", "pix_fmt": "pixel_format", "is_depth_map": "is_depth"
 def declared_media(feature: Mapping[str, Any]) -> dict[str, Any]:
     """What info.json says of a camera's pictures, in the words of `Stream.declared`."""
     info, shape = video_info(feature), picture_shape(feature)
-    said = {ours: info[theirs] for theirs, ours in _SAID.items() if isinstance(info.get(theirs), (str, bool))}
+    said: dict[str, Any] = {
+        ours: info[theirs] for theirs, ours in _SAID.items() if isinstance(info.get(theirs), (str, bool))
+    }
+    if isinstance(info.get("fps"), (int, float)) and not isinstance(info["fps"], bool):
+        said["rate_hz"] = float(info["fps"])
     sides = dict(zip(("height", "width", "channels"), shape, strict=True)) if shape is not None else {}
     for name in ("height", "width", "channels"):
         if isinstance(info.get(name), int) and not isinstance(info[name], bool):

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from robokata.core.source import Declaration
 from robokata.formats._log_decode import Schema
 
+MAX_COMPARED = 1_000_000
+"""Messages up to which statistics are compared with the message indexes, 16 MB of them: a tenth of a second."""
+
 
 class Topic(NamedTuple):
     """One topic of a log, or one channel (connection) of a topic."""

@@ -17,6 +17,7 @@ from robokata.core.episode import Embodiment, Episode, EpisodeRef, Instruction
 from robokata.core.errors import DamagedData, Unsupported
 from robokata.core.stream import LATE, Evidence, Fact, Role, Stream
 from robokata.formats._log import Log, Message
+from robokata.formats._log_calibration import with_calibrations
 from robokata.formats._log_forms import forms_of
 from robokata.formats._log_open import OpenLog, stamps_ns
 from robokata.formats._log_streams import View, is_steady, is_text, may_vary, role_of, streams_of
@@ -52,7 +53,7 @@ def episode_of(log: OpenLog, ref: EpisodeRef) -> Episode:
             streams[name] = stream if again == 2 else replace(stream, name=name)
     return Episode(
         id=ref.key,
-        streams=streams,
+        streams=with_calibrations(streams, views),
         embodiment=_embodiment(views),
         instructions=tuple(_instructions(views)),
         extra={**log.log.extra, "topics": {v.topic.name: v.topic.schema.name for v in views}},

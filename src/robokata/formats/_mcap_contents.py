@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.core.source import Declaration
-from robokata.formats._log import Places
+from robokata.formats._log import MAX_COMPARED, Places, span_of
 from robokata.formats._log_decode import Schema
 from robokata.formats._mcap_records import (
     ATTACHMENT,
@@ -67,9 +69,16 @@ class ContentsReader:
         found.channels = self._summary.channels | found.channels
         found.schemas = self._summary.schemas | found.schemas
         if "message_count" in self._summary.stated:
-            stated, where = self._summary.stated["message_count"], str(self.file.path)
-            self.declared.append(Declaration("statistics.message_count", stated, _held(found), where))
+            self._list_places(found)
+            self.declared += _statistics(self._summary, found, str(self.file.path))
         return found
+
+    def _list_places(self, found: Contents) -> None:
+        """Read the message indexes of a file of bearable size, so that its statistics are compared, not believed."""
+        if found.places is None and _held(found) <= MAX_COMPARED:
+            # A broken index is told by whoever asks for its topic.
+            with suppress(DamagedData):
+                found.places = places_of(self.file, found)
 
     # -- the summary -------------------------------------------------------------------------------------------
 
@@ -231,10 +240,12 @@ def note(found: Contents, opcode: int, reader: Fields) -> None:
         found.channels[number] = (schema, topic, encoding, reader.texts())
     elif opcode == STATISTICS:
         messages, _, channels, attachments, metadata, chunks = struct.unpack("<QHIIII", reader.blob(26))
-        reader.skip(16)
+        span = reader.u64(), reader.u64()
         found.stated = {"message_count": messages, "chunk_count": chunks, "channel_count": channels}
+        found.stated |= {"message_start_time": time_ns(span[0]), "message_end_time": time_ns(span[1])}
         found.stated |= {"attachment_count": attachments, "metadata_count": metadata}
         counts = {reader.u16(): reader.u64() for _ in range(reader.u32() // 10)}
+        found.counts_stated = counts
         # A writer may leave the counts per channel away.
         found.counts = counts if sum(counts.values()) == messages else None
     elif opcode == CHUNK_INDEX:
@@ -278,6 +289,29 @@ def _note_index(found: dict[int, Places], reader: Fields, block: int) -> None:
         raise DamagedData(reader.path, "a message index has a broken length.", offset=reader.offset)
     pairs = np.minimum(np.frombuffer(reader.blob(length), "<u8"), 2**63 - 1).astype(np.int64).reshape(-1, 2)
     found.setdefault(channel, Places()).add_block(pairs[:, 0], block, pairs[:, 1])
+
+
+def _statistics(summary: Contents, found: Contents, where: str) -> Iterator[Declaration]:
+    """What the statistics record states, beside what the indexes (or the scan) found."""
+
+    def declaration(name: str, there: int) -> Declaration:
+        return Declaration(f"statistics.{name}", summary.stated[name], there, where)
+
+    yield declaration("message_count", _held(found))
+    places = found.places or {}
+    for number, count in summary.counts_stated.items() if found.places is not None else ():
+        topic = found.channels[number][1] if number in found.channels else "no channel"
+        there = len(places[number]) if number in places else 0
+        yield Declaration(f"statistics.channel_message_counts of {topic} ({number})", count, there, where)
+    yield declaration("chunk_count", sum(chunk.length > 0 for chunk in found.chunks))
+    yield declaration("attachment_count", len(found.attachments))
+    yield declaration("metadata_count", len(found.metadata))
+    span = span_of(found.places.values()) if found.places is not None else None
+    if span is not None:
+        # Foxglove's writer in C++ takes a start of 0 for one that is not known yet.
+        if span[0]:
+            yield declaration("message_start_time", span[0])
+        yield declaration("message_end_time", span[1])
 
 
 def _held(found: Contents) -> int:

@@ -58,6 +58,8 @@ class Contents:
     """Channel id -> schema id, topic, message encoding, metadata."""
     chunks: list[Chunk] = field(default_factory=list)
     counts: dict[int, int] | None = None
+    counts_stated: dict[int, int] = field(default_factory=dict)
+    """Messages per channel as the statistics state them, also where they cannot be right."""
     """Messages per channel as the statistics state them."""
     stated: dict[str, int] = field(default_factory=dict)
     """Other numbers of the statistics."""

@@ -150,7 +150,8 @@ def _of_bytes(key: str, record: Record, load: Load, shape: tuple[int, ...]) -> S
             steps, lambda i: load().items(key).copy(i), where=f"{record.file}: {record.where}: {name}"
         )
         encoding = codec or (spec.encoding if spec is not None else "") or None
-        return Stream(name, Kind.IMAGE, Role.CAMERA, clock, pictures, encoding=encoding, extra=extra)
+        said = {} if spec is None else _declared(spec)
+        return Stream(name, Kind.IMAGE, Role.CAMERA, clock, pictures, encoding=encoding, extra=extra, declared=said)
     if spec is not None and spec.form in ("tensor", "label") and spec.dtype not in ("string", "object", ""):
         return _encoded_tensor(key, spec, record, load)
     is_text = all(text_of(items.copy(i)) is not None for i in range(len(items.starts)))
@@ -158,6 +159,15 @@ def _of_bytes(key: str, record: Record, load: Load, shape: tuple[int, ...]) -> S
     role = _role(name, kind, np.dtype(object))
     values = LazyValues((steps, *shape), object, lambda: _objects(load(), key, kind).reshape(steps, *shape))
     return Stream(name, kind, role, clock, values, encoding=codec or "raw", extra=extra)
+
+
+def _declared(spec: Spec) -> dict[str, Any]:
+    """What features.json says of a picture, in the words of `Stream.declared`."""
+    sides = zip(("height", "width", "channels"), spec.shape[-3:], strict=False) if len(spec.shape) == 3 else ()
+    said: dict[str, Any] = {name: side for name, side in sides if side is not None}
+    if spec.encoding in ("jpeg", "png"):
+        said["codec"] = spec.encoding
+    return {**said, "bits": 16} if spec.dtype == "uint16" else said
 
 
 def _encoded_tensor(key: str, spec: Spec, record: Record, load: Load) -> Stream:

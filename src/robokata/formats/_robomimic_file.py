@@ -43,6 +43,17 @@ class RobomimicFile:
         names = _kwargs(self.env_args).get("camera_names")
         return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
 
+    def camera_size(self, stream: str) -> dict[str, int]:
+        """Height and width that the simulator was asked for of the camera that a stream is named after, if any."""
+        kwargs = _kwargs(self.env_args)
+        camera = next((n for n, name in enumerate(self.cameras) if stream.rpartition("/")[2].startswith(name)), None)
+        if camera is None:
+            return {}
+        said = {"height": kwargs.get("camera_heights"), "width": kwargs.get("camera_widths")}
+        # One number for all cameras, or a list with one for each.
+        sides = {name: n[camera] if isinstance(n, list) and camera < len(n) else n for name, n in said.items()}
+        return {name: side for name, side in sides.items() if isinstance(side, int) and count_of(side)}
+
     @cached_property
     def instructions(self) -> tuple[Instruction, ...]:
         """LIBERO writes the task's sentence into `problem_info`, as a text or as a list of its pieces."""

@@ -121,16 +121,21 @@ class DroidJson:
             role = Role.SENSOR if is_flag(name, array.dtype) else named
             # `states` has a row per picture of the videos; the other tables have one per control step.
             clock = step_clock(len(array), counter=_FRAME if name == "states" else _ROW)
-            yield Stream(name, Kind.TENSOR, role, clock, ArrayValues(array), encoding="json")
+            field = "state_length" if name == "states" else "raw_length" if is_due else None
+            promised = None if field is None else declared_count(values, field)
+            said = {} if promised is None else {"samples": promised, "where": f"{where.name}: {field}"}
+            yield Stream(name, Kind.TENSOR, role, clock, ArrayValues(array), encoding="json", declared=said)
 
     def _videos(self, where: Path, values: Mapping[str, Any]) -> Iterator[Stream]:
         for number, relative in enumerate(listed_paths(values, "videos", "video_path")):
             file = self._inside(where, relative)
-            frames, codec, rate = declared_count(values, "video_length"), None, None
+            promised = declared_count(values, "video_length")
+            frames, codec, rate = promised, None, None
             try:
                 index = packet_index(file)
                 codec, rate = index.codec, index.average_rate_hz
-                frames = len(index.pts) if frames is None else frames
+                # More frames than promised are there all the same; fewer are missed by whoever asks for them.
+                frames = max(promised or 0, len(index.pts))
             except (DamagedData, Unsupported):
                 # The stream says so itself, in `media()` and when a frame is asked for.
                 pass
@@ -140,7 +145,8 @@ class DroidJson:
                 clock = paced_clock(clock, rate, quality=ClockQuality.DECLARED)
             # The list names no cameras; its order does, and the file's own name where it differs.
             name = f"videos/{file.stem if file.stem.isdigit() else f'{number}_{file.stem}'}"
-            yield Stream(name, Kind.VIDEO, Role.CAMERA, clock, VideoFrames(file, count), encoding=codec)
+            said = {} if promised is None else {"frames": promised}
+            yield Stream(name, Kind.VIDEO, Role.CAMERA, clock, VideoFrames(file, count), encoding=codec, declared=said)
 
     def _inside(self, where: Path, relative: str) -> Path:
         file = self.path / relative

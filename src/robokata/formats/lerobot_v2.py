@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
-from robokata.formats._groot import channel_groups, read_modality
+from robokata.formats._groot import channel_groups, modality_declarations, read_modality, with_groups
 from robokata.formats._lerobot import EpisodeRows, image_folder
 from robokata.formats._lerobot_cameras import video_frames, video_stream
 from robokata.formats._lerobot_carried import carried_file, renamed_statistics
@@ -162,7 +161,7 @@ class LeRobotV2:
         return episode_of(
             self,
             key,
-            [self._with_groups(stream) for stream in streams],
+            [with_groups(stream, self._groups) for stream in streams],
             instructions=self._instructions(listed, rows, clock),
             split=split_of(self._split_ranges, number),
             steps=listed.length,
@@ -235,10 +234,6 @@ class LeRobotV2:
                 stream = image_folder(self.path, name, number, clock)
                 yield from () if stream is None else (stream,)
 
-    def _with_groups(self, stream: Stream) -> Stream:
-        groups = self._groups.get(stream.name)
-        return replace(stream, extra={**stream.extra, "groups": groups}) if groups else stream
-
     @cached_property
     def _modality(self) -> Mapping[str, Any]:
         return read_modality(self.path)
@@ -302,6 +297,7 @@ class LeRobotV2:
             yield Declaration("total_chunks", self.info["total_chunks"], len(chunks), INFO)
         numbers = {*self._listed, *self._tables}
         yield from split_declarations(self.info.get("splits"), max(numbers, default=-1) + 1, INFO)
+        yield from modality_declarations(self._modality, self.features)
         yield from self._feature_declarations()
 
     def _length_declarations(self, present: Sequence[int]) -> Iterator[Declaration]:

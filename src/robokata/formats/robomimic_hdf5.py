@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -184,7 +185,9 @@ class RobomimicSource:
             if table.name == BLOB:
                 continue
             if is_stream(table, steps):
-                streams[table.name] = robomimic_stream(box, table, file.rate_hz)
+                stream = robomimic_stream(box, table, file.rate_hz)
+                size = file.camera_size(table.name) if stream.is_picture else {}
+                streams[table.name] = replace(stream, declared=size) if size else stream
             else:
                 extra[table.name] = box.whole(table)
         model, embodiment = attributes.get("model_file"), None

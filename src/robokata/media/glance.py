@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.errors import DamagedData, Unsupported
+from robokata.core.errors import DamagedData, OtherPicture, Unsupported
 from robokata.core.values import Pictures
 
 GRID = 48
@@ -29,6 +29,8 @@ class Glance(NamedTuple):
     """(T - 1,) mean absolute difference of each picture's grid to the one before."""
     damage: str | None
     """Why decoding stopped before the last picture, None where it did not."""
+    is_uneven: bool = False
+    """True where it stopped at a picture of another size than the first, which is whole."""
 
 
 _seen: weakref.WeakKeyDictionary[Pictures, Glance] = weakref.WeakKeyDictionary()
@@ -47,18 +49,20 @@ def glance(pictures: Pictures) -> Glance:
 
 def _look(pictures: Pictures) -> Glance:
     grids: list[NDArray[np.uint8]] = []
-    damage = None
+    damage, is_uneven = None, False
     try:
         for grid in pictures.luma(GRID):
             if grids and grid.shape != grids[0].shape:
-                damage = f"picture {len(grids)} differs in size from the first"
+                damage, is_uneven = f"picture {len(grids)} differs in size from the first", True
                 break
             grids.append(grid)
+    except OtherPicture as error:
+        damage, is_uneven = str(error), True
     except (DamagedData, Unsupported) as error:
         damage = str(error)
     if not grids:
         empty = np.empty(0, np.float32)
-        return Glance(np.empty((0, 0, 0), np.uint8), empty, empty, empty, damage)
+        return Glance(np.empty((0, 0, 0), np.uint8), empty, empty, empty, damage, is_uneven)
     stack = np.stack(grids)
     flat = stack.reshape(len(stack), -1)
     change = np.empty(len(flat) - 1, np.float32)
@@ -72,4 +76,5 @@ def _look(pictures: Pictures) -> Glance:
         flat.std(axis=1, dtype=np.float32).astype(np.float32),
         change,
         damage,
+        is_uneven,
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.errors import DamagedData, MediaMissing, MissingPart, TooLarge, Unsupported
+from robokata.core.errors import DamagedData, MediaMissing, MissingPart, OtherPicture, TooLarge, Unsupported
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, Values, ordinals
 from robokata.media.packet_index import MAX_PIXELS
@@ -25,6 +25,41 @@ class ImageFacts(NamedTuple):
     height: int
     channels: int
     bits: int
+    orientation: int = 1
+    """Tag 274 of EXIF: 1 for pixels that lie as they are to be seen, 2..8 for mirrored and turned ones."""
+
+    def __str__(self) -> str:
+        return f"{self.width} x {self.height}, channels: {self.channels}, bits: {self.bits}"
+
+    @property
+    def layout(self) -> tuple[int, int, int, bool]:
+        """Height, width and channels of the array that the picture decodes to, and whether it has 16 bits."""
+        # Transparency is not decoded: grey stays grey, everything else is RGB.
+        return self.height, self.width, 1 if self.channels < 3 else 3, self.bits == 16
+
+    @property
+    def left_out(self) -> str | None:
+        """What decoding leaves out of such a picture, None where it leaves nothing."""
+        has_alpha = self.codec == "png" and self.channels in (2, 4)
+        turn = self.turn and f"EXIF asks viewers to show it {self.turn}, which is not done"
+        return "; ".join(filter(None, (TRANSPARENCY if has_alpha else None, turn))) or None
+
+    @property
+    def turn(self) -> str | None:
+        """How EXIF asks viewers to turn the picture, None where it is to be seen as its pixels lie."""
+        return _TURNS.get(self.orientation)
+
+
+_TURNS = {
+    2: "mirrored left to right",
+    3: "turned by 180 degrees",
+    4: "mirrored top to bottom",
+    5: "mirrored left to right and turned by 90 degrees anticlockwise",
+    6: "turned by 90 degrees clockwise",
+    7: "mirrored left to right and turned by 90 degrees clockwise",
+    8: "turned by 90 degrees anticlockwise",
+}
+"""Orientations of EXIF 2.32 (4.6.4). PIL, TensorFlow and LeRobot hand the pixels on as they lie, and so do we."""
 
 
 def probe(data: bytes, *, where: str) -> ImageFacts:
@@ -61,7 +96,7 @@ def _probe(data: bytes, where: str) -> ImageFacts:
 
 
 def _probe_jpeg(data: bytes, where: str) -> ImageFacts:
-    at = 2
+    at, orientation = 2, 1
     while True:
         if data[at] != 0xFF:
             raise DamagedData(where, "the JPEG header is broken.", offset=at)
@@ -73,8 +108,26 @@ def _probe_jpeg(data: bytes, where: str) -> ImageFacts:
         # SOF0..SOF15 without DHT (C4), JPG (C8) and DAC (CC): ITU T.81, table B.1.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
-            return ImageFacts("jpeg", width, height, channels, bits)
+            return ImageFacts("jpeg", width, height, channels, bits, orientation)
+        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            orientation = _orientation(data[at + 10 : at + 2 + length])
         at += 2 + length
+
+
+def _orientation(tiff: bytes) -> int:
+    """Tag 274 in the first directory of EXIF data (TIFF 6.0, section 2); 1 where it is absent or broken."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None or len(tiff) < 8:
+        return 1
+    (start,) = struct.unpack_from(order + "I", tiff, 4)
+    if start + 2 > len(tiff):
+        return 1
+    (entries,) = struct.unpack_from(order + "H", tiff, start)
+    for at in range(start + 2, min(start + 2 + 12 * entries, len(tiff) - 11), 12):
+        tag, kind, count, value = struct.unpack_from(order + "HHIH", tiff, at)
+        if (tag, kind, count) == (274, 3, 1):
+            return value if 1 <= value <= 8 else 1
+    return 1
 
 
 def decode(data: bytes, *, where: str) -> NDArray[Any]:
@@ -143,9 +196,7 @@ class EncodedImages:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        facts = self._facts
-        # Transparency is not decoded: grey stays grey, everything else is RGB.
-        return (self.count, facts.height, facts.width, 1 if facts.channels < 3 else 3) if facts else (0, 0, 0, 3)
+        return (self.count, *self._facts.layout[:3]) if self._facts else (0, 0, 0, 3)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -155,19 +206,26 @@ class EncodedImages:
         return self.count
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
-        pictures = [decode(self._load(int(i)), where=self._place(int(i))) for i in ordinals(index, self.count)]
+        pictures = [decode(self._picture(int(i)).data, where=self._place(int(i))) for i in ordinals(index, self.count)]
         if isinstance(index, (int, np.integer)):
             return pictures[0]
-        if not pictures:
-            return np.empty((0, *self.shape[1:]), self.dtype)
-        if len({picture.shape for picture in pictures}) > 1:
-            raise DamagedData(self.where, "the pictures of one stream differ in size.")
-        return np.stack(pictures)
+        return np.stack(pictures) if pictures else np.empty((0, *self.shape[1:]), self.dtype)
 
     def encoded(self, index: int) -> EncodedPicture | None:
-        ordinal = int(ordinals(index, self.count)[0])
-        data = self._load(ordinal)
-        return EncodedPicture(data, probe(data, where=self._place(ordinal)).codec)
+        return self._picture(int(ordinals(index, self.count)[0]))
+
+    def _picture(self, index: int) -> EncodedPicture:
+        """The bytes of one picture, which is like the first: nobody can batch, or declare, pictures of two sizes.
+
+        Raises:
+            OtherPicture: it has another size, or other channels or bits, than the first.
+        """
+        data, first = self._load(index), self._facts
+        facts = probe(data, where=self._place(index))
+        if first is not None and facts.layout != first.layout:
+            reason = f"the picture is {facts}; the first of the stream is {first}."
+            raise OtherPicture(self._place(index), reason)
+        return EncodedPicture(data, facts.codec)
 
     def media(self) -> Media:
         try:
@@ -178,12 +236,13 @@ class EncodedImages:
         facts = self._facts
         if facts is None:
             return Media(self.where, codec, 0, 0)
-        left_out = TRANSPARENCY if facts.codec == "png" and facts.channels in (2, 4) else None
-        return Media(self.where, codec, self.count, self.count, bits=facts.bits, left_out=left_out)
+        return Media(
+            self.where, codec, self.count, self.count, bits=facts.bits, left_out=facts.left_out, turn=facts.turn
+        )
 
     def luma(self, points: int) -> Iterator[NDArray[np.uint8]]:
         for index in range(self.count):
-            yield _luma_of_encoded(self._load(index), points, self._place(index))
+            yield _luma_of_encoded(self._picture(index).data, points, self._place(index))
 
 
 class RawImages:

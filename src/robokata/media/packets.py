@@ -18,7 +18,7 @@ from robokata.core.errors import DamagedData, Unsupported
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, ordinals
 from robokata.media.packet_index import MAX_PIXELS
-from robokata.media.pixels import PixelLayout, frame_pixels, pixel_layout
+from robokata.media.pixels import PixelLayout, frame_pixels, pixel_layout, refuse_other_layout
 from robokata.media.video import luma_grid
 
 _REORDERS = ("h264", "hevc", "mpeg4")
@@ -167,14 +167,10 @@ class VideoPackets:
 
     def __getitem__(self, index: Index) -> NDArray[Any]:
         wanted = ordinals(index, self.count)
-        pictures = [frame_pixels(self._shown(int(i))) for i in wanted]
+        pictures = [frame_pixels(self._like_first(int(i))) for i in wanted]
         if isinstance(index, (int, np.integer)):
             return np.asarray(pictures[0])
-        if not pictures:
-            return np.empty((0, *self.shape[1:]), self.dtype)
-        if len({picture.shape for picture in pictures}) > 1:
-            raise DamagedData(self.where, "the pictures of one stream differ in size.")
-        return np.stack(pictures)
+        return np.stack(pictures) if pictures else np.empty((0, *self.shape[1:]), self.dtype)
 
     def encoded(self, index: int) -> EncodedPicture | None:
         """None: a frame inside a video has no bytes that stand alone."""
@@ -203,7 +199,14 @@ class VideoPackets:
             DamagedData: a picture cannot be decoded.
         """
         for rank in range(self.count):
-            yield luma_grid(self._shown(rank), points)
+            yield luma_grid(self._like_first(rank), points)
+
+    def _like_first(self, rank: int) -> Any:
+        frame, first = self._shown(rank), self._first_frame
+        if first is not None:
+            layout = (first.width, first.height, self._layout)
+            refuse_other_layout(frame, layout, f"{self.where}, picture {rank}")
+        return frame
 
     @cached_property
     def ranks(self) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.errors import OtherPicture
 from robokata.core.require import require
 
 TRANSPARENCY = "transparency is left out"
@@ -53,6 +54,22 @@ def pixel_layout(pixel_format: str, *, is_depth: bool = False) -> PixelLayout:
         return PixelLayout(3, np.dtype(np.uint8), bits, has_alpha)
     kind = np.float32 if bits > 16 else np.uint16 if bits > 8 else np.uint8
     return PixelLayout(1, np.dtype(kind), bits)
+
+
+def refuse_other_layout(frame: Any, first: tuple[int, int, PixelLayout], where: str, *, is_depth: bool = False) -> None:
+    """Refuse a decoded frame that has another width, height or pixels than its stream promises.
+
+    Raises:
+        OtherPicture: it has; nobody can batch, or declare, pictures of two sizes.
+    """
+    width, height, layout = first
+    own = pixel_layout(frame.format.name, is_depth=is_depth)
+    if (frame.width, frame.height, own.channels, own.dtype) != (width, height, layout.channels, layout.dtype):
+        raise OtherPicture(
+            where,
+            f"the picture is {frame.width} x {frame.height}, channels: {own.channels}, bits: {own.bits}; those of the "
+            f"stream are {width} x {height}, channels: {layout.channels}, bits: {layout.bits}.",
+        )
 
 
 def frame_pixels(frame: Any, *, is_depth: bool = False) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from robokata.core.errors import DamagedData, MediaMissing, Unsupported
 from robokata.core.require import require
 from robokata.core.values import EncodedPicture, Index, Media, ordinals
 from robokata.media.packet_index import OPENING, FileKey, PacketIndex, forget_indexes, keyed_index, packet_index
-from robokata.media.pixels import PixelLayout, frame_pixels, pixel_layout
+from robokata.media.pixels import PixelLayout, frame_pixels, pixel_layout, refuse_other_layout
 
 OPEN_DECODERS = 8
 """Decoders kept open per process: the cameras of one bimanual robot. Each holds some tens of megabytes."""
@@ -95,11 +95,7 @@ class VideoFrames:
         pictures = [frame_pixels(frame, is_depth=self.is_depth) for frame in self._frames(wanted + self.first)]
         if isinstance(index, (int, np.integer)):
             return np.asarray(pictures[0])
-        if not pictures:
-            return np.empty((0, *self.shape[1:]), self.dtype)
-        if len({picture.shape for picture in pictures}) > 1:
-            raise DamagedData(self.path, "the size of the pictures changes within the video.")
-        return np.stack(pictures)
+        return np.stack(pictures) if pictures else np.empty((0, *self.shape[1:]), self.dtype)
 
     def encoded(self, index: int) -> EncodedPicture | None:
         """None: a frame inside a video has no bytes that stand alone."""
@@ -141,11 +137,17 @@ class VideoFrames:
             yield luma_grid(frame, points)
 
     def _frames(self, wanted: NDArray[np.int64]) -> Iterator[Any]:
-        decoder = _decoder(self.path)
+        decoder, index = _decoder(self.path), packet_index(self.path)
         for ordinal in wanted:
             # Between two frames the caller may open more files than decoders are kept: then ours was closed.
             while (frame := decoder.frame(int(ordinal))) is None:
                 decoder = _decoder(self.path)
+            refuse_other_layout(
+                frame,
+                (index.width, index.height, self._layout(index)),
+                f"{self.path}: frame {int(ordinal)}",
+                is_depth=self.is_depth,
+            )
             yield frame
 
 
