@@ -70,6 +70,14 @@ def test_a_declared_type_of_numbers_that_differs_is_a_warning() -> None:
     assert finding.level is Level.WARNING
 
 
+@pytest.mark.parametrize(("found", "level"), [(0, Level.WARNING), (5, Level.ERROR)])
+def test_an_array_without_any_chunk_may_hold_nothing_but_its_fill_value(found: int, level: Level) -> None:
+    stated = Declaration("chunk files of data/is_pad", 6, found, "data/is_pad (shape and chunks)")
+    (finding,) = judged(declaring(stated))
+    assert isinstance(finding, Finding)
+    assert finding.level is level
+
+
 def test_a_statement_that_holds_is_silent_and_a_missing_one_is_a_finding() -> None:
     assert judged(declaring(Declaration("total_tasks", 3, 3, "meta/info.json"))) == []
     (finding,) = judged(declaring(Declaration("total_episodes", None, 3, "meta/info.json")))

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -477,3 +479,20 @@ def test_times_without_a_rate_ask_for_the_rate_of_the_target_and_that_is_enough(
     )
     convert(twice_each, tmp_path / "out", "lerobot_v3", options={"rate_hz": 20})
     assert json.loads((tmp_path / "out/meta/info.json").read_text())["fps"] == 20
+
+
+@pytest.mark.parametrize("name", ["lerobot_v3", "lerobot_v2"])
+def test_depth_without_an_axis_for_its_channel_is_written_with_one_and_says_so(name: str, tmp_path: Path) -> None:
+    clock = grid_clock(4, Fraction(10))
+    depth = (np.arange(4 * 6 * 8).reshape(4, 6, 8) * 97).astype(np.uint16)
+    camera = Stream("depth", Kind.IMAGE, Role.CAMERA, clock, RawImages(ArrayValues(depth), where="test"))
+    source = EpisodeList([Episode("0", {"depth": camera}, declared_rate_hz=Fraction(10))])
+    (loss,) = [loss for loss in plan_conversion(source, name).losses if loss.stream == "depth"]
+    assert loss.note == "every pixel as PNG, in the table; comes back with an axis for its one channel"
+    convert(source, tmp_path / "out", name)
+    (file,) = (tmp_path / "out/data").rglob("*.parquet")
+    (column,) = [held for held in pq.read_schema(file).names if "depth" in held]
+    for cell, expected in zip(pq.read_table(file)[column].to_pylist(), depth, strict=True):
+        with av.open(BytesIO(cell["bytes"])) as png:
+            (frame,) = png.decode(video=0)
+        np.testing.assert_array_equal(frame.to_ndarray(format="gray16le"), expected)

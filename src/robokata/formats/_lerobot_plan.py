@@ -276,7 +276,8 @@ def _picture_way(column: Column, options: Options) -> tuple[Way, str]:
     if column.form is Form.IMAGES:
         if _has_own_bytes(stream):
             return Way.COPIED, "encoded pictures byte by byte, in the table"
-        return way_of_pixels(stream.pictures.media(), "every pixel as PNG, in the table")
+        axis = "" if len(stream.shape) != 2 else "; comes back with an axis for its one channel"
+        return way_of_pixels(stream.pictures.media(), f"every pixel as PNG, in the table{axis}")
     note = f"{options.codec}, a key frame every {options.gop} frames, crf {options.crf}"
     return Way.REENCODED, "; ".join(filter(None, (note, stream.pictures.media().left_out)))
 

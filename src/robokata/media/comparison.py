@@ -235,7 +235,7 @@ def _compare_raw(before: Pictures, after: Pictures) -> PictureComparison:
     size = int(np.prod(before.shape[1:], dtype=np.int64)) * before.dtype.itemsize
     step = max(1, _RAW_BYTES_AT_ONCE // max(1, 2 * size))
     for start in range(0, count, step):
-        one, other = before[start : start + step], after[start : start + step]
+        one, other = _plain_grey(before[start : start + step]), _plain_grey(after[start : start + step])
         if one.shape != other.shape or one.dtype != other.dtype:
             found, expected = f"{other.dtype}{list(other.shape[1:])}", f"{one.dtype}{list(one.shape[1:])}"
             return PictureComparison(0, count, start, difference=f"pictures are {found} instead of {expected}")
@@ -279,9 +279,16 @@ def _decoded_pairs(
 
 def _picture(pictures: Pictures, ordinal: int) -> NDArray[Any] | DamagedData:
     try:
-        return np.asarray(pictures[ordinal])
+        picture: NDArray[Any] = _plain_grey(np.asarray(pictures[ordinal])[None])[0]
     except DamagedData as damage:
         return damage
+    return picture
+
+
+def _plain_grey(pictures: NDArray[Any]) -> NDArray[Any]:
+    """Pictures of one channel, (T, H, W, 1), as (T, H, W): formats with an axis for channels show the same pictures
+    as those without."""
+    return pictures[..., 0] if pictures.ndim == 4 and pictures.shape[3] == 1 else pictures
 
 
 def _unequal(ordinal: int) -> str:
