@@ -70,6 +70,12 @@ def test_another_number_of_names_than_numbers_is_told(made: Path) -> None:
     assert message == "names of action: 6 numbers in the data, 3 names in meta/info.json"
 
 
+def test_one_name_for_a_vector_names_the_axis_as_openpi_writes_it(made: Path) -> None:
+    declare(made, "action", names=["actions"])
+    assert findings(open_source(made)) == []
+    assert open_source(made).episode("0").stream("action").channels is None
+
+
 def test_text_that_is_declared_as_text_is_silent(made: Path) -> None:
     add(made, "note", pa.array(["go"] * 12))
     declare(made, "note", dtype="string", shape=[1], names=None)

@@ -258,7 +258,8 @@ def _type_declarations(
         if declared not in (None, "image", "video"):
             yield Declaration(f"dtype of {name}", str(declared), spec.dtype.name, INFO)
         names, width = channel_names(feature), max(1, math.prod(spec.shape))
-        if names and len(spec.shape) <= 1 and -1 not in spec.shape and len(names) != width:
+        # One name for a vector names the axis, as openpi's converters write it (`["state"]`), and none of its numbers.
+        if len(names) > 1 and len(spec.shape) <= 1 and -1 not in spec.shape and len(names) != width:
             yield Declaration(f"names of {name}", f"{len(names)} names", f"{width} numbers", INFO)
     elif str(declared).startswith(_NUMBERS):
         is_bytes = "binary" in str(arrow_type)
