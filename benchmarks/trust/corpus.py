@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.trust import logs, tables, videos
+from benchmarks.trust import clocks, columns, log_videos, logs, tables, videos
 from benchmarks.trust.truth import Variant
 
 
 def corpus() -> list[Variant]:
     """Every variant; names are unique."""
-    found = [*videos.variants(), *tables.variants(), *logs.variants()]
+    families = (videos, log_videos, tables, columns, logs, clocks)
+    found = [variant for family in families for variant in family.variants()]
     names = {variant.name for variant in found}
     if len(names) != len(found):
         raise ValueError(f"{len(found)} variants, and only {len(names)} names")

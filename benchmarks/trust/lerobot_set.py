@@ -169,7 +169,8 @@ def _features(dataset: LeRobotSet) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, values in dataset.episodes[0].items():
         is_array = isinstance(values, np.ndarray)
-        shape = list(values.shape[1:]) or [1] if is_array else [1]
+        is_fixed = not is_array and pa.types.is_fixed_size_list(values.type)
+        shape = list(values.shape[1:]) or [1] if is_array else [values.type.list_size if is_fixed else 1]
         found[name] = {"dtype": dataset.dtypes.get(name) or str(values.dtype), "shape": shape, "names": None}
     for name in COUNTERS:
         found[name] = {"dtype": "float32" if name == "timestamp" else "int64", "shape": [1], "names": None}
@@ -220,11 +221,16 @@ def _episode(
 
 def _column_truth(column: pa.Array, clock: dict[str, Any]) -> Truth:
     kind: Any = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.dictionary_decode(), kind.value_type
     while pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind):
         kind = kind.value_type
     values = column.to_pylist()
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    if is_number and column.null_count == 0 and len({np.shape(v) for v in values}) == 1:
+    depth = str(column.type).count("list<")
+    is_even = depth < 2 and len({len(v) for v in values if isinstance(v, list)}) <= 1
+    is_even |= depth == 2 and len({len(part) for v in values for part in v}) == 1
+    if is_number and column.null_count == 0 and is_even:
         return Truth(numbers=np.asarray(values, kind.to_pandas_dtype()), **clock)
     return Truth(texts=values, **clock)
 

@@ -161,13 +161,14 @@ def _mcap(encoding: str, root: Path, lines: Sequence[Said], *, settings: dict[st
         for said in lines:
             key = (said.topic, said.publisher)
             if key not in channels:
-                channels[key] = _channel(writer, encoding, said)
-            writer.add_message(channels[key], said.log_ns, _encoded(encoding, said), said.made_ns)
+                channels[key] = channel(writer, encoding, said)
+            writer.add_message(channels[key], said.log_ns, encoded(encoding, said), said.made_ns)
         writer.finish()
     return path
 
 
-def _channel(writer: Writer, encoding: str, said: Said) -> int:
+def channel(writer: Writer, encoding: str, said: Said) -> int:
+    """The channel of a topic and publisher, with its schema."""
     kind, facts = TYPES[said.topic], {"publisher": str(said.publisher)}
     if encoding in ("ros1", "ros2"):
         store, version = (ROS1, 1) if encoding == "ros1" else (ROS2, 2)
@@ -183,7 +184,8 @@ def _channel(writer: Writer, encoding: str, said: Said) -> int:
     return writer.register_channel(said.topic, "protobuf", schema, metadata=facts)
 
 
-def _encoded(encoding: str, said: Said) -> bytes:
+def encoded(encoding: str, said: Said) -> bytes:
+    """One message in an encoding."""
     if encoding == "ros1":
         return bytes(ROS1.serialize_ros1(_ros(ROS1, said), TYPES[said.topic]))
     if encoding == "ros2":
@@ -253,7 +255,7 @@ def _bag2(storage: StoragePlugin, root: Path, lines: Sequence[Said]) -> Path:
 # -- readers -----------------------------------------------------------------------------------------------------
 
 
-class _Rows:
+class Rows:
     """Values and times by stream, as another library gives them. A class, because streams come message by message."""
 
     def __init__(self) -> None:
@@ -277,7 +279,8 @@ class _Rows:
         return [EpisodeTruth(streams, instructions=tuple(dict.fromkeys(texts)) if texts else None)]
 
 
-def _add_ros(rows: _Rows, topic: str, message: Any, log_ns: int) -> None:
+def add_ros(rows: Rows, topic: str, message: Any, log_ns: int) -> None:
+    """A decoded ROS message: joints by their stamp, everything else by reception."""
     if not hasattr(message, "position"):
         value = message.data
         # A boolean of ROS is an 8-bit number in the message, and stays what it is.
@@ -292,24 +295,24 @@ def _add_ros(rows: _Rows, topic: str, message: Any, log_ns: int) -> None:
 
 
 def _read_mcap(encoding: str, path: Path) -> list[EpisodeTruth]:
-    rows, decoders = _Rows(), {"ros2": [RosDecoders()], "protobuf": [ProtobufDecoders()]}.get(encoding, [])
+    rows, decoders = Rows(), {"ros2": [RosDecoders()], "protobuf": [ProtobufDecoders()]}.get(encoding, [])
     with path.open("rb") as file:
         reader = NonSeekingReader(file, decoder_factories=decoders)
         if decoders:
             for each in reader.iter_decoded_messages(log_time_order=True):
-                add = _add_ros if encoding == "ros2" else _add_fields
+                add = add_ros if encoding == "ros2" else _add_fields
                 add(rows, each.channel.topic, each.decoded_message, each.message.log_time)
         else:
             for _, channel, message in reader.iter_messages(log_time_order=True):
                 topic = channel.topic
                 if encoding == "ros1":
-                    _add_ros(rows, topic, ROS1.deserialize_ros1(message.data, TYPES[topic]), message.log_time)
+                    add_ros(rows, topic, ROS1.deserialize_ros1(message.data, TYPES[topic]), message.log_time)
                 else:
                     _add_fields(rows, topic, json.loads(message.data), message.log_time)
     return rows.truth()
 
 
-def _add_fields(rows: _Rows, topic: str, message: Any, log_ns: int) -> None:
+def _add_fields(rows: Rows, topic: str, message: Any, log_ns: int) -> None:
     """JSON or protobuf: what has one field is a stream of the topic's name."""
     get = message.get if isinstance(message, dict) else partial(getattr, message)
     if topic not in (STATE, COMMAND):
@@ -326,10 +329,10 @@ def _add_fields(rows: _Rows, topic: str, message: Any, log_ns: int) -> None:
 
 
 def _read_bag(store: Any, path: Path) -> list[EpisodeTruth]:
-    rows = _Rows()
+    rows = Rows()
     with AnyReader([path], default_typestore=store) as reader:
         for connection, time_ns, data in reader.messages():
-            _add_ros(rows, connection.topic, reader.deserialize(data, connection.msgtype), time_ns)
+            add_ros(rows, connection.topic, reader.deserialize(data, connection.msgtype), time_ns)
     return rows.truth()
 
 

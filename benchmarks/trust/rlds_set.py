@@ -16,10 +16,12 @@ from benchmarks.trust.arrays import Columns
 from benchmarks.trust.truth import EpisodeTruth, Truth
 
 
-def write(root: Path, episodes: Sequence[Columns]) -> Path:
+def write(root: Path, episodes: Sequence[Columns], *, texts: Sequence[str] = ()) -> Path:
     """`<root>/tiny/1.0.0` with one shard of `train`."""
     extra = episodes[0].extra
     records = [_record(episode, number) for number, episode in enumerate(episodes)]
+    for record in records if texts else ():
+        record["steps/language_instruction"] = [text.encode() for text in texts]
     return write_version(root, records, {"extra": tensor(extra.dtype.name, *extra.shape[1:])})
 
 

@@ -42,7 +42,9 @@ def _make(write: Write, dtype: str, shape: tuple[int, ...], lengths: Sequence[in
     return write(root, [arrays.columns(dtype, shape, n, steps=steps) for n, steps in enumerate(lengths)])
 
 
-def _robomimic(root: Path, episodes: Sequence[Columns]) -> Path:
+def write_robomimic(root: Path, episodes: Sequence[Columns]) -> Path:
+    """One file of demonstrations at 20 Hz."""
+    root.mkdir(parents=True, exist_ok=True)
     with h5py.File(root / "demo.hdf5", "w") as file:
         data = file.create_group("data")
         data.attrs["total"] = sum(len(e.state) for e in episodes)
@@ -92,14 +94,19 @@ def _read_aloha(path: Path) -> list[EpisodeTruth]:
     return found
 
 
-def _zarr(version: int, root: Path, episodes: Sequence[Columns], **settings: Any) -> Path:
+def write_zarr(version: int, root: Path, episodes: Sequence[Columns], **settings: Any) -> Path:
+    """A replay buffer; shards that are asked for hold two chunks."""
     path = root / "replay.zarr"
+    is_sharded = settings.pop("shards", None) is not None
     group: Any = zarr.open_group(str(path), mode="w", zarr_format=version)
     data, meta = group.create_group("data"), group.create_group("meta")
     for name, place in (("img", "pictures"), ("state", "state"), ("action", "action"), ("extra", "extra")):
         values = np.concatenate([getattr(episode, place) for episode in episodes])
         chunks = (7, *values.shape[1:])  # seven rows: chunks cross the ends of episodes
-        array = data.create_array(name, shape=values.shape, chunks=chunks, dtype=values.dtype, **settings)
+        shards = (14, *values.shape[1:]) if is_sharded else None
+        array = data.create_array(
+            name, shape=values.shape, chunks=chunks, shards=shards, dtype=values.dtype, **settings
+        )
         array[:] = values
     ends = np.cumsum([len(episode.state) for episode in episodes])
     array = meta.create_array("episode_ends", shape=ends.shape, chunks=ends.shape, dtype=ends.dtype)
@@ -126,10 +133,10 @@ def _lerobot(version: str, root: Path, episodes: Sequence[Columns]) -> Path:
 
 Read = Callable[[Path], list[EpisodeTruth]]
 FORMATS: Mapping[str, tuple[Write, Read]] = {
-    "robomimic": (_robomimic, _read_robomimic),
+    "robomimic": (write_robomimic, _read_robomimic),
     "aloha": (_aloha, _read_aloha),
-    "zarr_v2": (partial(_zarr, 2), read_zarr),
-    "zarr_v3": (partial(_zarr, 3), read_zarr),
+    "zarr_v2": (partial(write_zarr, 2), read_zarr),
+    "zarr_v3": (partial(write_zarr, 3), read_zarr),
     "lerobot_v2": (partial(_lerobot, "v2"), lerobot_set.read),
     "lerobot_v3": (partial(_lerobot, "v3"), lerobot_set.read),
     "rlds": (rlds_set.write, rlds_set.read),

@@ -112,7 +112,7 @@ class _Trial:
 
     def _go_through(self, path: Path, truth: list[EpisodeTruth]) -> None:
         with self._caught("look"):
-            source = open_source(path)
+            source = with_rates(open_source(path), rates_from(self.variant.rates))
             self.outcome.format = source.format
             survey(source).as_json()
             self._compare("read", source, truth, self.outcome.wrong)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,8 @@ class Variant:
     """Writes it below a folder, returns its path."""
     read: Callable[[Path], list[EpisodeTruth]]
     """Its truth, by a reader that is not ours, in the order of the episodes."""
+    rates: tuple[str, ...] = ()
+    """Rates that the user declares (--rate-hz) of streams without times."""
 
 
 def differences(truth: EpisodeTruth, episode: Episode, *, except_for: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -70,13 +74,17 @@ def _differences(wanted: Truth, stream: Stream) -> Iterator[str]:
         yield from unlike_numbers(wanted.numbers, np.asarray(stream.values[:]))
     if wanted.pictures is not None:
         yield from unlike_pictures(wanted.pictures, list(stream.values[:]), within_levels=wanted.within_levels)
-    if wanted.texts is not None and [_plain(t) for t in stream.values[:]] != [_plain(t) for t in wanted.texts]:
-        yield f"texts {list(stream.values[:])!r:.200} instead of {list(wanted.texts)!r:.200}"
+    if wanted.texts is not None:
+        found = [
+            _plain(t, as_json=not isinstance(w, (str, bytes))) for t, w in zip_longest(stream.values[:], wanted.texts)
+        ]
+        if found != [_plain(t) for t in wanted.texts]:
+            yield f"texts {found!r:.200} instead of {list(wanted.texts)!r:.200}"
     if wanted.times_ns is not None:
-        found = stream.clock.times_ns
-        if len(found) != len(wanted.times_ns):
-            yield f"{len(found)} times instead of {len(wanted.times_ns)}"
-        elif len(found) and (worst := int(np.abs(found - wanted.times_ns).max())) > wanted.within_ns:
+        times = stream.clock.times_ns
+        if len(times) != len(wanted.times_ns):
+            yield f"{len(times)} times instead of {len(wanted.times_ns)}"
+        elif len(times) and (worst := int(np.abs(times - wanted.times_ns).max())) > wanted.within_ns:
             yield f"times differ by up to {worst} ns"
 
 
@@ -129,7 +137,10 @@ def _native(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.dtype == object else array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _plain(text: Any) -> Any:
+def _plain(text: Any, *, as_json: bool = False) -> Any:
+    """A text as Python has it; lists and records are JSON where a stream holds bytes."""
     if isinstance(text, np.ndarray):
-        return text.item() if text.ndim == 0 else [_plain(t) for t in text]
-    return [_plain(t) for t in text] if isinstance(text, (list, tuple)) else text
+        text = text.item() if text.ndim == 0 else text.tolist()
+    if isinstance(text, np.generic):
+        text = text.item()
+    return json.loads(text) if as_json and isinstance(text, bytes) else text

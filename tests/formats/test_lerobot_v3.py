@@ -299,6 +299,20 @@ def test_empty_cells_are_damage_and_never_zeros(made: Path) -> None:
     assert str(caught.value) == f"{made / DATA}: observation.force: 1 of 40 cells are empty (null)."
 
 
+def test_a_list_that_is_absent_within_lists_is_damage(made: Path) -> None:
+    change_data(made, "action", pa.array([[[0.0] * 3, None]] * 120, pa.list_(pa.list_(pa.float32()))))
+    with pytest.raises(DamagedData, match=r"action: 40 lists are empty \(null\)\.$"):
+        lerobot_v3.read(made).episode("0").stream("action").values[:]
+
+
+def test_categories_are_the_texts_and_numbers_that_they_stand_for(made: Path) -> None:
+    change_data(made, "observation.note", pa.array(["grasp", ""] * 60).dictionary_encode())
+    change_data(made, "observation.mode", pa.array([7, 9] * 60).dictionary_encode())
+    episode = lerobot_v3.read(made).episode("0")
+    assert episode.stream("observation.note").values[:].tolist() == ["grasp", ""] * 20
+    assert episode.stream("observation.mode").table[:, 0].tolist() == [7, 9] * 20
+
+
 def test_another_version_says_so(made: Path) -> None:
     change_info(made, codebase_version="v4.0")
     assert lerobot_v3.sniff(made) == 0.4

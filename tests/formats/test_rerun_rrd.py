@@ -278,6 +278,13 @@ def test_the_same_episode_is_the_same_recording_and_another_dataset_has_others(t
     assert not set(ids(b, "other")) & set(first)
 
 
+def test_curves_with_gaps_and_infinities_are_what_was_written(tmp_path: Path) -> None:
+    values = ArrayValues(np.asarray([[0.5, np.nan], [np.inf, -0.0], [-np.inf, 1.0]], np.float32))
+    stream = Stream("force", Kind.TENSOR, Role.SENSOR, grid_clock(3, Fraction(10)), values)
+    receipt = convert(EpisodeList([only(stream)]), tmp_path / "out.rrd", "rerun_rrd", workers=1)
+    assert receipt.verified["difference_count"] == 0
+
+
 def test_a_recording_is_not_read_back_and_that_is_said(tmp_path: Path) -> None:
     out = tmp_path / "out.rrd"
     rerun_rrd.write(out, [tiny_episode(0, duration_s=0.5)])

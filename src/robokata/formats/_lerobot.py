@@ -115,6 +115,8 @@ class ColumnSpec(NamedTuple):
 def column_spec(arrow_type: Any, feature: Mapping[str, Any]) -> ColumnSpec:
     """What a column holds, from its Arrow type and, for lists, the declared shape."""
     types = require("pyarrow.types", extra="tables")
+    if types.is_dictionary(arrow_type):  # categories of pandas: texts that are stored once
+        arrow_type = arrow_type.value_type
     is_text = types.is_string(arrow_type) or types.is_large_string(arrow_type)
     if types.is_struct(arrow_type) and any(field.name == "bytes" for field in arrow_type):
         return ColumnSpec(Kind.IMAGE, (), np.dtype(np.uint8))
@@ -144,17 +146,20 @@ def column_array(column: Any, spec: ColumnSpec, *, where: str) -> NDArray[Any]:
     Raises:
         DamagedData: the lists differ in length, hold nulls, or do not have the declared size.
     """
+    types = require("pyarrow.types", extra="tables")
     leaf = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+    if types.is_dictionary(leaf.type):
+        leaf = leaf.dictionary_decode()
     if spec.kind in (Kind.TEXT, Kind.MESSAGE):
         return _objects(leaf, spec.kind, where)
     if leaf.null_count:
         raise DamagedData(where, f"{leaf.null_count} of {len(leaf)} cells are empty (null).")
     count = len(leaf)
-    types = require("pyarrow.types", extra="tables")
     while types.is_nested(leaf.type):
         leaf = _flat(leaf, where)
-    if leaf.null_count:
-        raise DamagedData(where, f"{leaf.null_count} numbers are empty (null).")
+        if leaf.null_count:
+            what = "lists" if types.is_nested(leaf.type) else "numbers"
+            raise DamagedData(where, f"{leaf.null_count} {what} are empty (null).")
     numbers = _numbers(leaf)
     shape = spec.shape
     if shape == (-1,):
