@@ -90,7 +90,8 @@ oracle. "Exact" that was not is anything of a stream that a conversion did not n
 afterwards: to the bit for numbers and pictures, to the nanosecond for times where the file keeps
 nanoseconds.
 """
-_COVERED = """- **video**: mp4, mov, mkv, webm, avi and fragmented mp4; H.264, H.265, AV1, VP8, VP9, MPEG-4, MPEG-2, Motion JPEG,
+_COVERED = """- **video**: mp4, mov, mkv, webm, avi and fragmented mp4; H.264, H.265, AV1, VP8, VP9, MPEG-4, MPEG-2,
+  Motion JPEG,
   FFV1, ProRes, PNG; groups of 1 to 250 pictures, closed and open; B-frames; edit lists that hide, delay, repeat and
   swap; rotation and mirrors; 8, 10, 12 and 16 bits, grey, 4:2:0 to 4:4:4; BT.601, BT.709 and BT.2020 in both ranges
   (against colours computed from the planes); uneven and late stamps, 10 to 60 Hz and 29.97; odd sizes; sound and
