@@ -49,7 +49,7 @@ def refusals(outcomes: Sequence[Outcome]) -> Counter[tuple[str, str]]:
 def _kind(sentence: str) -> str:
     """The sentence without the names and numbers of the one dataset."""
     plain = re.sub(r"\S*/in/\S*|/\S+\.\w+", "FILE", sentence)
-    return re.sub(r"\d+(\.\d+)?", "N", plain)[:240]
+    return re.sub(r"\b\d+(\.\d+)?\b", "N", plain)[:240]
 
 
 def markdown(outcomes: Sequence[Outcome], *, wall_s: float) -> str:
