@@ -20,7 +20,7 @@ from robokata.core.picked import PickedPictures
 from robokata.core.source import EpisodeList, detect, open_source
 from robokata.core.stream import Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.formats import rerun_rrd
+from robokata.formats import _rerun_readback, rerun_rrd
 from robokata.media.images import RawImages
 from robokata.media.video import VideoFrames
 from robokata.testing import Barcode, barcode_video, read_barcode, tiny_episode
@@ -137,6 +137,21 @@ def test_packets_between_samples_have_times_of_their_own_and_move_none(tmp_path:
     assert len(times) == len(set(times.tolist())) == len(rows["VideoStream:sample"])
     assert (np.diff(times) > 0).all()
     assert set(clock.times_ns.tolist()) <= set(times.tolist())
+
+
+def test_an_episode_that_begins_between_two_key_frames_is_read_back_and_a_picture_without_its_time_is_not(
+    tmp_path: Path,
+) -> None:
+    frames = filmed(tmp_path / "video.mp4", "libsvtav1", 24, options={"gop": 12})
+    picked = np.arange(7, 20)
+    camera = Stream("cam", Kind.VIDEO, Role.CAMERA, grid_clock(13, Fraction(10)), PickedPictures(frames, picked))
+    receipt = convert(EpisodeList([only(camera)]), tmp_path / "out.rrd", "rerun_rrd", workers=1)
+    assert receipt.verified["difference_count"] == 0
+    found = _rerun_readback.read_entities(tmp_path / "out.rrd")["/cam"]
+    later = replace(camera, clock=grid_clock(13, Fraction(11)))
+    assert list(_rerun_readback.differences(camera, found, is_curves=False)) == []
+    (what,) = _rerun_readback.differences(later, found, is_curves=False)
+    assert what.endswith("times on the timeline 'time' are not its 13 times")
 
 
 def test_poses_of_a_declared_convention_are_transforms(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData
 from robokata.core.require import require
-from robokata.core.stream import Stream
+from robokata.core.stream import Kind, Stream
 from robokata.formats._rerun_recording import timelines_of
 
 
@@ -70,7 +70,9 @@ def differences(stream: Stream, found: Entity | None, *, is_curves: bool) -> Ite
         return
     for name, expected in timelines_of(stream).items():
         rows = found.times.get(name, np.empty(0, np.int64))
-        if not np.array_equal(np.sort(rows), np.sort(expected)):
+        there, wanted = Counter(rows.tolist()), Counter(expected.tolist())
+        # Packets that are only decoded (from the key before the first picture on) have times of their own.
+        if not (wanted <= there if stream.kind is Kind.VIDEO else wanted == there):
             yield f"{len(rows)} times on the timeline {name!r} are not its {len(expected)} times"
             return
     if is_curves and not _are_equal(found.scalars, stream.table.astype(np.float64)):
