@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from robokata.core.suite import Suite
 from robokata.core.unrecognised import unrecognised_files
 from robokata.core.values import ArrayValues
 from robokata.testing import tiny_episode, tiny_source
+from robokata.view.html import write_html
+from robokata.view.junit import write_junit
 
 
 def packets(count: int = 50) -> Episode:
@@ -34,6 +37,22 @@ def test_messages_that_nobody_takes_apart_are_nothing_to_judge() -> None:
     assert not report.is_sound
     assert set(report.decided) < set(report.checks)
     assert report.as_json()["judgement"] == "nothing to judge"
+    assert report.as_json()["why_unjudged"] == "no stream of the episode that was checked holds numbers or pictures"
+    both = check_dataset(EpisodeList([packets(), tiny_episode(0, duration_s=1.0)]), keys=["packets"])
+    assert both.judgement is Judgement.NOTHING_TO_JUDGE
+
+
+def test_a_dataset_without_episodes_is_nothing_to_judge_everywhere(tmp_path: Path) -> None:
+    report = check_dataset(EpisodeList([]))
+    assert report.judgement is Judgement.NOTHING_TO_JUDGE
+    assert report.why_unjudged == "the dataset is empty: no episode was checked"
+    write_html([report], tmp_path / "r.html")
+    assert "Nothing to judge: the dataset is empty" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    write_junit([report], tmp_path / "r.xml")
+    (suite,) = ElementTree.parse(tmp_path / "r.xml").getroot()
+    assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
+    assert suite.find("testcase/error").get("message").startswith("nothing to judge")  # type: ignore[union-attr]
+    assert len(suite.findall("testcase/skipped")) + 1 == len(suite.findall("testcase"))
 
 
 def test_sound_data_are_sound_and_say_how_many_checks_decided() -> None:

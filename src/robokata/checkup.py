@@ -5,21 +5,19 @@ from __future__ import annotations
 import datetime
 import enum
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from robokata.core.contracts import Gathered
+from robokata.core.errors import RateRefused
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.source import Source
 from robokata.core.suite import Suite, Waiver
 from robokata.dataset_survey import Survey, survey
 from robokata.engine import map_episodes, worker_count
 from robokata.examine import examine, judge_all, unreadable
-
-_JUDGED_KINDS = ("tensor", "video", "image")
-"""Kinds of stream that checks look into: not texts, nor messages that are not taken apart."""
 
 
 class Judgement(enum.StrEnum):
@@ -30,6 +28,10 @@ class Judgement(enum.StrEnum):
     NOT_SOUND = "not sound"
     NOTHING_TO_JUDGE = "nothing to judge"
     """Nothing was found, and nothing could be: no check decided, or no stream holds what checks look at."""
+
+
+def _episodes(count: int) -> str:
+    return f"the {count} episodes that were checked" if count > 1 else "the episode that was checked"
 
 
 class Waived(NamedTuple):
@@ -45,6 +47,8 @@ class Report:
 
     dataset: Survey
     episodes_checked: int
+    episodes_with_values: int
+    """How many of them hold numbers or pictures, which is what checks look into."""
     findings: tuple[Finding, ...]
     """Worst first: by level, then check, then the dataset's order."""
     abstentions: tuple[Abstention, ...]
@@ -64,8 +68,16 @@ class Report:
         """Sound, not sound, or nothing to judge."""
         if any(finding.level.rank <= self.fail_on.rank for finding in self.findings):
             return Judgement.NOT_SOUND
-        has_values = any(stream.kind in _JUDGED_KINDS for stream in self.dataset.streams)
-        return Judgement.SOUND if self.decided and has_values and self.episodes_checked else Judgement.NOTHING_TO_JUDGE
+        return Judgement.SOUND if self.why_unjudged is None else Judgement.NOTHING_TO_JUDGE
+
+    @property
+    def why_unjudged(self) -> str | None:
+        """Why nothing could be judged, in words; None where something could."""
+        if not self.episodes_checked:
+            return "the dataset is empty: no episode was checked"
+        if not self.episodes_with_values:
+            return f"no stream of {_episodes(self.episodes_checked)} holds numbers or pictures"
+        return None if self.decided else f"every check abstained on {_episodes(self.episodes_checked)}"
 
     @property
     def is_sound(self) -> bool:
@@ -104,6 +116,7 @@ class Report:
             "judgement": self.judgement.value,
             "is_sound": self.is_sound,
             "checks_decided": list(self.decided),
+            "why_unjudged": self.why_unjudged,
             "fail_on": self.fail_on.value,
             "waived": [
                 {**waived.finding.as_json(), "reason": waived.waiver.reason, "expires": str(waived.waiver.expires)}
@@ -132,6 +145,7 @@ def check_dataset(
 
     Raises:
         DamagedData: the dataset's own index cannot be read.
+        RateRefused: a rate is declared for an episode that it cannot be meant for.
     """
     suite = suite or Suite()
     chosen = list(source.keys() if keys is None else keys)
@@ -143,28 +157,22 @@ def check_dataset(
         workers = worker_count(source, len(chosen), size_bytes=size)
     verdicts: list[Verdict] = []
     rows: dict[str, list[Gathered]] = {name: [] for name in suite.checks}
-    timeless: dict[str, frozenset[str]] = {}
+    with_values = 0
     for key, examined, error in map_episodes(
         source, partial(examine, suite=suite), keys=chosen, workers=workers, advance=advance
     ):
         if examined is None:
+            if isinstance(error, RateRefused):
+                raise error
             verdicts.append(unreadable(key, error))
             continue
         verdicts += examined.verdicts
-        if examined.timeless:
-            timeless[key] = examined.timeless
+        with_values += examined.has_values
         for name, row in examined.rows.items():
             rows[name].append(Gathered(key, row))
     verdicts += judge_all(rows, suite, facts)
-    verdicts = [_on_its_clock(verdict, timeless) for verdict in verdicts]
-    return _report(overview, verdicts, suite, chosen, today or datetime.date.today(), source)
-
-
-def _on_its_clock(verdict: Verdict, timeless: Mapping[str, frozenset[str]]) -> Verdict:
-    if not isinstance(verdict, Finding) or verdict.episode is None or verdict.episode not in timeless:
-        return verdict
-    streams = timeless[verdict.episode]
-    return replace(verdict, is_timed=verdict.stream is not None and verdict.stream not in streams)
+    report = _report(overview, verdicts, suite, chosen, today or datetime.date.today(), source)
+    return replace(report, episodes_with_values=with_values)
 
 
 def _report(
@@ -183,6 +191,7 @@ def _report(
     return Report(
         dataset=overview,
         episodes_checked=len(keys),
+        episodes_with_values=0,
         findings=tuple(findings),
         abstentions=tuple(v for v in verdicts if isinstance(v, Abstention)),
         checks=suite.checks,

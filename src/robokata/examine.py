@@ -20,8 +20,8 @@ class Examined(NamedTuple):
 
     verdicts: list[Verdict]
     rows: dict[str, Any]
-    timeless: frozenset[str]
-    """Streams whose format keeps no times: seconds on them are sample numbers."""
+    has_values: bool
+    """True where a stream holds what checks look into: not texts, nor messages that are not taken apart."""
 
 
 def examine(episode: Episode, *, suite: Suite) -> Examined:
@@ -48,7 +48,7 @@ def examine(episode: Episode, *, suite: Suite) -> Examined:
             verdicts.append(Abstention(name, f"cannot be read: {damage}", episode.id))
         except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
             verdicts.append(_failed(name, failure, episode.id))
-    return Examined(verdicts, rows, _timeless(episode))
+    return Examined(verdicts, rows, _has_values(episode))
 
 
 def judge_all(rows: Mapping[str, Sequence[Gathered]], suite: Suite, facts: Facts) -> Iterator[Verdict]:
@@ -93,9 +93,9 @@ def _failed(check: str, failure: Exception, episode: str | None) -> Abstention:
     return Abstention(check, f"{_FAILED}: {type(failure).__name__}: {failure}. Please report this.", episode)
 
 
-def _timeless(episode: Episode) -> frozenset[str]:
+def _has_values(episode: Episode) -> bool:
     try:
-        return frozenset(name for name, stream in episode.streams.items() if not stream.clock.has_times)
+        return any(len(stream) and (stream.is_numeric or stream.is_picture) for stream in episode.streams.values())
     except (DamagedData, Unsupported):
-        # Times that cannot be read are unreadable_data's finding.
-        return frozenset()
+        # What cannot be read is unreadable_data's finding.
+        return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robokata.core.episode import Episode
+from robokata.core.errors import RateRefused
 from robokata.core.estimate import Estimate, Observation
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
@@ -45,6 +46,9 @@ def measured(
     """Observe every episode by itself, then summarise; the answer does not depend on the number of workers.
 
     `chosen` says in words how the `keys` were chosen, for the report.
+
+    Raises:
+        RateRefused: a rate is declared for an episode that it cannot be meant for.
     """
     wanted = list(source.keys() if keys is None else keys)
     started(len(wanted))
@@ -53,6 +57,8 @@ def measured(
     unread = {}
     for key, observed, error in map_episodes(source, _observed, keys=wanted, workers=count, advance=advance):
         if observed is None:
+            if isinstance(error, RateRefused):
+                raise error
             unread[key] = str(error)
             continue
         for name, observation in observed.items():

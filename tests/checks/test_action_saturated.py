@@ -17,9 +17,14 @@ def test_clipped_peaks_are_a_warning_with_their_share() -> None:
     action = swing(800)
     action[:, 1] = np.clip(action[:, 1], -0.7, 0.7)
     (found,) = findings(action_saturated, robot(action=action, names=NAMES))
-    assert found.message == (
+    assert found.message.startswith(
         "y of action is cut off at the limits: y runs 6 times into -0.7 or 0.7 and stays there for 49 % of the samples"
+        "; cut off in 6 stretches, the longest of y from "
     )
+    assert len(found.spans) == 6
+    assert {span.channel for span in found.spans} == {"y"}
+    at_limit = np.flatnonzero(np.abs(action[:, 1]) == 0.7)
+    assert (found.start_sample, found.end_sample) == (at_limit[0], at_limit[-1])
     assert (found.level, found.channel, found.expected) == (Level.WARNING, "y", 0.1)
     assert found.measured == pytest.approx(0.5, abs=0.1)
 

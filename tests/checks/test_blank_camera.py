@@ -32,7 +32,7 @@ def test_a_black_stretch_is_a_warning_where_it_is() -> None:
     pictures[40:60] = np.random.default_rng(1).integers(0, 3, (20, 32, 32, 3))  # a covered lens has noise
     (found,) = findings(blank_camera, robot(swing(100), pictures=pictures))
     assert (found.level, found.start_s, found.end_s) == (Level.WARNING, 0.8, 1.18)
-    assert "20 of 100 pictures, for longest 20 in a row from 0.80 s on: black" in found.message
+    assert "20 of 100 pictures, from 0.80 s to 1.18 s (20 in a row): black" in found.message
 
 
 def test_one_picture_of_exactly_one_colour_is_enough() -> None:

@@ -25,7 +25,8 @@ def test_the_message_gives_scatter_range_and_rate() -> None:
     times = np.cumsum(np.tile([15.0, 25.0], 50))
     (finding,) = findings(check(episode(stream("state", at_ms(*times)))))
     assert finding.message == (
-        "the intervals of state scatter by 20% of the period: 98 % of them lie between 15.0 and 25.0 ms at 40 Hz"
+        "the intervals of state scatter by 20% of the period: 98 % of them lie between 15.0 and 25.0 ms at 40 Hz; "
+        "off from 0.00 s to 1.99 s"
     )
 
 
@@ -37,7 +38,8 @@ def test_the_worst_second_is_named() -> None:
     times = np.arange(500) * 20.0
     times[300:350] += np.random.default_rng(0).uniform(-9, 9, 50)
     (finding,) = findings(check(episode(stream("state", at_ms(*times))), scatter_above_share=0.05))
-    assert 5.5 <= float(finding.start_s or 0) <= 6.5
+    assert 5.0 <= float(finding.spans[0].start_s or 0) <= 6.0
+    assert 7.0 <= float(finding.end_s or 0) <= 8.0
 
 
 def test_lost_samples_are_a_gap_and_no_jitter() -> None:

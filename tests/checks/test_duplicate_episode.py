@@ -12,7 +12,7 @@ import pytest
 from robokata.checks.duplicate_episode import Copyable, gather, judge, plant
 from robokata.core.contracts import Gathered
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Span, Verdict
 from robokata.core.source import EpisodeList, open_source
 from robokata.core.values import ArrayValues
 from robokata.media.images import RawImages
@@ -46,8 +46,7 @@ def test_an_exact_copy_names_the_episode_that_it_repeats() -> None:
         level=Level.ERROR,
         message="the numbers are the same as in episode 1, bit for bit",
         episode="3",
-        start_s=0.0,
-        end_s=tiny_episode(1, duration_s=2).duration_s,
+        spans=(Span(0.0, tiny_episode(1, duration_s=2).duration_s),),
         twin="1",
         measured=0.0,
         unit="share",
@@ -55,12 +54,21 @@ def test_an_exact_copy_names_the_episode_that_it_repeats() -> None:
     )
 
 
-def test_three_copies_are_two_findings() -> None:
-    verdicts = judged(listed(*(tiny_episode(n, duration_s=2) for n in (0, 1, 0, 2, 0))))
-    assert [verdict.episode for verdict in verdicts] == ["2", "4"]
-    assert {v.message for v in verdicts if isinstance(v, Finding)} == {
-        "the numbers are the same as in episode 0, bit for bit"
-    }
+def test_a_recording_that_is_there_three_times_is_one_finding_that_names_all() -> None:
+    (finding,) = judged(listed(*(tiny_episode(n, duration_s=2) for n in (0, 1, 0, 2, 0))))
+    assert isinstance(finding, Finding)
+    assert (finding.episode, finding.also, finding.twin) == ("2", ("4",), "0")
+    assert finding.episodes == ("2", "4")
+    assert finding.message == "the numbers of 2 episodes (2 and 4) are the same as in episode 0, bit for bit"
+    assert finding.repair == "drop these episodes and keep 0"
+
+
+def test_exact_and_noisy_copies_of_one_recording_keep_their_levels_and_name_the_group() -> None:
+    episodes = [tiny_episode(n, duration_s=4) for n in (0, 1, 0, 2)]
+    verdicts = judged(listed(*episodes, noisy(tiny_episode(0, duration_s=4), 0.01)))
+    found = {(v.episode, v.level) for v in verdicts if isinstance(v, Finding)}
+    assert found == {("2", Level.ERROR), ("4", Level.WARNING)}
+    assert all(str(getattr(v, "message", "")).endswith("episodes 0, 2 and 4 are one recording") for v in verdicts)
 
 
 @pytest.mark.parametrize("noise_share", [0.01, 0.03])

@@ -33,8 +33,8 @@ def test_every_turn_that_robots_count_in_is_known(period: float) -> None:
 def test_the_message_names_the_turn() -> None:
     (found,) = findings(encoder_wrap, _turning(360.0))
     assert found.message == (
-        "wrist_roll of state wraps around 1 time: wrist_roll jumps by -358.62 in one sample, one turn of 360, "
-        "and goes on smoothly once the turn is taken off"
+        "wrist_roll of state wraps around 1 time: wrist_roll jumps by -358.62 in one sample at 5.32 s, one turn of "
+        "360, and goes on smoothly once the turn is taken off"
     )
 
 

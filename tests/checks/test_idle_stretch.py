@@ -38,7 +38,7 @@ def test_a_long_wait_is_a_warning_with_its_share() -> None:
     (found,) = findings(idle_stretch, robot(_waiting(before=300)))
     assert found.level is Level.WARNING
     assert found.message == (
-        "the robot does nothing for 6.0 s at the start from 0.0 s to 6.0 s (43 % of the episode), judged by state"
+        "the robot does nothing for 6.0 s at the start from 0.00 s to 5.96 s (43 % of the episode), judged by state"
     )
     assert found.repair == "trim the start"
 

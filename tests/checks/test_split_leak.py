@@ -40,6 +40,18 @@ def test_the_smaller_split_is_the_one_that_leaks_whatever_its_name_and_place() -
     assert [finding.episode for finding in judged(EpisodeList([*first, *rest]))] == ["a0"]
 
 
+def test_a_recording_in_three_splits_is_one_finding_that_names_the_episode_to_keep() -> None:
+    episodes = [placed(n, "train", name=f"t{n}") for n in range(4)]
+    held_out = [placed(2, "val", name="v0"), placed(9, "val", name="v1"), placed(2, "test", name="x0")]
+    (finding,) = judged(EpisodeList([*held_out, *episodes]))
+    assert isinstance(finding, Finding)
+    assert (finding.episode, finding.also, finding.twin) == ("v0", ("x0",), "t2")
+    assert finding.message == (
+        "episodes v0 and x0 are the recording of episode t2 in split 'train', bit for bit, and are in 'val' and 'test' "
+        "too"
+    )
+
+
 def test_copies_inside_one_split_are_left_to_duplicate_episode() -> None:
     episodes = [placed(0, "train", name="t0"), placed(0, "train", name="t1"), placed(1, "val", name="v0")]
     assert judged(EpisodeList(episodes)) == []

@@ -37,7 +37,7 @@ def test_a_lag_that_varies_is_a_warning_at_its_worst_sample() -> None:
     lag[100] = 60
     (finding,) = findings(check(episode(_with_lag(lag))))
     assert finding.level is Level.WARNING
-    assert finding.start_s == pytest.approx(2.0)
+    assert finding.spans[0].start_s == pytest.approx(2.0)
 
 
 def test_arrival_before_capture_says_before() -> None:

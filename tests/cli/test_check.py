@@ -14,7 +14,7 @@ from kata_command import Kata
 from robokata.core.shelf import shelf
 
 FINDING = {"check", "level", "message", "episode", "stream", "channel", "start_s", "end_s", "measured", "expected"}
-FINDING |= {"unit", "repair", "is_timed", "twin"}
+FINDING |= {"unit", "repair", "also", "twin", "spans", "start_sample", "end_sample"}
 
 
 def test_a_sound_dataset_is_code_0(kata: Kata, sound: Path) -> None:
@@ -255,6 +255,6 @@ def test_the_command_ends_with_two_where_nothing_was_judged(kata: Kata, shared_d
     )
     assert "10 files are not recognised, and not looked at: OS-0-128-U1_v2.3.0_1024x10.json" in said.out
     assert said.err == (
-        f"kata: {shared_data / 'lidar-ouster'}: nothing to judge: no stream holds numbers or pictures, or every check "
-        "abstained. `kata look` shows the streams.\n"
+        f"kata: {shared_data / 'lidar-ouster'}: nothing to judge: no stream of the episode that was checked holds "
+        "numbers or pictures. `kata look` shows what is there.\n"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 
@@ -88,3 +89,16 @@ def test_steps_that_need_seconds_refuse_and_say_how_to_give_them(data: Path, kat
     for step in ("trim_idle", "retime_motion"):
         said = kata("curate", data, "--step", step, "--plan")
         assert "has step numbers and no times" in said.out + said.err or "--rate-hz" in said.out + said.err
+
+
+def test_check_and_measure_take_the_rate_of_the_steps(data: Path, sound: Path, kata: Kata) -> None:
+    timed = kata("check", data, "--json", "--rate-hz", "5")
+    assert {stream["clock"] for stream in json.loads(timed.out)["dataset"]["streams"]} >= {"declared by the user"}
+    spans = [span for finding in json.loads(kata("check", data, "--json").out)["findings"] for span in finding["spans"]]
+    assert all(span["start_s"] is None for span in spans if span["start_sample"] is not None)
+    assert kata("measure", data, "--rate-hz", "5").code == 0
+    for verb in ("check", "measure"):
+        assert kata(verb, data, "--rate-hz", "fast").err.startswith("kata: --rate-hz 'fast' is no rate.")
+        refused = kata(verb, sound, "--rate-hz", "5")
+        assert refused.code == 2
+        assert "has times" in refused.err

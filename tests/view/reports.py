@@ -25,6 +25,7 @@ def report_of(
     return Report(
         dataset=survey(shown),
         episodes_checked=len(shown.keys()),
+        episodes_with_values=len(shown.keys()),
         findings=tuple(findings),
         abstentions=tuple(abstentions),
         checks=("clock_gap", "not_finite", "stamp_lag"),

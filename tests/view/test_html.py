@@ -14,7 +14,7 @@ from reports import a_finding, episodes, report_of
 
 from robokata.checkup import Report, check_dataset
 from robokata.core.episode import Instruction
-from robokata.core.finding import Abstention, Level
+from robokata.core.finding import Abstention, Level, Span
 from robokata.core.source import EpisodeList, open_source
 from robokata.testing.sample import Planted, write_sample
 from robokata.view.episode_map import episode_map
@@ -139,7 +139,7 @@ def test_a_damaged_video_costs_its_picture_only(sample: tuple[list[Planted], Rep
     for video in (tmp_path / "sample" / "videos").rglob("*.mp4"):
         video.write_bytes(video.read_bytes()[:2000])
     source = open_source(tmp_path / "sample")
-    numbers = a_finding(episode="5", start_s=3.98, end_s=4.0)
+    numbers = a_finding(episode="5", spans=(Span(3.98, 4.0),))
     shown = evidence_html(source, numbers)
     assert '<svg class="plot"' in shown
     assert "no picture" in shown.lower()
@@ -164,7 +164,7 @@ def test_a_finding_about_nothing_that_exists_has_no_evidence() -> None:
     ],
 )
 def test_each_kind_of_defect_has_its_own_curve(check: str, words: str) -> None:
-    shown = evidence_html(EpisodeList(episodes(1)), a_finding(check=check, start_s=0.5, end_s=0.7))
+    shown = evidence_html(EpisodeList(episodes(1)), a_finding(check=check, spans=(Span(0.5, 0.7),)))
     assert words in shown
     assert 'class="shade"' in shown
 
@@ -180,7 +180,7 @@ def test_the_lag_of_two_clocks_is_drawn() -> None:
 
 
 def test_without_times_samples_are_counted() -> None:
-    shown = evidence_html(EpisodeList(episodes(1)), a_finding(is_timed=False))
+    shown = evidence_html(EpisodeList(episodes(1)), a_finding(spans=(Span(start_sample=20, end_sample=30),)))
     assert "<figcaption>sample " in shown
     assert " s</" not in shown
 

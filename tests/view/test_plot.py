@@ -71,7 +71,7 @@ def test_ticks_are_few_round_and_inside(low: float, span: float) -> None:
 )
 def test_a_plot_is_valid_xml_and_stays_in_its_frame(values: list[float], marked_s: tuple[float, float]) -> None:
     times_s = np.arange(len(values), dtype=float)
-    drawn = line_plot([Line("<a> & b", times_s, np.array(values))], y_label="<m/s>", shaded_s=marked_s)
+    drawn = line_plot([Line("<a> & b", times_s, np.array(values))], y_label="<m/s>", shaded_s=[marked_s])
     if not drawn:
         return
     root = ElementTree.fromstring(drawn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from reports import a_finding
 
-from robokata.core.finding import Abstention, Level
+from robokata.core.finding import Abstention, Level, Span
 from robokata.view import text
 
 
@@ -30,9 +30,13 @@ def test_rates(value: float | None, shown: str) -> None:
 
 
 def test_a_place_says_where_from_the_outside_in() -> None:
-    finding = a_finding(channel="wrist", start_s=3.2, end_s=4.1)
+    finding = a_finding(channel="wrist", spans=(Span(3.2, 4.1),))
     assert text.place(finding) == "episode 0 observation.state [wrist] 3.20–4.10 s"
-    assert text.place(a_finding(start_s=1.0)) == "episode 0 observation.state 1.00 s"
+    assert text.place(a_finding(spans=(Span(1.0),))) == "episode 0 observation.state 1.00 s"
+    several = a_finding(spans=(Span(3.0, 3.5), Span(1.0, 1.2)))
+    assert text.place(several) == "episode 0 observation.state 1.00–3.50 s (2 stretches)"
+    assert text.place(a_finding(spans=(Span(None, None, 4, 9),))) == "episode 0 observation.state samples 4–9"
+    assert text.place(a_finding(stream=None, also=("3", "4"))) == "episodes 0, 3, 4"
     assert text.place(a_finding(episode=None, stream=None)) == "dataset"
     assert len(text.place(a_finding(channel=", ".join("abcdefghijklmnopqrstuvwxyz" * 9)))) < 90
 

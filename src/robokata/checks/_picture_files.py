@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
+from robokata.core.finding import Span
 from robokata.core.stream import Stream
 from robokata.core.values import ArrayValues, EncodedPicture, Index, Media, Pictures, ordinals
+from robokata.geometry.runs import span_of
 
 RATE_TOLERANCE_SHARE = 0.1
 """How far a rate may be from the declared one: ROS diagnostics' FrequencyStatus uses the same 10 %."""
@@ -24,10 +26,9 @@ def file_name(media: Media) -> str:
     return Path(media.path).name
 
 
-def picture_time_s(episode: Episode, stream: Stream, picture: int) -> float | None:
-    """Where a picture stands (seconds from the start, or its step number); the last one's where there are fewer."""
-    clock = stream.clock
-    return episode.place(clock, min(picture, len(clock) - 1)) if len(clock) else None
+def pictures_from(episode: Episode, stream: Stream, first: int) -> tuple[Span, ...]:
+    """From a picture to the last, as the spans of a finding; from the last where there are fewer, none without any."""
+    return (span_of(episode, stream.clock, first, len(stream) - 1),) if len(stream.clock) and len(stream) else ()
 
 
 def rates_differ(measured_hz: float, declared_hz: float, tolerance_share: float = RATE_TOLERANCE_SHARE) -> bool:

@@ -34,12 +34,12 @@ from numpy.typing import NDArray
 
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Finding, Level, Verdict
+from robokata.core.finding import Finding, Level, Verdict, spans_from, stretches_in_words
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import has_few_values, is_gripper, is_quaternion, listed
 from robokata.geometry.motion import motion_of
-from robokata.geometry.runs import Run, runs_of
+from robokata.geometry.runs import Run, runs_of, span_of
 
 NEEDS: Sequence[Need] = (Need.ACTION,)
 
@@ -63,7 +63,7 @@ def check(
     # Three samples of exactly the same extreme value do not come from a hand or a noisy leader arm.
     plateau_samples_count: int = 3,
 ) -> Iterator[Verdict]:
-    """One finding per action stream that lists its clipped channels, located at the longest plateau."""
+    """One finding per action stream, with every plateau of every clipped channel."""
     for stream in episode.numeric(Role.ACTION):
         if len(stream) >= 16 and stream.table.shape[1]:
             clipped = list(_clipped(stream, pinned_above_share, plateaus_count, plateau_samples_count))
@@ -118,7 +118,12 @@ def _others_move(moving_channels: NDArray[np.integer], run: Run) -> bool:
 def _finding(episode: Episode, stream: Stream, clipped: list[Clipped], above_share: float) -> Finding:
     worst = max(clipped, key=lambda one: one.share)
     names = [stream.channel_name(one.channel) for one in clipped]
-    longest = max(worst.plateaus, key=lambda run: run.length)
+    spans = [
+        span_of(episode, stream.clock, run.first, run.last, channel=stream.channel_name(one.channel))
+        for one in sorted(clipped, key=lambda one: one is not worst)
+        for run in sorted(one.plateaus, key=lambda run: -run.length)
+    ]
+    told = spans_from(spans, worst=spans[0])
     motion = motion_of(stream)
     low, high = float(motion.low[worst.channel]), float(motion.high[worst.channel])
     return Finding(
@@ -127,13 +132,13 @@ def _finding(episode: Episode, stream: Stream, clipped: list[Clipped], above_sha
         message=(
             f"{listed(names)} of {stream.name} {'is' if len(names) == 1 else 'are'} cut off at the limits: "
             f"{stream.channel_name(worst.channel)} runs {len(worst.plateaus)} times into {low:.4g} or "
-            f"{high:.4g} and stays there for {100 * worst.share:.0f} % of the samples"
+            f"{high:.4g} and stays there for {100 * worst.share:.0f} % of the samples; cut off "
+            f"{stretches_in_words(told, worst='longest of ' + stream.channel_name(worst.channel))}"
         ),
         episode=episode.id,
         stream=stream.name,
         channel=", ".join(names) if len(names) <= 6 else None,
-        start_s=episode.place(stream.clock, longest.first),
-        end_s=episode.place(stream.clock, longest.last),
+        spans=told,
         measured=worst.share,
         expected=above_share,
         unit="share of samples",

@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from, stretches_in_words
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import IndexedValues
-from robokata.geometry.runs import moment_of, runs_of
+from robokata.geometry.runs import runs_of, span_of
 from robokata.media.glance import Glance, glance
 from robokata.media.images import RawImages
 
@@ -53,7 +53,7 @@ def check(
     # Half of the episode: the camera is of no use in it.
     error_above_share: float = 0.5,
 ) -> Iterator[Verdict]:
-    """One finding per camera, located at the longest blank stretch."""
+    """One finding per camera, with every blank stretch."""
     looks = {s.name: glance(s.pictures) for s in episode.pictures() if _shows_light(s)}
     usual = [float(np.median(look.spread)) for look in looks.values() if len(look.spread)]
     # The best camera of the episode: with two of three blank, the median would be blank itself.
@@ -85,24 +85,26 @@ def _blank(look: Glance, floor: float, at_least_count: int) -> NDArray[np.bool_]
 def _finding(
     episode: Episode, stream: Stream, look: Glance, blank: NDArray[np.bool_], error_above_share: float
 ) -> Finding:
-    longest = max(runs_of(blank), key=lambda run: run.length)
+    runs = runs_of(blank)
+    longest = max(runs, key=lambda run: run.length)
+    spans = {run: span_of(episode, stream.clock, run.first, run.last) for run in runs}
+    told = spans_from(spans.values(), worst=spans[longest])
     share, count = float(blank.mean()), int(blank.sum())
     brightness = float(look.mean[longest.first : longest.last + 1].mean())
-    whole, since = count == len(blank), moment_of(episode, stream.clock, longest.first)
+    whole = count == len(blank)
     return Finding(
         check="blank_camera",
         level=Level.ERROR if share > error_above_share else Level.WARNING,
         message=(
             f"{stream.name} shows nothing in {'all' if whole else f'{count} of'} {len(blank)} pictures"
-            + ("" if whole else f", for longest {longest.length} in a row from {since} on")
+            + ("" if whole else f", {stretches_in_words(told)} ({longest.length} in a row)")
             + f": {_colour(brightness)}, spread of brightness "
             f"{float(look.spread[longest.first : longest.last + 1].max()):.1f} of 255"
             + ("" if whole else f" where it is usually {float(np.median(look.spread[~blank])):.0f}")
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=episode.place(stream.clock, longest.first),
-        end_s=episode.place(stream.clock, min(longest.last, len(stream.clock) - 1)),
+        spans=told,
         measured=share,
         expected=0.0,
         unit="share of pictures",

@@ -32,7 +32,7 @@ import numpy as np
 
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode, Instruction
-from robokata.core.finding import Finding, Level, Verdict
+from robokata.core.finding import Finding, Level, Span, Verdict
 
 NEEDS: Sequence[Need] = (Need.INSTRUCTIONS,)
 
@@ -100,8 +100,7 @@ def _finding(episode: Episode, instruction: Instruction, reason: str, *, has_sou
         level=level,
         message=f"the instruction{quoted} is {reason}{beside}{where}",
         episode=episode.id,
-        start_s=instruction.start_s,
-        end_s=instruction.end_s,
+        spans=() if instruction.start_s is None else (Span(instruction.start_s, instruction.end_s),),
         measured=_short(instruction.text),
         expected="words that say what the robot was asked to do",
         repair="write what the robot was asked to do, or leave the episode out of language-conditioned training",

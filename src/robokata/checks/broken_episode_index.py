@@ -37,10 +37,11 @@ from numpy.typing import NDArray
 
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from, whole_span
 from robokata.core.source import EpisodeList, EpisodeRow, Facts
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
+from robokata.geometry.runs import runs_of, span_of
 
 NEEDS: Sequence[Need] = ()
 
@@ -96,7 +97,7 @@ def _broken(episode: Episode, stream: Stream) -> Finding | None:
     wrong = np.flatnonzero(numbers != expected)
     if not len(wrong):
         return None
-    first, last = int(wrong[0]), int(wrong[-1])
+    first, runs = int(wrong[0]), runs_of(numbers != expected)
     jumps = int(np.count_nonzero(np.diff(numbers) != (stream.name != "episode_index")))
     return Finding(
         check=_NAME,
@@ -107,8 +108,7 @@ def _broken(episode: Episode, stream: Stream) -> Finding | None:
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=episode.place(stream.clock, first),
-        end_s=episode.place(stream.clock, last),
+        spans=spans_from(span_of(episode, stream.clock, run.first, run.last) for run in runs),
         measured=float(numbers[first]),
         expected=float(expected[first]),
         repair=_REPAIR,
@@ -142,7 +142,7 @@ def _against_the_index(row: EpisodeRow, own: Counters) -> Iterator[Finding]:
             f"{own.rows}",
             held,
             own.rows,
-            end_s=own.duration_s,
+            duration_s=own.duration_s,
         )
     if own.first_index is not None and own.first_index != row.first_row:
         yield _in_index(
@@ -150,7 +150,7 @@ def _against_the_index(row: EpisodeRow, own: Counters) -> Iterator[Finding]:
             f"its rows are numbered from {own.first_index}, and the index says that they start at row {row.first_row}",
             own.first_index,
             row.first_row,
-            end_s=own.duration_s,
+            duration_s=own.duration_s,
         )
 
 
@@ -174,14 +174,13 @@ def _are_neighbours(before: str, after: str) -> bool:
     return not (before.isdigit() and after.isdigit()) or int(after) == int(before) + 1
 
 
-def _in_index(episode: str, message: str, measured: int, expected: int, *, end_s: float | None = None) -> Finding:
+def _in_index(episode: str, message: str, measured: int, expected: int, *, duration_s: float | None = None) -> Finding:
     return Finding(
         check=_NAME,
         level=Level.ERROR,
         message=message,
         episode=episode,
-        start_s=None if end_s is None else 0.0,
-        end_s=end_s,
+        spans=whole_span(duration_s),
         measured=measured,
         expected=expected,
         repair=_REPAIR,

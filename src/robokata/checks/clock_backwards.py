@@ -36,8 +36,9 @@ from robokata.checks._ticks import clocked_stream, measured_clocks, restamped, t
 from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
-from robokata.core.finding import Finding, Level, Verdict
+from robokata.core.finding import Finding, Level, Verdict, spans_from
 from robokata.core.stream import LATE, Kind, Stream
+from robokata.geometry.runs import runs_of, span_of
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
 
@@ -46,7 +47,7 @@ _SAMPLED = (Kind.TENSOR, Kind.VIDEO, Kind.IMAGE)
 
 
 def check(episode: Episode) -> Iterator[Verdict]:
-    """One finding per clock that steps back (at its largest step), one per clock that repeats a time.
+    """One finding per clock that steps back, with every step, one per clock that repeats a time, with every repeat.
 
     There are no thresholds: no clock that was read once per sample does either.
     """
@@ -88,8 +89,8 @@ def _steps_back(episode: Episode, stream: Stream, label: str, clock: Clock, leve
     step_s = float(intervals_ns[worst]) / NS_PER_S
     if step_s >= 0:
         return
-    # By the stream's own clock, also for a further one; the earlier time first, also where the clock says otherwise.
-    start_s, end_s = sorted(episode.seconds(int(t)) for t in stream.clock.times_ns[worst : worst + 2])
+    # By the stream's own clock, also for a further one.
+    spans = {int(at): span_of(episode, stream.clock, int(at), int(at) + 1) for at in np.flatnonzero(intervals_ns < 0)}
     yield Finding(
         check="clock_backwards",
         level=level,
@@ -99,8 +100,7 @@ def _steps_back(episode: Episode, stream: Stream, label: str, clock: Clock, leve
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=start_s,
-        end_s=end_s,
+        spans=spans_from(spans.values(), worst=spans[worst]),
         measured=step_s,
         expected="> 0",
         unit="s",
@@ -113,15 +113,14 @@ def _repeats(episode: Episode, stream: Stream, label: str, clock: Clock, level: 
     if not len(places):
         return
     share = len(places) / len(clock)
-    first, last = stream.clock.times_ns[places[0]], stream.clock.times_ns[places[-1] + 1]
+    runs = runs_of(ticks_of(clock).intervals_ns == 0)
     yield Finding(
         check="clock_backwards",
         level=level,
         message=f"{label} gives {len(places)} of {len(clock)} samples ({share:.1%}) the same time as the sample before",
         episode=episode.id,
         stream=stream.name,
-        start_s=episode.seconds(int(min(first, last))),
-        end_s=episode.seconds(int(max(first, last))),
+        spans=spans_from(span_of(episode, stream.clock, run.first, run.last + 1) for run in runs),
         measured=share,
         expected=0,
         unit="share",

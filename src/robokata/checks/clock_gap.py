@@ -35,7 +35,8 @@ from robokata.checks._ticks import UsedClock, clocked_stream, measured_clocks, r
 from robokata.core.clock import NS_PER_S
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from, stretches_in_words
+from robokata.geometry.runs import span_of
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
 
@@ -51,7 +52,7 @@ def check(
     # Every twentieth sample gone is 2.5 times the 2 % at which AgiBot-like curation drops whole episodes.
     error_above_share: float = 0.05,
 ) -> Iterator[Verdict]:
-    """One finding per clock that has gaps, located at the longest."""
+    """One finding per clock that has gaps, with all of them."""
     yield from unmeasured("clock_gap", episode)
     for used in measured_clocks(episode):
         if not ticks_of(used.stream.clock).is_recurring:
@@ -76,19 +77,19 @@ def _judge(
     gap_s, period_s = float(silent_ns.max()) / NS_PER_S, ticks.period_ns / NS_PER_S
     missing = int(np.sum(np.round(silent_ns / ticks.period_ns) - 1))
     missing_share = missing / (missing + len(times_ns))
-    start_s = episode.seconds(int(times_ns[longest]))
+    spans = {int(at): span_of(episode, used.stream.clock, int(at), int(at) + 1) for at in gaps}
+    told = spans_from(spans.values(), worst=spans[longest])
     return Finding(
         check="clock_gap",
         level=Level.ERROR if gap_s > error_above_s or missing_share > error_above_share else Level.WARNING,
         message=(
             f"{used.label} is silent for {gap_s * 1000:.0f} ms where a sample comes every {period_s * 1000:.1f} ms; "
-            f"{len(gaps)} gap{'s' if len(gaps) != 1 else ''}, about {missing} samples ({missing_share:.1%}) "
-            "missing in all"
+            f"{len(gaps)} gap{'s' if len(gaps) != 1 else ''} {stretches_in_words(told)}, about {missing} samples "
+            f"({missing_share:.1%}) missing in all"
         ),
         episode=episode.id,
         stream=used.stream.name,
-        start_s=start_s,
-        end_s=start_s + gap_s,
+        spans=told,
         measured=gap_s,
         expected=period_s,
         unit="s",

@@ -43,7 +43,8 @@ from robokata.checks._ticks import (
 from robokata.core.clock import NS_PER_S
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from, stretches_in_words
+from robokata.geometry.runs import Run, runs_of, span_of
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
 
@@ -67,7 +68,7 @@ def check(
     # 10 %: the limit of published checkers for this coefficient of variation, and the tolerance of ROS for a rate.
     scatter_above_share: float = 0.1,
 ) -> Iterator[Verdict]:
-    """One finding per clock that jitters, located at the worst second."""
+    """One finding per clock that jitters, with the stretches in which it does."""
     yield from unmeasured("clock_jitter", episode)
     for used in measured_clocks(episode):
         verdict = _judge(episode, used, scatter_above_share)
@@ -115,24 +116,31 @@ def _period_ns(episode: Episode, used: UsedClock, ticks: Ticks) -> float | None:
 
 
 def _finding(episode: Episode, used: UsedClock, period_ns: float, scatter_share: float, limit_share: float) -> Finding:
-    ticks, times_ns = ticks_of(used.stream.clock), used.stream.clock.times_ns
+    ticks = ticks_of(used.stream.clock)
     off = np.abs(ticks.intervals_ns - period_ns)
     off[ticks.intervals_ns > _GAP_PERIODS * period_ns] = 0
     window = min(len(off), max(FEWEST_SAMPLES, round(NS_PER_S / period_ns)))
     sums = np.convolve(off, np.ones(window), "valid")
-    worst = int(np.argmax(sums))
+    # Seconds whose intervals are off as far as those of a normal scatter at the limit (mean = 0.8 deviations), and
+    # the worst one in any case.
+    is_hot = sums > 0.8 * limit_share * period_ns * window
+    is_hot[np.argmax(sums)] = True
+    runs = [Run(run.first, run.last + window) for run in runs_of(is_hot, bridge=window)]
+    worst = next(run for run in runs if run.first <= np.argmax(sums) <= run.last)
+    spans = {run: span_of(episode, used.stream.clock, run.first, run.last) for run in runs}
+    told = spans_from(spans.values(), worst=spans[worst])
     low, high = (float(x) for x in np.percentile(ticks.intervals_ns, [1, 99]))
     return Finding(
         check="clock_jitter",
         level=Level.WARNING,
         message=(
             f"the intervals of {used.label} scatter by {scatter_share:.0%} of the period: 98 % of them lie between "
-            f"{low / 1e6:.1f} and {high / 1e6:.1f} ms at {hertz(period_ns):.3g} Hz"
+            f"{low / 1e6:.1f} and {high / 1e6:.1f} ms at {hertz(period_ns):.3g} Hz; "
+            f"off {stretches_in_words(told, worst='worst')}"
         ),
         episode=episode.id,
         stream=used.stream.name,
-        start_s=episode.seconds(int(times_ns[worst])),
-        end_s=episode.seconds(int(times_ns[worst + window])),
+        spans=told,
         measured=scatter_share,
         expected=limit_share,
         unit="share of the period",

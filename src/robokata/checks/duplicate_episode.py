@@ -33,11 +33,15 @@ import numpy as np
 from robokata.checks._appended import noisy_copy, with_appended
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, whole_span
 from robokata.core.source import EpisodeList, Facts
+from robokata.geometry.channels import listed
 from robokata.geometry.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
 
 NEEDS: Sequence[Need] = ()
+
+_MOST_NAMES = 24
+"""Episodes of a group that a message names: two lines of a terminal. `also` holds them all."""
 
 
 class Copyable(NamedTuple):
@@ -67,7 +71,7 @@ def judge(
     # usual distance shrinks with them and they stay silent.
     near_below_typical_share: float = 0.2,
 ) -> Iterator[Verdict]:
-    """One finding per episode that repeats an earlier one of its split."""
+    """One finding per recording that several episodes of a split hold, for each way in which they repeat it."""
     known = [(row.episode, row.value) for row in rows if isinstance(row.value, Copyable)]
     if len(known) < 2:
         yield Abstention("duplicate_episode", "there are fewer than two episodes to compare")
@@ -83,37 +87,55 @@ def judge(
             yield from _copies(mine, group)
 
 
+class _Copy(NamedTuple):
+    """In which way an episode repeats an earlier one; copies of one recording in one way are one finding."""
+
+    first: int
+    """Place of the earlier episode."""
+    is_exact: bool
+    is_under_other_pictures: bool
+
+
 def _copies(mine: Sequence[tuple[str, Copyable]], group: Kin) -> Iterator[Finding]:
+    copies: dict[_Copy, list[int]] = {}
     earlier: list[int] = []
     for place in group.members:
         if earlier:
             same = [e for e in earlier if mine[e][1].fingerprint.digest == mine[place][1].fingerprint.digest]
-            yield _finding(mine[place], mine[(same or earlier)[0]], is_exact=bool(same), apart_share=group.apart_share)
+            first = (same or earlier)[0]
+            looks = [mine[each][1].fingerprint.look for each in (place, first)]
+            is_other = bool(same) and None not in looks and looks[0] != looks[1]
+            copies.setdefault(_Copy(first, bool(same), is_other), []).append(place)
         earlier.append(place)
+    for how, places in copies.items():
+        yield _finding(mine, how, places, group)
 
 
-def _finding(copy: tuple[str, Copyable], first: tuple[str, Copyable], *, is_exact: bool, apart_share: float) -> Finding:
-    mine, other = copy[1].fingerprint, first[1].fingerprint
-    differs = is_exact and mine.look is not None and other.look is not None and mine.look != other.look
-    what = "the numbers" if mine.of == "numbers" else "the pictures"
-    if differs:
-        said = f"{what} are the same as in episode {first[0]}, bit for bit, under different pictures"
-    elif is_exact:
-        said = f"{what} are the same as in episode {first[0]}, bit for bit"
+def _finding(mine: Sequence[tuple[str, Copyable]], how: _Copy, places: Sequence[int], group: Kin) -> Finding:
+    (episode, copy), (twin, _) = mine[places[0]], mine[how.first]
+    names = [mine[place][0] for place in places]
+    what = "the numbers" if copy.fingerprint.of == "numbers" else "the pictures"
+    what += f" of {len(names)} episodes ({listed(names, most=_MOST_NAMES)})" if len(names) > 1 else ""
+    if how.is_exact:
+        message = f"{what} are the same as in episode {twin}, bit for bit"
+        message += ", under different pictures" if how.is_under_other_pictures else ""
     else:
-        said = f"{what} follow episode {first[0]} to within {100 * apart_share:.1f} % of their own motion"
+        message = f"{what} follow episode {twin} to within {100 * group.apart_share:.1f} % of their own motion"
+    if len(group.members) > len(names) + 1:
+        everyone = [mine[place][0] for place in group.members]
+        message += f"; episodes {listed(everyone, most=_MOST_NAMES)} are one recording"
     return Finding(
         check="duplicate_episode",
         # Other pictures over the same numbers may be a re-rendered simulation: somebody's choice, not a contradiction.
-        level=Level.ERROR if is_exact and not differs else Level.WARNING,
-        message=said,
-        episode=copy[0],
-        start_s=None if copy[1].duration_s is None else 0.0,
-        end_s=copy[1].duration_s,
-        twin=first[0],
-        measured=0.0 if is_exact else apart_share,
+        level=Level.ERROR if how.is_exact and not how.is_under_other_pictures else Level.WARNING,
+        message=message,
+        episode=episode,
+        also=tuple(names[1:]),
+        twin=twin,
+        spans=whole_span(copy.duration_s),
+        measured=0.0 if how.is_exact else group.apart_share,
         unit="share",
-        repair=f"drop this episode and keep {first[0]}",
+        repair=f"drop {'these episodes' if len(names) > 1 else 'this episode'} and keep {twin}",
     )
 
 

@@ -33,11 +33,12 @@ from numpy.typing import NDArray
 
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Finding, Level, Verdict
+from robokata.core.finding import Finding, Level, Verdict, spans_from
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import has_few_values, is_gripper, is_orientation, listed, may_jump
 from robokata.geometry.motion import WRAP_PERIODS, motion_of, speed_of, wrap_period
+from robokata.geometry.runs import moment_of, span_of
 
 NEEDS: Sequence[Need] = (Need.NUMBERS,)
 
@@ -58,7 +59,7 @@ def check(
     # 0.9 of a turn: the motion of the sample in which the joint crosses is part of the jump.
     at_least_turns: float = 0.9,
 ) -> Iterator[Verdict]:
-    """One finding per stream and level, located at the first crossing."""
+    """One finding per stream and level, with every crossing."""
     for stream in episode.numeric(Role.STATE, Role.ACTION):
         if len(stream) < 8 or not stream.table.shape[1]:
             continue
@@ -99,6 +100,11 @@ def _finding(episode: Episode, stream: Stream, wraps: list[Wrap]) -> Finding:
     first = min(wraps, key=lambda wrap: int(wrap.samples[0]))
     names = [stream.channel_name(wrap.channel) for wrap in wraps]
     at, count = int(first.samples[0]), sum(len(wrap.samples) for wrap in wraps)
+    spans = [
+        span_of(episode, stream.clock, int(k), int(k) + 1, channel=stream.channel_name(wrap.channel))
+        for wrap in sorted(wraps, key=lambda wrap: wrap is not first)
+        for k in wrap.samples
+    ]
     jump = float(motion_of(stream).steps[at, first.channel])
     is_pose = first.level is Level.INFO
     doubt = " (a joint, or an angle of a pose: the channels have no names)" if first.level is Level.WARNING else ""
@@ -107,14 +113,14 @@ def _finding(episode: Episode, stream: Stream, wraps: list[Wrap]) -> Finding:
         level=first.level,
         message=(
             f"{listed(names)} of {stream.name} wrap{'s' if len(names) == 1 else ''} around {count} "
-            f"time{'s' if count != 1 else ''}: {stream.channel_name(first.channel)} jumps by {jump:.5g} in one sample, "
+            f"time{'s' if count != 1 else ''}: {stream.channel_name(first.channel)} jumps by {jump:.5g} in one sample "
+            f"at {moment_of(episode, stream.clock, at)}, "
             f"one turn of {_turn(first.period)}, and goes on smoothly once the turn is taken off{doubt}"
         ),
         episode=episode.id,
         stream=stream.name,
         channel=", ".join(names) if len(names) <= 6 else None,
-        start_s=episode.place(stream.clock, at),
-        end_s=episode.place(stream.clock, at + 1),
+        spans=spans_from(spans, worst=spans[0]),
         measured=abs(jump),
         expected=first.period,
         repair=(

@@ -30,10 +30,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robokata.checks._picture_files import file_name, picture_stream, picture_time_s, retold, span_is_in_other_time
+from robokata.checks._picture_files import file_name, picture_stream, pictures_from, retold, span_is_in_other_time
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Span, Verdict
 from robokata.core.source import EpisodeList, Facts
 from robokata.core.stream import Stream
 from robokata.core.values import Media
@@ -43,7 +43,7 @@ NEEDS: Sequence[Need] = (Need.PICTURES,)
 _NAME = "frame_count_mismatch"
 
 
-class Span(NamedTuple):
+class Claim(NamedTuple):
     """The part of a video that an index gives to an episode's camera, beside what its rows ask for."""
 
     stream: str
@@ -54,9 +54,8 @@ class Span(NamedTuple):
     in_file: int
     is_declared: bool
     is_in_other_time: bool
-    start_s: float | None
-    """When the first picture was taken that the span lacks."""
-    end_s: float | None
+    missing: tuple[Span, ...]
+    """The pictures that the claim lacks."""
 
     @property
     def end(self) -> int:
@@ -64,17 +63,17 @@ class Span(NamedTuple):
         return self.first + self.rows
 
 
-def gather(episode: Episode) -> tuple[Span, ...]:
+def gather(episode: Episode) -> tuple[Claim, ...]:
     """Every camera's span; counts of headers and indexes, no picture is decoded."""
     spans = (_span(episode, stream, stream.pictures.media()) for stream in episode.pictures())
     return tuple(span for span in spans if span is not None)
 
 
-def _span(episode: Episode, stream: Stream, media: Media) -> Span | None:
+def _span(episode: Episode, stream: Stream, media: Media) -> Claim | None:
     if media.problem is not None or media.is_absent or media.frames_in_file is None:
         return None
     is_short = media.frames_in_span < media.frames_expected
-    return Span(
+    return Claim(
         stream=stream.name,
         path=media.path,
         first=media.first_frame,
@@ -83,8 +82,7 @@ def _span(episode: Episode, stream: Stream, media: Media) -> Span | None:
         in_file=media.frames_in_file,
         is_declared=media.span_is_declared,
         is_in_other_time=span_is_in_other_time(stream, media),
-        start_s=picture_time_s(episode, stream, media.frames_in_span) if is_short else None,
-        end_s=picture_time_s(episode, stream, len(stream)) if is_short else None,
+        missing=pictures_from(episode, stream, media.frames_in_span) if is_short else (),
     )
 
 
@@ -95,7 +93,7 @@ def judge(rows: Sequence[Gathered], facts: Facts) -> Iterator[Verdict]:
     for episode, span in spans:
         if span.rows:
             starts.setdefault((span.stream, span.path), []).append((span.first, episode))
-    short: dict[tuple[str, int], list[tuple[str, Span]]] = {}
+    short: dict[tuple[str, int], list[tuple[str, Claim]]] = {}
     for episode, span in spans:
         if span.held == span.rows:
             continue
@@ -116,7 +114,9 @@ def judge(rows: Sequence[Gathered], facts: Facts) -> Iterator[Verdict]:
         yield _short(found, len(rows))
 
 
-def _owner_of_tail(episode: str, span: Span, starts: Mapping[tuple[str, str], Sequence[tuple[int, str]]]) -> str | None:
+def _owner_of_tail(
+    episode: str, span: Claim, starts: Mapping[tuple[str, str], Sequence[tuple[int, str]]]
+) -> str | None:
     """Whose frames the rows get that the span lacks, in words; None where they are the episode's own."""
     others = [(first, other) for first, other in starts[span.stream, span.path] if other != episode]
     claimed = next((other for first, other in sorted(others) if span.first + span.held <= first < span.end), None)
@@ -128,7 +128,7 @@ def _owner_of_tail(episode: str, span: Span, starts: Mapping[tuple[str, str], Se
     return None if is_followed or span.rows - span.held == 1 else "others"
 
 
-def _too_few(episode: str, span: Span, owner: str) -> Finding:
+def _too_few(episode: str, span: Claim, owner: str) -> Finding:
     return Finding(
         check=_NAME,
         level=Level.ERROR,
@@ -138,15 +138,14 @@ def _too_few(episode: str, span: Span, owner: str) -> Finding:
         ),
         episode=episode,
         stream=span.stream,
-        start_s=span.start_s,
-        end_s=span.end_s,
+        spans=span.missing,
         measured=span.held,
         expected=span.rows,
         repair="correct the episode's span in the index after looking at the pictures, or drop the episode",
     )
 
 
-def _too_many(episode: str, span: Span) -> Finding:
+def _too_many(episode: str, span: Claim) -> Finding:
     return Finding(
         check=_NAME,
         level=Level.WARNING,
@@ -159,7 +158,7 @@ def _too_many(episode: str, span: Span) -> Finding:
     )
 
 
-def _short(found: Sequence[tuple[str, Span]], episodes: int) -> Finding:
+def _short(found: Sequence[tuple[str, Claim]], episodes: int) -> Finding:
     """Spans that end too early for their rows, and every row has its own frame all the same."""
     episode, span = found[0]
     lacking = span.rows - span.held
@@ -173,6 +172,7 @@ def _short(found: Sequence[tuple[str, Span]], episodes: int) -> Finding:
             f"row, and no other checked episode claims it"
         ),
         episode=None if len(found) == episodes else episode,
+        also=() if len(found) == episodes else tuple(other for other, _ in found[1:]),
         stream=span.stream,
         measured=span.held,
         expected=span.rows,
@@ -180,7 +180,7 @@ def _short(found: Sequence[tuple[str, Span]], episodes: int) -> Finding:
     )
 
 
-def _file(span: Span) -> str:
+def _file(span: Claim) -> str:
     return file_name(Media(span.path, None, 0, 0))
 
 

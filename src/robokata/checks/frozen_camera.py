@@ -19,8 +19,8 @@ Limits:
     in a video nothing: there a still scene repeats exactly too. A freeze of less than 3 pictures or 0.2 s is only seen
     as part of a rhythm, and in video that draws a repeated picture anew around each key frame (NVENC, Jetson, x264
     without mbtree) one may be missed (of planted ones of 1 s or more a fifth, of shorter ones a third) or begin up to
-    0.2 s off. Without state and action it abstains. Without times every limit in seconds is counted in samples, 30 to
-    the second: strict for slower cameras.
+    0.2 s off. Without state and action it abstains. Without times its limits are pictures (`untimed_at_least_count`,
+    `untimed_error_above_count`), strict for slow cameras; `--rate-hz` gives it seconds.
 
 Repair:
     Cut the stretch out or drop the episode. For a rhythm, keep only the new pictures and the lower rate. Neither
@@ -47,7 +47,7 @@ from robokata.checks._camera_motion import (
 from robokata.core.clock import paired
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import IndexedValues
 from robokata.geometry.motion import motion_of
@@ -63,6 +63,8 @@ def check(
     # 3 pictures and 0.2 s: a camera that skips once or twice is the business of the rhythm below.
     at_least_pictures_count: int = 3,
     at_least_s: float = 0.2,
+    # The same where no rate is known, in pictures: 0.2 s at 30 Hz, the rate of most cameras on robots, or longer.
+    untimed_at_least_count: int = 6,
     # 5 % of the change that this much motion makes elsewhere: half of it would be a slow part of the scene.
     below_change_share: float = 0.05,
     # A third of the usual motion: less is a robot that comes to rest.
@@ -71,11 +73,12 @@ def check(
     catches_up_share: float = 2.0,
     # 0.5 s: a grasp takes 0.3 to 0.8 s, so a freeze of this length can hide one whole.
     error_above_s: float = 0.5,
+    untimed_error_above_count: int = 15,
     # 8 % repeated pictures: clocks that are 1 % apart repeat 1 %. Half of the rate repeats 50 %, but video hides those
     # that fall on key frames (a third to nearly all at LeRobot's two pictures per group).
     rhythm_above_share: float = 0.08,
 ) -> Iterator[Verdict]:
-    """One finding per camera for its longest freeze, one for a rhythm of repeats."""
+    """One finding per camera with its freezes, one for a rhythm of repeats."""
     for stream in episode.pictures():
         if len(stream) <= at_least_pictures_count or stream.values.dtype == np.uint16:
             continue
@@ -89,7 +92,9 @@ def check(
                 yield _one_picture(episode, stream, watched)
             continue
         same = same_pictures(watched, below_change_share)
-        needed = max(at_least_pictures_count, samples_in(stream.clock, at_least_s))
+        needed = samples_in(stream.clock, at_least_s, untimed=untimed_at_least_count)
+        needed = max(at_least_pictures_count, needed)
+        error_above = error_above_s if stream.clock.has_times else untimed_error_above_count
         if stream.kind is Kind.VIDEO:
             same |= held_until_jumps(watched, at_least_pictures_count=needed, catches_up_share=catches_up_share)
         freezes = [
@@ -98,10 +103,11 @@ def check(
             if watched.travel[run.first : run.last + 1].mean() > moving_above_share * watched.usual_travel
         ]
         proven = [r for r in freezes if _catches_up(watched, r, catches_up_share) or _is_too_quiet(watched, freezes, r)]
-        yield from _frozen(episode, stream, watched, proven, error_above_s)
+        yield from _frozen(episode, stream, watched, proven, error_above)
         if not proven and stream.kind is not Kind.VIDEO:
             # Half a second: what no catching up proves must at least hide a grasp.
-            alone = [r for r in freezes if r.length >= samples_in(stream.clock, 0.5) and _is_alone(watched, same, r)]
+            least = samples_in(stream.clock, 0.5, untimed=untimed_error_above_count)
+            alone = [r for r in freezes if r.length >= least and _is_alone(watched, same, r)]
             yield from _frozen(episode, stream, watched, alone, math.inf)
             proven = alone
         yield from _rhythm(episode, stream, watched, same, proven, moving_above_share, rhythm_above_share)
@@ -143,27 +149,26 @@ def _is_too_quiet(watched: Watched, freezes: list[Run], run: Run) -> bool:
 
 
 def _frozen(
-    episode: Episode, stream: Stream, watched: Watched, runs: list[Run], error_above_s: float
+    episode: Episode, stream: Stream, watched: Watched, runs: list[Run], error_above: float
 ) -> Iterator[Verdict]:
     if not runs:
         return
     longest = max(runs, key=lambda run: run.length)
-    span = span_of(episode, stream.clock, longest.first, longest.last + 1)
-    frozen_s = longest.length / samples_in(stream.clock, 1.0) if span.unit == "samples" else span.length
+    spans = {run: span_of(episode, stream.clock, run.first, run.last + 1) for run in runs}
+    span = spans[longest]
     usual = watched.change_per_travel * watched.travel[longest.first : longest.last + 1].mean()
     change = float(watched.change[longest.first : longest.last + 1].max())
     stretches = f"; {len(runs)} such stretches" if len(runs) > 1 else ""
     yield Finding(
         check="frozen_camera",
-        level=Level.ERROR if frozen_s >= error_above_s else Level.WARNING,
+        level=Level.ERROR if span.length >= error_above else Level.WARNING,
         message=(
             f"{stream.name} repeats one picture for {span.words}, while the robot moves: change {change:.2f} "
             f"where this motion makes {usual:.2f} levels{stretches}"
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=span.start_s,
-        end_s=span.end_s,
+        spans=spans_from(spans.values(), worst=span),
         measured=span.length,
         expected=0.0,
         unit=span.unit,
@@ -216,6 +221,8 @@ def _rhythm(
         ),
         episode=episode.id,
         stream=stream.name,
+        # A rhythm goes from its first repeat to its last.
+        spans=(span_of(episode, stream.clock, int(repeats[0]), int(repeats[-1]) + 1),),
         measured=share,
         expected=0.0,
         unit="share of pictures",
@@ -253,7 +260,7 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
     gone = np.concatenate(([0.0], np.cumsum(motion_of(mover).travel, dtype=np.float64)))
     places, at_mover = (axis.astype(float) for axis in paired(stream.clock, mover.clock))
     at_picture = np.interp(places, at_mover, gone)
-    length = min(round(magnitude * samples_in(stream.clock, 1.0)), count - 2)
+    length = min(round(magnitude * samples_in(stream.clock, 1.0, untimed=30)), count - 2)
     first = int(np.argmax(at_picture[length:] - at_picture[: count - length]))
     source = np.arange(count)
     source[first : first + length + 1] = first

@@ -14,8 +14,8 @@ Example:
 Limits:
     Judged by headway over 0.1 s of the state (of the action where there is no state), against the episode's own fast
     motion: a very slow motion beside a fast one counts as idle. Abstains where no number ever changes. Without
-    times it counts samples, 30 to the second: at 10 Hz it asks for three times as long a rest. Whether a pause in
-    the middle is waiting or deliberate (holding a part, grasping) the numbers do not say.
+    times its limits are samples (`untimed_told_above_count`, `untimed_warn_above_count`); `--rate-hz` gives it seconds.
+    Whether a pause in the middle is waiting or deliberate (holding a part, grasping) the numbers do not say.
 
 Repair:
     Trim the start and the end. Keep the middle when the policy predicts chunks of actions: cutting it joins two moments
@@ -34,11 +34,11 @@ from numpy.typing import NDArray
 from robokata.core.clock import NS_PER_S
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from, stretches_in_words
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues, IndexedValues
 from robokata.geometry.motion import still_share
-from robokata.geometry.runs import Run, runs_of, samples_in
+from robokata.geometry.runs import Run, runs_of, samples_in, span_of
 from robokata.media.images import RawImages
 
 NEEDS: Sequence[Need] = (Need.NUMBERS,)
@@ -60,6 +60,10 @@ def check(
     # 3 s and a fifth of the episode: the policy then sees the idle picture as often as any phase of the task.
     warn_above_s: float = 3.0,
     warn_above_share: float = 0.2,
+    # The same two where no rate is known, in samples: 1 s and 3 s of the fastest usual recorder (30 Hz), longer rests
+    # at slower ones.
+    untimed_told_above_count: int = 30,
+    untimed_warn_above_count: int = 90,
     # An episode of any length that is idle for most of its time teaches to stay where one is.
     mostly_above_share: float = 0.5,
 ) -> Iterator[Verdict]:
@@ -69,16 +73,19 @@ def check(
         yield Abstention("idle_stretch", "neither state nor action ever changes", episode.id)
         return
     stream, still = seen
+    has_times = stream.clock.has_times
+    told_above = told_above_s if has_times else untimed_told_above_count
+    warn_above = warn_above_s if has_times else untimed_warn_above_count
     # One step of tremor does not end a rest: 0.1 s is less than a human's reaction time.
-    runs = runs_of(still, bridge=samples_in(stream.clock, 0.1))
-    whole_s = max(1e-9, _span_s(stream, Run(0, len(still) - 1)))
+    runs = runs_of(still, bridge=samples_in(stream.clock, 0.1, untimed=3))
+    whole = max(1e-9, _length(stream, Run(0, len(still) - 1)))
     for part in _parts(runs, len(still)):
-        long_runs = [run for run in part.runs if _span_s(stream, run) > told_above_s]
+        long_runs = [run for run in part.runs if _length(stream, run) > told_above]
         if long_runs:
-            idle_s = sum(_span_s(stream, run) for run in long_runs)
-            share = idle_s / whole_s
-            is_much = share > mostly_above_share or (idle_s > warn_above_s and share > warn_above_share)
-            yield _finding(episode, stream, part._replace(runs=long_runs), idle_s, share, told_above_s, is_much)
+            idle = sum(_length(stream, run) for run in long_runs)
+            share = idle / whole
+            is_much = share > mostly_above_share or (idle > warn_above and share > warn_above_share)
+            yield _finding(episode, stream, part._replace(runs=long_runs), idle, share, told_above, is_much)
 
 
 def _parts(runs: list[Run], steps: int) -> Iterator[Part]:
@@ -90,38 +97,33 @@ def _parts(runs: list[Run], steps: int) -> Iterator[Part]:
     yield Part("end", at_end, "trim the end")
 
 
-def _span_s(stream: Stream, run: Run) -> float:
+def _length(stream: Stream, run: Run) -> float:
+    """Seconds, or steps where there are no times."""
     if not stream.clock.has_times:
-        # Formats without times: the sample numbers, at the rate that the whole floor assumes for them.
-        return run.length / samples_in(stream.clock, 1.0)
+        return run.length
     times_ns = stream.clock.times_ns
     return (int(times_ns[run.last + 1]) - int(times_ns[run.first])) / NS_PER_S
 
 
 def _finding(
-    episode: Episode, stream: Stream, part: Part, idle_s: float, share: float, told_above_s: float, is_much: bool
+    episode: Episode, stream: Stream, part: Part, idle: float, share: float, told_above: float, is_much: bool
 ) -> Finding:
-    longest = max(part.runs, key=lambda run: _span_s(stream, run))
-    start_s, end_s = (episode.place(stream.clock, i) for i in (longest.first, longest.last + 1))
-    has_times = stream.clock.has_times
-    idle = f"{idle_s:.1f} s" if has_times else f"{sum(run.length for run in part.runs)} samples"
-    span = f"{start_s:.1f} s to {end_s:.1f} s" if has_times else f"sample {longest.first} to {longest.last + 1}"
-    stretches = "" if len(part.runs) == 1 else f" in {len(part.runs)} stretches, the longest"
+    told = spans_from(span_of(episode, stream.clock, run.first, run.last + 1) for run in part.runs)
+    unit = told[0].unit
     where = {"start": "at the start", "middle": "in the middle", "end": "at the end"}[part.name]
     return Finding(
         check="idle_stretch",
         level=Level.WARNING if is_much else Level.INFO,
         message=(
-            f"the robot does nothing for {idle} {where}{stretches} from {span} "
+            f"the robot does nothing for {idle:.{1 if unit == 's' else 0}f} {unit} {where} {stretches_in_words(told)} "
             f"({100 * share:.0f} % of the episode), judged by {stream.name}"
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=start_s,
-        end_s=end_s,
-        measured=idle_s if has_times else sum(run.length for run in part.runs),
-        expected=told_above_s if has_times else samples_in(stream.clock, told_above_s),
-        unit="s" if has_times else "samples",
+        spans=told,
+        measured=idle,
+        expected=told_above,
+        unit=unit,
         repair=part.repair,
     )
 
@@ -135,7 +137,7 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
     cameras = [s for s in episode.pictures() if len(s) > 2]
     for stream in [*streams, *cameras]:
         count = len(stream)
-        wait = min(round(magnitude * max(count // 2, samples_in(stream.clock, 4.0))), count - 2)
+        wait = min(round(magnitude * max(count // 2, samples_in(stream.clock, 4.0, untimed=120))), count - 2)
         episode = episode.with_stream(_delayed(stream, np.clip(np.arange(count) - wait, 0, None)))
     return episode
 

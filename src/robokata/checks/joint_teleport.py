@@ -36,13 +36,13 @@ from numpy.typing import NDArray
 
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Span, Verdict, spans_from
 from robokata.core.source import EpisodeList, Facts
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import has_few_values, is_gripper, listed, may_jump
 from robokata.geometry.motion import Motion, motion_of, speed_of, wrap_period
-from robokata.geometry.runs import moment_of
+from robokata.geometry.runs import moment_of, span_of
 
 NEEDS: Sequence[Need] = (Need.STATE,)
 
@@ -56,8 +56,7 @@ class Jump(NamedTuple):
     channel: int
     size: float
     share_of_range: float
-    start_s: float
-    end_s: float
+    span: Span
     moment: str
     """`3.98 s`, or `sample 199` where the format keeps no times."""
 
@@ -110,9 +109,9 @@ def _joints(episode: Episode, stream: Stream, longer_than: float, above_range_sh
         for at in _largest(steps, limit):
             if wrap_period(stream, channel=channel, step=at) or _was_stuck(motion, channel, at):
                 continue
-            start_s, end_s = (episode.place(stream.clock, i) for i in (at, at + 1))
+            span = span_of(episode, stream.clock, at, at + 1, channel=stream.channel_name(channel))
             moment, size = moment_of(episode, stream.clock, at), float(steps[at])
-            jumps.append(Jump(channel, size, size / float(reach[channel]), start_s, end_s, moment))
+            jumps.append(Jump(channel, size, size / float(reach[channel]), span, moment))
     names = tuple(stream.channel_name(c) for c in range(len(reach)))
     return Joints(stream.name, names, speed.sustained.astype(np.float64), tuple(jumps))
 
@@ -182,9 +181,9 @@ def _finding(
     episode: str, joints: Joints, jumps: list[Jump], error_above_range_share: float, error_channels_count: int
 ) -> Finding:
     worst = max(jumps, key=lambda jump: jump.share_of_range)
-    together = [jump for jump in jumps if jump.start_s == worst.start_s]
+    together = [jump for jump in jumps if jump.span.start_sample == worst.span.start_sample]
     names = [joints.names[jump.channel] for jump in together]
-    elsewhere = sorted((jump for jump in jumps if jump.start_s != worst.start_s), key=lambda jump: jump.start_s)
+    elsewhere = sorted((j for j in jumps if j not in together), key=lambda jump: jump.span.start_sample or 0)
     every = list(dict.fromkeys([*names, *(joints.names[jump.channel] for jump in elsewhere)]))
     is_error = worst.share_of_range > error_above_range_share or len(together) >= error_channels_count
     sustained = float(joints.sustained[worst.channel])
@@ -200,8 +199,7 @@ def _finding(
         episode=episode,
         stream=joints.stream,
         channel=", ".join(every) if len(every) <= 6 else None,
-        start_s=worst.start_s,
-        end_s=worst.end_s,
+        spans=spans_from((jump.span for jump in jumps), worst=worst.span),
         measured=worst.size,
         expected=sustained,
         repair="split the episode at the jump, or drop the sample if only one is wrong",

@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.checks._picture_files import file_name, picture_stream, picture_time_s, retold, span_is_in_other_time
+from robokata.checks._picture_files import file_name, picture_stream, pictures_from, retold, span_is_in_other_time
 from robokata.core.clock import paired
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
@@ -111,7 +111,6 @@ def _by_cut(episode: Episode, stream: Stream, cut_above_times: float) -> Verdict
     cut = _largest_cut(seen, cut_above_times)
     if cut is None or len(stream.clock) <= cut.after + 1:
         return None
-    at_s = picture_time_s(episode, stream, cut.after + 1)
     speed_rank = _speed_rank(episode, stream, cut.after)
     if speed_rank is None or speed_rank > _FASTEST_SHARE:
         why = "there are no robot numbers to compare with" if speed_rank is None else "the robot moves fast there"
@@ -127,8 +126,7 @@ def _by_cut(episode: Episode, stream: Stream, cut_above_times: float) -> Verdict
         ),
         episode=episode.id,
         stream=stream.name,
-        start_s=at_s,
-        end_s=picture_time_s(episode, stream, len(stream)),
+        spans=pictures_from(episode, stream, cut.after + 1),
         measured=cut.times_usual,
         expected=cut_above_times,
         unit="times the fastest motion",

@@ -35,7 +35,7 @@ import numpy as np
 from robokata.core.contracts import Gathered, Need
 from robokata.core.declared import stream_declarations
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, whole_span
 from robokata.core.source import Declaration, EpisodeList, Facts
 from robokata.core.stream import Role
 
@@ -161,8 +161,7 @@ def _miscounted(name: str, shape: Shape) -> Finding:
             f"{abs(shape.declared_steps - shape.rows)} {'are missing' if fewer else 'are too many'}"
         ),
         episode=name,
-        start_s=None if shape.duration_s is None else 0.0,
-        end_s=shape.duration_s,
+        spans=whole_span(shape.duration_s),
         measured=shape.rows,
         expected=shape.declared_steps,
         repair="restore the rows from the original, or write the true length into the index",

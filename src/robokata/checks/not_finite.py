@@ -31,10 +31,11 @@ from numpy.typing import NDArray
 
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Finding, Level, Verdict
+from robokata.core.finding import Finding, Level, Verdict, spans_from
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import listed
+from robokata.geometry.runs import moment_of, runs_of, span_of
 
 NEEDS: Sequence[Need] = (Need.NUMBERS,)
 
@@ -47,7 +48,7 @@ def check(
     # None at all: a single NaN costs the training run.
     allowed_count: int = 0,
 ) -> Iterator[Verdict]:
-    """One finding per stream that holds NaN or infinity, located from the first to the last."""
+    """One finding per stream that holds NaN or infinity, with every stretch of them in every channel."""
     for stream in episode.numeric():
         if stream.values.dtype.kind == "f" and len(stream) and not _is_clean(stream.table):
             yield from _judge(episode, stream, allowed_count)
@@ -64,10 +65,9 @@ def _judge(episode: Episode, stream: Stream, allowed_count: int) -> Iterator[Ver
     count, rows = int(bad.sum()), np.flatnonzero(bad.any(axis=1))
     if count <= allowed_count:
         return
-    names = [stream.channel_name(int(c)) for c in np.flatnonzero(bad.any(axis=0))]
-    first, last = int(rows[0]), int(rows[-1])
-    start_s = episode.place(stream.clock, first)
-    at = f" ({start_s:.2f} s)" if stream.clock.has_times else ""
+    channels = [int(c) for c in np.flatnonzero(bad.any(axis=0))]
+    names, first = [stream.channel_name(channel) for channel in channels], int(rows[0])
+    at = f" ({moment_of(episode, stream.clock, first)})" if stream.clock.has_times else ""
     nan_count = int(np.isnan(stream.table).sum())
     what = (
         f"{nan_count} NaN and {count - nan_count} infinite values"
@@ -84,8 +84,11 @@ def _judge(episode: Episode, stream: Stream, allowed_count: int) -> Iterator[Ver
         episode=episode.id,
         stream=stream.name,
         channel=", ".join(names) if len(names) <= 6 else None,
-        start_s=start_s,
-        end_s=episode.place(stream.clock, last),
+        spans=spans_from(
+            span_of(episode, stream.clock, run.first, run.last, channel=stream.channel_name(channel))
+            for channel in channels
+            for run in runs_of(bad[:, channel])
+        ),
         measured=count,
         expected=allowed_count,
         repair="drop these samples" if len(rows) < len(stream) else "drop these channels: they are never filled",

@@ -36,15 +36,19 @@ import numpy as np
 from robokata.checks._appended import noisy_copy, with_appended
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, whole_span
 from robokata.core.lineage import DIGITS, digest_in, identity_of
 from robokata.core.source import EpisodeList, Facts
 from robokata.core.stream import Role
 from robokata.core.values import ArrayValues
 from robokata.geometry.ancestry import ancestry_of
+from robokata.geometry.channels import listed
 from robokata.geometry.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
 
 NEEDS: Sequence[Need] = ()
+
+_MOST_NAMES = 24
+"""Episodes of a group that a message names: two lines of a terminal. `also` holds them all."""
 
 
 class Member(NamedTuple):
@@ -63,6 +67,18 @@ class Member(NamedTuple):
         return self.episode if digest is None else f"{self.episode}@{digest.hex()[:DIGITS]}"
 
 
+class _Leak(NamedTuple):
+    """How an episode leaks; those that leak in one way are one finding."""
+
+    twin: str
+    """Where it leaks from: an episode of a larger split."""
+    twin_split: str | None
+    ancestor: str | None
+    """What both were made from; None for copies."""
+    apart_share: float | None
+    """How far copies are apart, 0 for exact ones; None for relatives."""
+
+
 def gather(episode: Episode) -> Member:
     """The episode's split, ancestors and fingerprint; one in no split may still tie two others together."""
     origin = episode.origin
@@ -79,7 +95,7 @@ def judge(
     # Scripted repeats of one reset are all equally close: they stay silent.
     near_below_typical_share: float = 0.2,
 ) -> Iterator[Verdict]:
-    """One finding per episode that leaks out of a larger split into its own."""
+    """One finding per recording, and per ancestor, that leaks out of a larger split."""
     everyone = [row.value for row in rows if isinstance(row.value, Member)]
     members = [member for member in everyone if member.split is not None]
     sizes = Counter(str(member.split) for member in members)
@@ -89,43 +105,39 @@ def judge(
         return
     # The larger split is the one to train on; of equal ones, the one that comes first.
     rank = {split: place for place, (split, _) in enumerate(sizes.most_common())}
-    twins: dict[int, Finding] = {}
+    leaks: dict[int, _Leak] = {}
     groups = kin_among(
         [member.fingerprint for member in members],
         near_below_share=near_below_share,
         near_below_typical_share=near_below_typical_share,
     )
     for group in groups:
-        twins.update(_leaks(members, group, rank))
-    for place, finding in _relatives(members, everyone, rank).items():
-        twins.setdefault(place, finding)
-    for place in sorted(twins):
-        yield twins[place]
+        leaks.update(_leaks(members, group, rank))
+    for place, leak in _relatives(members, everyone, rank).items():
+        leaks.setdefault(place, leak)
+    together: dict[_Leak, list[Member]] = {}
+    for place in sorted(leaks):
+        together.setdefault(leaks[place], []).append(members[place])
+    for leak, mine in together.items():
+        yield _finding(mine, leak)
 
 
-def _leaks(members: Sequence[Member], group: Kin, rank: Mapping[str, int]) -> dict[int, Finding]:
-    """Findings of one group of copies, by the place of the leaked episode."""
+def _leaks(members: Sequence[Member], group: Kin, rank: Mapping[str, int]) -> dict[int, _Leak]:
+    """Leaks of one group of copies, by the place of the leaked episode."""
     found = {}
     for place in group.members:
         mine = members[place]
         larger = [members[other] for other in group.members if _before(members[other], mine, rank)]
-        if not larger:
-            continue
-        same = [other for other in larger if other.fingerprint.digest == mine.fingerprint.digest]
-        twin = (same or larger)[0]
-        how = "bit for bit" if same else f"to within {100 * group.apart_share:.1f} % of its own motion"
-        found[place] = _finding(
-            mine,
-            f"is the recording of episode {twin.episode} in split {twin.split!r}, {how}, and is in {mine.split!r} too",
-            level=Level.ERROR if same else Level.WARNING,
-            apart_share=0.0 if same else group.apart_share,
-            twin=twin.episode,
-        )
+        if larger:
+            same = [other for other in larger if other.fingerprint.digest == mine.fingerprint.digest]
+            # The one to train on: of a recording in three splits, both leaks name it.
+            twin = min(same or larger, key=lambda other: rank[str(other.split)])
+            found[place] = _Leak(twin.episode, twin.split, None, 0.0 if same else group.apart_share)
     return found
 
 
-def _relatives(members: Sequence[Member], everyone: Sequence[Member], rank: Mapping[str, int]) -> dict[int, Finding]:
-    """Findings of episodes that share an ancestor with a larger split, or have one there."""
+def _relatives(members: Sequence[Member], everyone: Sequence[Member], rank: Mapping[str, int]) -> dict[int, _Leak]:
+    """Leaks of episodes that share an ancestor with a larger split, or have one there."""
     if not any(member.made_from for member in everyone):
         return {}
     parents: dict[str, tuple[str, ...]] = {}
@@ -142,14 +154,7 @@ def _relatives(members: Sequence[Member], everyone: Sequence[Member], rank: Mapp
         shared = [name for name in line if _before(held[name], mine, rank)]
         if shared:
             kin = held[shared[0]]
-            both = f"as does episode {kin.episode} in split {kin.split!r}"
-            found[place] = _finding(
-                mine,
-                f"descends from {line[shared[0]]}, {both}, and is in {mine.split!r}",
-                level=Level.ERROR,
-                apart_share=None,
-                twin=kin.episode,
-            )
+            found[place] = _Leak(kin.episode, kin.split, line[shared[0]], None)
     return found
 
 
@@ -173,18 +178,29 @@ def _before(one: Member, other: Member, rank: Mapping[str, int]) -> bool:
     return rank[str(one.split)] < rank[str(other.split)]
 
 
-def _finding(mine: Member, message: str, *, level: Level, apart_share: float | None, twin: str) -> Finding:
+def _finding(mine: Sequence[Member], leak: _Leak) -> Finding:
+    names = [member.episode for member in mine]
+    splits = listed([repr(split) for split in dict.fromkeys(member.split for member in mine)])
+    who = f"episodes {listed(names, most=_MOST_NAMES)} " if len(names) > 1 else ""
+    be = "are" if who else "is"
+    source = f"episode {leak.twin} in split {leak.twin_split!r}"
+    if leak.ancestor is not None:
+        descend = "descend" if who else "descends"
+        message = f"{who}{descend} from {leak.ancestor}, as does {source}, and {be} in {splits}"
+    else:
+        how = "bit for bit" if not leak.apart_share else f"to within {100 * leak.apart_share:.1f} % of its own motion"
+        message = f"{who}{be} the recording of {source}, {how}, and {be} in {splits} too"
     return Finding(
         check="split_leak",
-        level=level,
+        level=Level.WARNING if leak.apart_share else Level.ERROR,
         message=message,
-        episode=mine.episode,
-        start_s=None if mine.duration_s is None else 0.0,
-        end_s=mine.duration_s,
-        twin=twin,
-        measured=apart_share,
-        unit=None if apart_share is None else "share",
-        repair=f"drop it from split {mine.split!r}, or split again by scene or session",
+        episode=names[0],
+        also=tuple(names[1:]),
+        twin=leak.twin,
+        spans=whole_span(mine[0].duration_s),
+        measured=leak.apart_share,
+        unit=None if leak.apart_share is None else "share",
+        repair=f"drop {'them' if who else 'it'} from split {splits}, or split again by scene or session",
     )
 
 

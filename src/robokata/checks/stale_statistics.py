@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, whole_span
 from robokata.core.source import EpisodeList, Facts
 from robokata.geometry.moments import Moments, merged, moments_of
 
@@ -97,8 +97,7 @@ def judge(
         for name, declared in value.declared.items():
             finding = _compared(name, value.moments[name], declared, off_by_share, error_above_share)
             if finding is not None:
-                start_s = None if value.duration_s is None else 0.0
-                yield replace(finding, episode=episode, start_s=start_s, end_s=value.duration_s)
+                yield replace(finding, episode=episode, spans=whole_span(value.duration_s))
 
 
 def _judge_all(

@@ -36,8 +36,9 @@ from robokata.checks._ticks import FEWEST_SAMPLES, UsedClock, clocked_stream, re
 from robokata.core.clock import NS_PER_S, Clock, measured_clock
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Span, Verdict, spans_from, stretches_in_words
 from robokata.core.stream import Stream
+from robokata.geometry.runs import runs_of, span_of
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
 
@@ -110,17 +111,18 @@ def _judge(
     is_large = abs(median_s) > max(lag_above_s, lag_above_periods * period_s)
     if not (is_varying or abs(median_s) > lag_above_s):
         return None
-    worst = int(np.argmax(np.abs(lag_s - median_s)))
-    at_s = episode.seconds(int(used.stream.clock.times_ns[worst]))
+    # Half the limit: a spread above the limit puts one of its two ends that far from the median.
+    off_s = max(lag_above_s, spread_above_periods * period_s) / 2
+    told = _far(episode, used.stream, np.abs(lag_s - median_s), off_s) if is_varying else ()
     return Finding(
         check="stamp_lag",
         level=Level.WARNING if is_varying or (is_large and not has_other_zero) else Level.INFO,
         message=_message(used, pair, median_s, spread_s, has_other_zero)
+        + (f"; far from it {stretches_in_words(told, worst='farthest')}" if told else "")
         + (_drift(lag_s, pair, spread_s) if is_varying else ""),
         episode=episode.id,
         stream=used.stream.name,
-        start_s=at_s if is_varying else None,
-        end_s=at_s if is_varying else None,
+        spans=told,
         measured=median_s,
         expected=f"within {max(lag_above_s, lag_above_periods * period_s):.3g} s",
         unit="s",
@@ -129,6 +131,14 @@ def _judge(
             + ("; the lag varies and cannot be subtracted" if is_varying else ", or subtract the lag")
         ),
     )
+
+
+def _far(episode: Episode, stream: Stream, off_s: NDArray[np.float64], above_s: float) -> tuple[Span, ...]:
+    """Where the lag is far from its median, the farthest first."""
+    worst = int(np.argmax(off_s))
+    spans = {run: span_of(episode, stream.clock, run.first, run.last) for run in runs_of(off_s > above_s)}
+    farthest = next((span for run, span in spans.items() if run.first <= worst <= run.last), None)
+    return spans_from(spans.values(), worst=farthest)
 
 
 def _message(used: UsedClock, pair: _Pair, median_s: float, spread_s: float, has_other_zero: bool) -> str:

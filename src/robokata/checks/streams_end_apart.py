@@ -37,7 +37,7 @@ from robokata.checks._ticks import ticks_of
 from robokata.core.clock import NS_PER_S, ClockQuality
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Span, Verdict
 from robokata.core.stream import Role, Stream
 
 NEEDS: Sequence[Need] = ()
@@ -174,13 +174,17 @@ def _apart(episode: Episode, extent: _Extent, late_s: float, early_s: float, lim
         message=message,
         episode=episode.id,
         stream=extent.stream.name,
-        start_s=min(edge_s, other_s),
-        end_s=max(edge_s, other_s),
+        spans=(_span(extent, min(edge_s, other_s), max(edge_s, other_s)),),
         measured=abs(apart_s),
         expected=f"below {limit_s:.3g}",
         unit="samples" if not extent.stream.clock.has_times else "s",
         repair="cut the episode to the stretch that all streams cover, or drop it",
     )
+
+
+def _span(extent: _Extent, start: float, end: float) -> Span:
+    """From one end to the other: seconds, or step numbers where there are no times. No stream has a sample at both."""
+    return Span(start, end) if extent.stream.clock.has_times else Span(None, None, round(start), round(end))
 
 
 def _empty(episode: Episode, stream: Stream) -> Finding:

@@ -16,7 +16,7 @@ Limits:
     State and action must be comparable: the same channels (by name, or the same number of them) whose values
     follow each other over the episode. Delta and velocity actions do not, and it abstains. Grippers and fingers
     stop on what they hold and are left out, as are channels whose coarse encoder often repeats a value. Without
-    times half a second is taken for 15 samples, as at 30 Hz: strict for slower robots.
+    times it asks for 15 samples instead of half a second (`untimed_at_least_count`); `--rate-hz` gives it seconds.
 
 Repair:
     Cut the stretch out or drop the episode. Neither changes what the robot would have done; inventing the missing
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from robokata.core.clock import paired
 from robokata.core.contracts import Need, to_plant_into
 from robokata.core.episode import Episode
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Span, Verdict, spans_from
 from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import has_few_values, is_gripper, listed
@@ -57,7 +57,7 @@ class Pair(NamedTuple):
 
 
 class Stuck(NamedTuple):
-    """A channel and the stretch in which it did not follow."""
+    """A channel and a stretch in which it did not follow."""
 
     channel: int
     run: Run
@@ -70,6 +70,8 @@ def check(
     *,
     # 0.5 s: robots follow within 0.3 s, so a reading that still stands then does not follow at all.
     at_least_s: float = 0.5,
+    # The same where no rate is known, in samples: half a second of the fastest usual recorder (30 Hz).
+    untimed_at_least_count: int = 15,
     # A tenth of the command's range: far above the dead band of a servo and the tremor of a teleoperator.
     command_moves_share: float = 0.1,
     # The share of steps in which a sound encoder repeats its value although it is driven; coarse ones do more often.
@@ -78,7 +80,7 @@ def check(
     # velocities below 0.4.
     follows_above_correlation: float = 0.6,
 ) -> Iterator[Verdict]:
-    """One finding per state stream, located at the stretch with the largest command."""
+    """One finding per state stream, with every stretch in which a channel does not follow."""
     for state in episode.numeric(Role.STATE):
         if len(state) < 8:
             continue
@@ -92,7 +94,7 @@ def check(
             reason = f"{state.name} does not follow {pair.action.name} value by value: not the same quantity"
             yield Abstention("stuck_encoder", reason, episode.id, state.name)
             continue
-        stuck = list(_stuck(pair, at_least_s, command_moves_share, repeats_above_share))
+        stuck = list(_stuck(pair, at_least_s, untimed_at_least_count, command_moves_share, repeats_above_share))
         if stuck:
             yield _finding(episode, pair, stuck)
 
@@ -127,11 +129,13 @@ def _at_times_of(state: Stream, action: Stream) -> NDArray[np.floating]:
     return np.asarray(table[np.clip(at, 0, len(table) - 1)])
 
 
-def _stuck(pair: Pair, at_least_s: float, command_moves_share: float, repeats_above_share: float) -> Iterator[Stuck]:
+def _stuck(
+    pair: Pair, at_least_s: float, untimed_at_least_count: int, command_moves_share: float, repeats_above_share: float
+) -> Iterator[Stuck]:
     state_motion, action_motion = motion_of(pair.state), motion_of(pair.action)
-    needed = samples_in(pair.state.clock, at_least_s)
+    needed = samples_in(pair.state.clock, at_least_s, untimed=untimed_at_least_count)
     # Robots answer a command up to 0.3 s late: what the command does at the end of a rest is not yet due.
-    lag = samples_in(pair.state.clock, 0.25)
+    lag = samples_in(pair.state.clock, 0.25, untimed=(needed + 1) // 2)
     is_number = np.isfinite(pair.state.table)
     # A step from or to a NaN counts as none elsewhere; here it is not a reading that repeats (not_finite names it).
     repeats = (state_motion.steps == 0) & is_number[1:] & is_number[:-1]
@@ -146,13 +150,10 @@ def _stuck(pair: Pair, at_least_s: float, command_moves_share: float, repeats_ab
         command = pair.commands[:, driver]
         if _is_coarse(repeats[:, channel], runs, command, repeats_above_share):
             continue
-        worst = (
-            max((_excursion(command, run, lag, len(repeats), float(reach[driver])), run) for run in runs)
-            if (runs)
-            else (0.0, Run(0, 0))
-        )
-        if worst[0] >= command_moves_share:
-            yield Stuck(int(channel), worst[1], worst[0])
+        for run in runs:
+            excursion_share = _excursion(command, run, lag, len(repeats), float(reach[driver]))
+            if excursion_share >= command_moves_share:
+                yield Stuck(int(channel), run, excursion_share)
 
 
 def _is_coarse(repeats: NDArray[np.bool_], runs: list[Run], command: NDArray[np.floating], above_share: float) -> bool:
@@ -194,8 +195,10 @@ def _follows(pair: Pair, above: float) -> bool:
 
 def _finding(episode: Episode, pair: Pair, stuck: list[Stuck]) -> Finding:
     worst = max(stuck, key=lambda one: one.excursion_share)
-    names = [pair.state.channel_name(one.channel) for one in stuck]
-    span = span_of(episode, pair.state.clock, worst.run.first, worst.run.last + 1)
+    names = list(dict.fromkeys(pair.state.channel_name(one.channel) for one in stuck))
+    spans = [_span(episode, pair, one) for one in stuck]
+    span = _span(episode, pair, worst)
+    stretches = f"; {len(stuck)} such stretches" if len(stuck) > 1 else ""
     return Finding(
         check="stuck_encoder",
         level=Level.ERROR,
@@ -203,18 +206,22 @@ def _finding(episode: Episode, pair: Pair, stuck: list[Stuck]) -> Finding:
             f"{listed(names)} of {pair.state.name} stand{'s' if len(names) == 1 else ''} still while commanded: "
             f"{pair.state.channel_name(worst.channel)} repeats one value for {span.words}, "
             f"and its command goes through "
-            f"{100 * worst.excursion_share:.0f} % of its range"
+            f"{100 * worst.excursion_share:.0f} % of its range{stretches}"
         ),
         episode=episode.id,
         stream=pair.state.name,
         channel=", ".join(names) if len(names) <= 6 else None,
-        start_s=span.start_s,
-        end_s=span.end_s,
+        spans=spans_from(spans, worst=span),
         measured=span.length,
         expected=0.0,
         unit=span.unit,
         repair="cut the stretch out, or drop the episode",
     )
+
+
+def _span(episode: Episode, pair: Pair, stuck: Stuck) -> Span:
+    name = pair.state.channel_name(stuck.channel)
+    return span_of(episode, pair.state.clock, stuck.run.first, stuck.run.last + 1, channel=name)
 
 
 def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episode:
@@ -224,7 +231,7 @@ def plant(episode: Episode, rng: np.random.Generator, magnitude: float) -> Episo
     usable = to_plant_into(pairs, "state of 8 samples that an action of the same channels drives")
     pair = next((p for p in usable if _follows(p, 0.6)), usable[0])
     motion = motion_of(pair.state)
-    length = min(round(magnitude * samples_in(pair.state.clock, 1.0)), len(pair.state) - 1)
+    length = min(round(magnitude * samples_in(pair.state.clock, 1.0, untimed=30)), len(pair.state) - 1)
     # Joints whose command goes somewhere within the stretch: a joint that is stuck while it rests is no defect.
     away = np.abs(pair.commands[length:].astype(np.float64) - pair.commands[: len(pair.commands) - length])
     reach = np.ptp(pair.commands, axis=0)

@@ -31,7 +31,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robokata.checks._picture_files import file_name, picture_stream, picture_time_s, retold
+from robokata.checks._picture_files import file_name, picture_stream, pictures_from, retold
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
@@ -129,8 +129,7 @@ def _finding(episode: Episode, stream: Stream, there: int, message: str) -> Find
         message=message,
         episode=episode.id,
         stream=stream.name,
-        start_s=picture_time_s(episode, stream, there),
-        end_s=picture_time_s(episode, stream, len(stream)),
+        spans=pictures_from(episode, stream, there),
         measured=there,
         expected=len(stream),
         repair="restore the file from the original; else cut the episode to the pictures that are there, or drop it",

@@ -34,6 +34,7 @@ from robokata.core.errors import DamagedData, MediaMissing, MissingPart, Unsuppo
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Kind, Stream
 from robokata.core.values import Index, Values
+from robokata.geometry.runs import span_of
 from robokata.media.glance import glance
 
 NEEDS: Sequence[Need] = ()
@@ -105,17 +106,14 @@ def _pictures(episode: Episode, stream: Stream) -> Iterator[Verdict]:
 
 
 def _finding(episode: Episode, stream: Stream, message: str, *, sample: int | None = None) -> Finding:
-    at_s = None
-    if sample is not None and sample < len(stream.clock.places):
-        at_s = episode.place(stream.clock, sample)
+    is_placed = sample is not None and sample < len(stream.clock.places)
     return Finding(
         check="unreadable_data",
         level=Level.ERROR,
         message=message,
         episode=episode.id,
         stream=stream.name,
-        start_s=at_s,
-        end_s=at_s,
+        spans=(span_of(episode, stream.clock, sample, sample),) if sample is not None and is_placed else (),
         repair=_REPAIR,
     )
 

@@ -18,6 +18,9 @@ def check(
     episode: Annotated[list[str] | None, typer.Option(help="Only this episode; may be given several times.")] = None,
     where: Annotated[str | None, typer.Option(help="Only episodes that meet this SQL condition.")] = None,
     split: Annotated[str | None, typer.Option(help="Only this split; default: all of them.")] = None,
+    rate_hz: Annotated[
+        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="Insist on this format instead of recognising it.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained report with the evidence here.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write a JUnit XML file here, for CI.")] = None,
@@ -43,7 +46,8 @@ def check(
     for target in (html, junit):
         refuse_unwritable(target)
     reports = []
-    for source, keys, sentence in sources_from(datasets_at(path, format), episode, where, split):
+    found = datasets_at(path, format)
+    for source, keys, sentence in sources_from(found, episode, where, split, rates=rate_hz or ()):
         with progress_bar(f"checking {source.path.name}") as bar:
             from robokata.checkup import check_dataset
 
@@ -64,22 +68,18 @@ def check(
 
 
 def _exit(reports: list[Report]) -> None:
-    """Code 1 for findings, 2 where nothing was judged: a gate that looked at nothing must not open."""
+    """Code 1 for findings, else 2 where nothing of a dataset was judged: a gate that looked at nothing stays shut."""
     from robokata.checkup import Judgement
 
-    judgements = {report.judgement for report in reports}
-    if Judgement.NOT_SOUND in judgements:
-        raise typer.Exit(1)
-    if not any(report.episodes_checked for report in reports):
-        typer.echo("kata: no episode was checked: the dataset is empty.", err=True)
-        raise typer.Exit(2)
-    if Judgement.NOTHING_TO_JUDGE in judgements:
-        silent = [report.dataset.path for report in reports if report.judgement is Judgement.NOTHING_TO_JUDGE]
+    silent = [report for report in reports if report.judgement is Judgement.NOTHING_TO_JUDGE]
+    for report in silent:
         typer.echo(
-            f"kata: {', '.join(silent)}: nothing to judge: no stream holds numbers or pictures, or every check "
-            f"abstained. `kata look` shows the streams.",
+            f"kata: {report.dataset.path}: nothing to judge: {report.why_unjudged}. `kata look` shows what is there.",
             err=True,
         )
+    if any(report.judgement is Judgement.NOT_SOUND for report in reports):
+        raise typer.Exit(1)
+    if silent:
         raise typer.Exit(2)
 
 

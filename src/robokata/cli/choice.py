@@ -66,16 +66,21 @@ def sources_from(
     where: str | None,
     split: str | None,
     *,
+    rates: Sequence[str] = (),
     is_for_training: bool = False,
 ) -> list[Chosen]:
     """The datasets with the episodes that are asked for; those of several that have none are passed over, and named.
 
+    `rates` are the words of `--rate-hz`.
+
     Raises:
+        RateRefused: a word is no rate.
         UnknownName: no dataset has an episode or a split that is asked for.
         QueryRefused: the condition is none, or no episode of any dataset meets it.
     """
     import typer
 
+    from robokata.core.declared_rate import rates_from, with_rates
     from robokata.core.errors import QueryRefused, UnknownName
     from robokata.core.source import open_source
     from robokata.episode_choice import choose_episodes
@@ -83,7 +88,7 @@ def sources_from(
     chosen: list[Chosen] = []
     refused: list[QueryRefused | UnknownName] = []
     for each in found:
-        source = open_source(each.path, format=each.format)
+        source = with_rates(open_source(each.path, format=each.format), rates_from(rates))
         if not (episodes or where is not None or split is not None or is_for_training):
             chosen.append(Chosen(source, None, None))
             continue

@@ -15,6 +15,9 @@ def measure(
     split: Annotated[
         str | None, typer.Option(help="Split to measure, or `all`; default: train, where there are splits.")
     ] = None,
+    rate_hz: Annotated[
+        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="Insist on this format instead of recognising it.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; the answer does not depend on it.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
@@ -27,7 +30,8 @@ def measure(
     from robokata.view.metrics import show_measured
 
     found = []
-    for source, keys, sentence in sources_from(datasets_at(path, format), episode, where, split, is_for_training=True):
+    sources = sources_from(datasets_at(path, format), episode, where, split, rates=rate_hz or (), is_for_training=True)
+    for source, keys, sentence in sources:
         with progress_bar(f"measuring {source.path.name}") as bar:
             found.append(
                 measured(source, keys=keys, chosen=sentence, workers=workers, started=bar.started, advance=bar.advance)

@@ -21,7 +21,7 @@ from robokata.core.shelf import shelf
 
 @dataclass(frozen=True)
 class Waiver:
-    """A finding that the project accepts, why, and until when. Empty patterns match everything."""
+    """A finding that the project accepts, why, and until when. A finding about several episodes needs them all."""
 
     check: str
     reason: str
@@ -34,7 +34,7 @@ class Waiver:
         return (
             today <= self.expires
             and fnmatch.fnmatchcase(finding.check, self.check)
-            and fnmatch.fnmatchcase(finding.episode or "", self.episode)
+            and all(fnmatch.fnmatchcase(episode, self.episode) for episode in finding.episodes or ("",))
             and fnmatch.fnmatchcase(finding.stream or "", self.stream)
         )
 

@@ -19,6 +19,8 @@ _OPENING = re.compile(r"width|opening|aperture|(?:^|[._/ ])open(?:$|[._/ ])", re
 FEW_JAWS = 4
 """More gripper channels than two arms with two jaws each have are fingers of a hand, which has no single opening."""
 _MOVES_SHARE = 0.1
+_UNTIMED_SETTLES = 6
+"""Samples in which a gripper settles where no rate is known: 0.2 s of a 30 Hz recorder, longer at slower ones."""
 """Share of its stroke that a gripper must cover in an episode to have been used at all."""
 
 
@@ -110,7 +112,7 @@ def _scale(episode: Episode, stream: Stream, channel: int, values: NDArray[np.fl
         return _Scale(0.0, high, True, "it is a width") if high > 0 else None
     if high == low:
         return _Scale(low - 1.0, low, False, "it never moves")
-    return _inferred(values, low, high, samples_in(stream.clock, 0.2))
+    return _inferred(values, low, high, samples_in(stream.clock, 0.2, untimed=_UNTIMED_SETTLES))
 
 
 def _inferred(values: NDArray[np.float64], low: float, high: float, samples: int) -> _Scale | None:
@@ -140,7 +142,7 @@ def _track(
         scale.is_calibrated,
         is_measured,
         has_times(stream),
-        samples_in(stream.clock, 0.2),
+        samples_in(stream.clock, 0.2, untimed=_UNTIMED_SETTLES),
         scale.evidence,
     )
 

@@ -197,8 +197,8 @@ def _still(stream: Stream) -> NDArray[np.bool_]:
         return known
     motion = motion_of(stream)
     # Headway, not single steps: sensor noise goes to and fro, motion adds up. 0.1 s is below a human's
-    # reaction time, so no deliberate motion is averaged away.
-    half = min(samples_in(stream.clock, 0.1) // 2, max(0, (len(motion.steps) - 1) // 2))
+    # reaction time, so no deliberate motion is averaged away. Where no rate is known, one step on either side.
+    half = min(samples_in(stream.clock, 0.1, untimed=3) // 2, max(0, (len(motion.steps) - 1) // 2))
     if half == 0:
         headway = motion.travel
     else:

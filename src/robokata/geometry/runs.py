@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.episode import Episode
+from robokata.core.finding import Span
 
 
 class Run(NamedTuple):
@@ -42,31 +43,23 @@ def runs_of(mask: NDArray[np.bool_], *, at_least: int = 1, bridge: int = 0) -> l
     ]
 
 
-class Span(NamedTuple):
-    """A stretch of samples on its clock, for a finding."""
+def span_of(episode: Episode, clock: Clock, first: int, last: int, *, channel: str | None = None) -> Span:
+    """The stretch from sample `first` to sample `last`, both in it; samples past the end of the clock are its last.
 
-    start_s: float
-    end_s: float
-    length: float
-    unit: str
-    """`s`, or `samples` where the format keeps no times."""
-    words: str
-    """`1.60 s from 2.00 s on`, `80 samples from sample 100 on`."""
-
-
-def span_of(episode: Episode, clock: Clock, first: int, last: int) -> Span:
-    """The stretch from sample `first` to sample `last`, both in it; its length is the time between the two."""
-    start_s, end_s = (episode.place(clock, sample) for sample in (first, last))
+    Its samples are numbered as on the clock; its earlier time comes first, also where the clock runs backwards.
+    """
+    first, last = (min(sample, len(clock) - 1) for sample in (first, last))
+    start, end = int(clock.steps[first]), int(clock.steps[last])
     if not clock.has_times:
-        words = f"{last - first + 1} samples from sample {first} on"
-        return Span(start_s, end_s, last - first + 1, "samples", words)
-    return Span(start_s, end_s, end_s - start_s, "s", f"{end_s - start_s:.2f} s from {start_s:.2f} s on")
+        return Span(None, None, start, end, channel)
+    start_s, end_s = sorted(episode.seconds(int(clock.times_ns[sample])) for sample in (first, last))
+    return Span(start_s, end_s, start, end, channel)
 
 
 def moment_of(episode: Episode, clock: Clock, sample: int) -> str:
     """When a sample was taken, for a message: `2.00 s`, or `sample 100` where the format keeps no times."""
     if not clock.has_times:
-        return f"sample {sample}"
+        return f"sample {int(clock.steps[sample])}"
     return f"{episode.seconds(int(clock.times_ns[sample])):.2f} s"
 
 
@@ -76,14 +69,13 @@ def robust_spread(values: NDArray[Any], *, axis: int = 0) -> NDArray[np.float64]
     return np.asarray(1.4826 * np.median(np.abs(values - centre), axis=axis), dtype=np.float64)
 
 
-def samples_in(clock: Clock, duration_s: float) -> int:
-    """Samples that a stream takes in a time, at least 1.
+def samples_in(clock: Clock, duration_s: float, *, untimed: int) -> int:
+    """Samples that a stream takes in a time, at least 1; `untimed` where nobody knows a rate.
 
-    A format without times is taken to be at 30 Hz: real control rates lie at 3..60 Hz, and asking for more samples
-    errs towards silence.
+    Every caller says what its limit is in samples then: no rate is assumed, and no sample number becomes a time.
     """
     rate_hz = clock.rate_hz() if clock.has_times else None
     if rate_hz is None and len(clock) > 1 and clock.has_times:
         spacing_ns = float(np.median(np.diff(clock.times_ns)))
         rate_hz = NS_PER_S / spacing_ns if spacing_ns > 0 else None
-    return max(1, round(duration_s * (rate_hz or 30.0)))
+    return untimed if rate_hz is None else max(1, round(duration_s * rate_hz))

@@ -76,7 +76,7 @@ def stalls_of(trial: Episode, *, still_s: float = STILL_S) -> tuple[Interval, ..
     done_s = _success.first_success(trial).time_s
     has_failed = _success.at_end(trial) is False
     out = []
-    for run in runs_of(still, at_least=samples_in(stream.clock, still_s)):
+    for run in runs_of(still, at_least=samples_in(stream.clock, still_s, untimed=len(still) + 1)):
         span = Interval(float(times_s[run.first]), float(times_s[run.last + 1]))
         touches_end = run.first == 0 or run.last == len(still) - 1
         if (done_s is None or span.start_s < done_s) and (has_failed or not touches_end):

@@ -78,10 +78,12 @@ def choose(
     today = datetime.date.today()
     why: dict[str, str] = {}
     for finding in verdicts:
-        if not isinstance(finding, Finding) or finding.episode is None or finding.level.rank > Level(level).rank:
+        if not isinstance(finding, Finding) or finding.level.rank > Level(level).rank:
             continue
-        if not any(waiver.covers(finding, today) for waiver in demands.waivers):
-            why.setdefault(finding.episode, f"{finding.check}: {finding.message}")
+        for episode in finding.episodes:
+            # A waiver for one copy of a group keeps that one alone.
+            if not any(waiver.covers(replace(finding, episode=episode, also=()), today) for waiver in demands.waivers):
+                why.setdefault(episode, f"{finding.check}: {finding.message}")
     chosen = (row.episode for row in rows if row.episode not in why)
     return selection_of(rows, chosen, why_not=why, notes=_failures(verdicts))
 

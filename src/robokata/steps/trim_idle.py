@@ -47,7 +47,9 @@ def step(
         raise StepRefused(_NAME, episode.id, "it never moves.")
     margin_ns, least_ns = round(margin_s * NS_PER_S), round(at_least_s * NS_PER_S)
     # One step of tremor does not end a rest: 0.1 s is less than a human's reaction time.
-    long_enough = [run for run in moving if run.last - run.first + 1 >= samples_in(stream.clock, 0.1)] or moving
+    long_enough = [
+        run for run in moving if run.last - run.first + 1 >= samples_in(stream.clock, 0.1, untimed=1)
+    ] or moving
     first_ns = int(times_ns[long_enough[0].first]) - margin_ns
     last_ns = int(times_ns[long_enough[-1].last + 1]) + margin_ns
     start_ns = first_ns if first_ns - episode.start_ns >= least_ns else episode.start_ns

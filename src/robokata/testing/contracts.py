@@ -17,19 +17,22 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robokata.checkup import check_dataset
 from robokata.core.clock import measured_clock
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
-from robokata.core.errors import UnknownName
-from robokata.core.finding import Finding, Level
+from robokata.core.errors import DamagedData, UnknownName
+from robokata.core.finding import MOST_SPANS, Finding, Level, Span
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, Source
+from robokata.core.stream import Stream
 from robokata.core.suite import Suite, thresholds_of
 from robokata.core.values import ArrayValues
 from robokata.media.images import RawImages
@@ -39,6 +42,10 @@ SECTIONS = ("What it finds:", "Why it hurts:", "Example:", "Limits:", "Repair:")
 SEEDS = range(8)
 VICTIM = "2"
 """Episode of the sound dataset into which a check that judges episodes one by one plants its defect."""
+
+
+_STRETCHES = re.compile(r"(?<=around )\d+(?= time)|\b\d+(?= (?:such |more )?(?:stretches|gaps|jumps)\b)")
+_SAMPLES = re.compile(r"\b(\d+) of \d+ (?:samples|pictures|rows|intervals)\b")
 
 
 def only(check: str) -> Suite:
@@ -95,6 +102,36 @@ def fires_on_its_plant(check: str) -> None:
         if hasattr(_leaf(check), "check"):
             assert {f.episode for f in found} == {VICTIM}, "the planted episode, and no other"
             assert all(_is_inside(finding, source.episode(VICTIM)) for finding in found)
+
+
+def covers_what_it_counts(check: str) -> None:
+    """The spans of a finding hold every stretch and every sample that its message counts, in channels that it names."""
+    for seed in SEEDS:
+        for finding in _findings(planted_source(check, seed), check):
+            spans, told = finding.spans, f"{check}, seed {seed}: {finding.message}"
+            assert len(spans) <= MOST_SPANS, "a finding has at most MOST_SPANS spans"
+            if not spans:
+                continue
+            stretches = max((int(count) for count in _STRETCHES.findall(finding.message)), default=0)
+            assert len(spans) >= min(stretches, MOST_SPANS), told
+            samples = max((int(count) for count in _SAMPLES.findall(finding.message)), default=0)
+            assert _samples_in(spans) >= samples, told
+            named = {name.strip() for name in (finding.channel or "").split(",")}
+            assert not finding.channel or {span.channel for span in spans} <= {*named, finding.channel, None}, told
+
+
+def lies_where_its_plant_is(check: str) -> None:
+    """The spans of a finding touch samples that the plant has changed, where it is known which those are."""
+    for seed in SEEDS:
+        sound, planted = tiny_source(6, seed=seed), planted_source(check, seed)
+        for finding in _findings(planted, check):
+            if finding.level is Level.INFO or finding.stream is None or finding.episode not in sound.keys():
+                continue
+            before, after = (source.episode(str(finding.episode)).streams for source in (sound, planted))
+            if finding.stream in before and any(span.start_sample is not None for span in finding.spans):
+                samples = _changed(before[finding.stream], after[finding.stream])
+                where = f"{check}, seed {seed}: {finding.message}"
+                assert not len(samples) or _overlap(finding.spans, samples), where
 
 
 def is_silent_on_sound_data(check: str) -> None:
@@ -156,6 +193,8 @@ CHECK_CLAUSES: tuple[Callable[[str], None], ...] = (
     defines_its_parts,
     has_plain_thresholds,
     fires_on_its_plant,
+    covers_what_it_counts,
+    lies_where_its_plant_is,
     is_silent_on_sound_data,
     plants_the_same_each_time,
     abstains_where_needs_are_unmet,
@@ -239,7 +278,45 @@ def _findings(source: EpisodeList, check: str) -> Sequence[Finding]:
 def _is_inside(finding: Finding, episode: Episode) -> bool:
     if finding.stream is not None and finding.stream not in episode.streams:
         return False
+    last = max(map(len, episode.streams.values()), default=0)
     # Half a second beyond the end: a gap is found where the next sample should have been.
-    end_s = finding.end_s if finding.end_s is not None else finding.start_s
-    last = episode.duration_s if finding.is_timed else max(map(len, episode.streams.values()), default=0)
-    return finding.start_s is None or -0.5 <= finding.start_s <= (end_s or 0.0) <= (last or 0.0) + 0.5
+    end_s = (episode.duration_s or 0.0) + 0.5
+    return all(
+        (span.start_s is None or -0.5 <= span.start_s <= (span.end_s or 0.0) <= end_s)
+        and (span.start_sample is None or 0 <= span.start_sample <= (span.end_sample or 0) <= last)
+        for span in finding.spans
+    )
+
+
+def _samples_in(spans: Sequence[Span]) -> int:
+    covered: set[int] = set()
+    for span in spans:
+        if span.start_sample is not None and span.end_sample is not None:
+            covered.update(range(span.start_sample, span.end_sample + 1))
+    return len(covered)
+
+
+def _overlap(spans: Sequence[Span], samples: NDArray[np.int64]) -> bool:
+    """True where some span touches some of the samples; a step or a gap lies between two of them."""
+    return any(
+        bool(((samples >= span.start_sample - 1) & (samples <= (span.end_sample or 0) + 1)).any())
+        for span in spans
+        if span.start_sample is not None
+    )
+
+
+def _changed(before: Stream, after: Stream) -> NDArray[np.int64]:
+    """Numbers of the samples that a plant has changed, in value or in time."""
+    count = min(len(before), len(after))
+    is_other = before.clock.places[:count] != after.clock.places[:count]
+    if before.values is not after.values:
+        is_other = is_other | [_differ(before, after, sample) for sample in range(count)]
+    return np.concatenate([np.flatnonzero(is_other), np.arange(count, max(len(before), len(after)))])
+
+
+def _differ(before: Stream, after: Stream, sample: int) -> bool:
+    try:
+        one, other = (np.asarray(stream.values[sample]) for stream in (before, after))
+    except DamagedData:
+        return True
+    return not np.array_equal(one, other, equal_nan=one.dtype.kind == "f")

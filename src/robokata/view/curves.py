@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Episode
-from robokata.core.finding import Finding
+from robokata.core.finding import Finding, Span
 from robokata.core.stream import Role, Stream
 from robokata.geometry.motion import motion_of
 from robokata.media.glance import glance
@@ -19,11 +19,11 @@ _CLOCK_CHECKS = ("clock_", "rate_")
 
 
 class Stretch(NamedTuple):
-    """Seconds of an episode to show, and the part of them that is in question."""
+    """Seconds of an episode to show, and the parts of them that are in question."""
 
     low_s: float
     high_s: float
-    marked_s: tuple[float, float] | None
+    marked_s: tuple[tuple[float, float], ...] = ()
     is_timed: bool = True
     """False where the source has no times: the seconds are sample numbers then."""
 
@@ -33,25 +33,40 @@ class Stretch(NamedTuple):
         return "s" if self.is_timed else ""
 
 
-def stretch_of(episode: Episode, finding: Finding) -> Stretch:
-    """The seconds of a finding with what is usual around them: as much as the finding is long, at least a second."""
+def stretch_of(episode: Episode, finding: Finding, *, only_worst: bool = False) -> Stretch:
+    """The seconds of a finding (or of its worst span) with what is usual around them: as much again, at least 1 s."""
     whole = whole_of(episode, finding)
-    if finding.start_s is None:
+    marked = tuple(_ends(span, is_timed=whole.is_timed) for span in finding.spans)
+    if not marked:
         return whole
-    end_s = finding.end_s if finding.end_s is not None else finding.start_s
-    margin_s = max(1.0, end_s - finding.start_s)
-    low_s, high_s = max(0.0, finding.start_s - margin_s), min(whole.high_s, end_s + margin_s)
+    shown = marked[:1] if only_worst else marked
+    start_s, end_s = min(start for start, _ in shown), max(end for _, end in shown)
+    margin_s = max(1.0, end_s - start_s)
+    low_s, high_s = max(0.0, start_s - margin_s), min(whole.high_s, end_s + margin_s)
     # A finding about all of it marks none of it.
-    is_all = finding.start_s <= 0 and end_s >= 0.99 * whole.high_s
-    return Stretch(low_s, high_s, None if is_all else (finding.start_s, end_s), finding.is_timed)
+    is_all = any(start <= 0 and end >= 0.99 * whole.high_s for start, end in marked)
+    return Stretch(low_s, high_s, () if is_all else marked, whole.is_timed)
+
+
+def _ends(span: Span, *, is_timed: bool) -> tuple[float, float]:
+    start, end = (span.start_s, span.end_s) if is_timed else (span.start_sample, span.end_sample)
+    start = 0.0 if start is None else start
+    return float(start), float(start if end is None else end)
 
 
 def whole_of(episode: Episode, finding: Finding) -> Stretch:
     """All of an episode on the axis of a finding: seconds, or step numbers where the finding counts those."""
-    if finding.is_timed and episode.has_times:
-        return Stretch(0.0, (episode.end_ns - episode.start_ns) / NS_PER_S, None)
+    if _is_timed(episode, finding):
+        return Stretch(0.0, (episode.end_ns - episode.start_ns) / NS_PER_S)
     last = max((float(s.clock.steps.max()) for s in episode.streams.values() if len(s.clock)), default=0.0)
-    return Stretch(0.0, last, None, is_timed=False)
+    return Stretch(0.0, last, is_timed=False)
+
+
+def _is_timed(episode: Episode, finding: Finding) -> bool:
+    if finding.spans:
+        return finding.spans[0].start_s is not None
+    stream = episode.streams.get(finding.stream or "")
+    return episode.duration_s is not None if stream is None else stream.clock.has_times and len(stream.clock) > 0
 
 
 def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robokata.core.finding import Finding, Level
+from robokata.view import text
 
 _COLUMNS = 300
 """Cells in a row: about three pixels each on the page; more episodes than that share cells."""
@@ -19,17 +20,24 @@ _WORST = 8
 """Episodes named below the map."""
 
 
+class _Cell(NamedTuple):
+    level: Level
+    findings: int
+    where: str
+    """The spans of the only finding of the cell, else empty."""
+
+
 class _Row(NamedTuple):
     """One check: the worst level and the number of findings in each cell, None where there is none."""
 
     check: str
-    cells: list[tuple[Level, int] | None]
+    cells: list[_Cell | None]
 
 
 def episode_map(findings: Sequence[Finding], keys: Sequence[str], *, anchor: str) -> str:
     """The map as HTML, empty where no finding names an episode; `anchor` + level + check is where a row leads."""
     place = {key: number for number, key in enumerate(keys)}
-    placed = [f for f in findings if f.episode in place]
+    placed = [(f, episode) for f in findings for episode in f.episodes if episode in place]
     if not placed:
         return ""
     columns = min(_COLUMNS, len(keys))
@@ -37,15 +45,20 @@ def episode_map(findings: Sequence[Finding], keys: Sequence[str], *, anchor: str
     column_of = np.searchsorted(edges, np.arange(len(keys)), side="right") - 1
     labels = [_span(keys, low, high) for low, high in pairwise(edges)]
     rows = []
-    for check, group in groupby(sorted(placed, key=lambda f: f.check), key=lambda f: f.check):
-        cells: list[tuple[Level, int] | None] = [None] * columns
-        for finding in group:
-            at = int(column_of[place[finding.episode or ""]])
+    for check, group in groupby(sorted(placed, key=lambda p: p[0].check), key=lambda p: p[0].check):
+        cells: list[_Cell | None] = [None] * columns
+        for finding, episode in group:
+            at = int(column_of[place[episode]])
             known = cells[at]
-            level = finding.level if known is None or finding.level.rank < known[0].rank else known[0]
-            cells[at] = (level, 1 if known is None else known[1] + 1)
+            is_worse = known is None or finding.level.rank < known.level.rank
+            cells[at] = _Cell(
+                finding.level if known is None or is_worse else known.level,
+                1 if known is None else known.findings + 1,
+                # A cell is one episode or many: the place says something where one finding is all there is.
+                text.span(finding) if known is None and episode == finding.episode else "",
+            )
         rows.append(_Row(check, cells))
-    rows.sort(key=lambda row: (min(c[0].rank for c in row.cells if c), -sum(c is not None for c in row.cells)))
+    rows.sort(key=lambda row: (min(c.level.rank for c in row.cells if c), -sum(c is not None for c in row.cells)))
     width = f"max-width:{columns * _WIDEST_CELL_PX}px"
     body = "".join(_row(row, labels, anchor, width) for row in rows)
     ends = f'<div class="ends" style="{width}"><span>{escape(keys[0])}</span><span>{escape(keys[-1])}</span></div>'
@@ -61,10 +74,11 @@ def _span(keys: Sequence[str], low: int, high: int) -> str:
 
 
 def _row(row: _Row, labels: Sequence[str], anchor: str, width: str) -> str:
-    worst = min((cell[0] for cell in row.cells if cell), key=lambda level: level.rank)
+    worst = min((cell.level for cell in row.cells if cell), key=lambda level: level.rank)
     cells = "".join(
-        f'<rect class="{cell[0]}" x="{at + 0.05:.2f}" width="0.9" height="1"><title>{escape(labels[at])}: '
-        f"{cell[1]} {cell[0]}{'s' if cell[1] != 1 and cell[0] is not Level.INFO else ''} of {row.check}</title></rect>"
+        f'<rect class="{cell.level}" x="{at + 0.05:.2f}" width="0.9" height="1"><title>{escape(labels[at])}: '
+        f"{cell.findings} {cell.level}{'s' if cell.findings != 1 and cell.level is not Level.INFO else ''} "
+        f"of {row.check}{', ' if cell.where else ''}{escape(cell.where)}</title></rect>"
         for at, cell in enumerate(row.cells)
         if cell is not None
     )
@@ -75,11 +89,11 @@ def _row(row: _Row, labels: Sequence[str], anchor: str, width: str) -> str:
     )
 
 
-def _worst(findings: Sequence[Finding]) -> str:
+def _worst(placed: Sequence[tuple[Finding, str]]) -> str:
     """The episodes with the most checks against them, errors first."""
     checks: dict[str, dict[str, int]] = {}
-    for finding in findings:
-        mine = checks.setdefault(finding.episode or "", {})
+    for finding, episode in placed:
+        mine = checks.setdefault(episode, {})
         mine[finding.check] = min(finding.level.rank, mine.get(finding.check, finding.level.rank))
     ordered = sorted(checks, key=lambda key: (-sum(r == 0 for r in checks[key].values()), -len(checks[key])))
     named = "; ".join(f"<b>{escape(key)}</b> ({', '.join(sorted(checks[key]))})" for key in ordered[:_WORST])

@@ -33,7 +33,8 @@ def evidence_html(source: Source, finding: Finding) -> str:
     try:
         episode = source.episode(key)
         twin = source.episode(finding.twin) if finding.twin is not None and finding.twin in keys else None
-        stretch = stretch_of(episode, finding)
+        # Eight pictures show one stretch: the worst. The curve shows all of them.
+        stretch = stretch_of(episode, finding, only_worst=True)
         stream = episode.streams.get(finding.stream or "")
     except RobokataError as damage:
         # The finding itself says that something is damaged; here it only costs the picture of it.
@@ -91,8 +92,8 @@ def _figure(camera: Stream, ordinal: int, time_s: float, stretch: Stretch) -> st
         return f'<figure class="lost" title="{escape(str(damage))}">no picture<br>frame {ordinal}</figure>'
     scale = camera.values.scale if isinstance(camera.values, RawImages) else 1.0
     data = base64.b64encode(thumbnail_jpeg(picture, scale=scale)).decode()
-    marked_s, when = stretch.marked_s, f"{time_s:.2f} s" if stretch.is_timed else f"sample {ordinal}"
-    is_marked = marked_s is not None and marked_s[0] - 1e-6 <= time_s <= marked_s[1] + 1e-6
+    when = f"{time_s:.2f} s" if stretch.is_timed else f"sample {ordinal}"
+    is_marked = any(start - 1e-6 <= time_s <= end + 1e-6 for start, end in stretch.marked_s)
     return (
         f'<figure{" class=marked" if is_marked else ""}><img alt="frame {ordinal} of {escape(camera.name)}" '
         f'src="data:image/jpeg;base64,{data}"><figcaption>{when}</figcaption></figure>'

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from robokata.checkup import Report
+from robokata.checkup import Judgement, Report
 from robokata.core.finding import Finding
 from robokata.core.shelf import shelf
 from robokata.dataset_survey import Survey
@@ -42,7 +42,7 @@ def _dataset(report: Report, number: int) -> str:
     return (
         f'<h1>{escape(Path(report.dataset.path).name)} <span class="verdict {"ok" if report.is_sound else "bad"}">'
         f"{verdict}</span></h1><p>{badges} in {report.episodes_checked} of {report.dataset.episodes} episodes, "
-        f"{len(report.checks)} checks</p>"
+        f"{len(report.decided)} of {len(report.checks)} checks could decide</p>{_unjudged(report)}"
         + _overview(report.dataset)
         + _summary(groups, number)
         + episode_map(report.findings, report.keys, anchor=f"d{number}-")
@@ -50,6 +50,19 @@ def _dataset(report: Report, number: int) -> str:
         + _silences(report)
         + _waived(report)
     )
+
+
+def _unjudged(report: Report) -> str:
+    """What nobody looked at: a dataset without anything to judge, files that were not recognised."""
+    words = []
+    if report.judgement is Judgement.NOTHING_TO_JUDGE:
+        words.append(f"Nothing to judge: {report.why_unjudged}.")
+    names = report.dataset.unrecognised
+    if names:
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        files = f"{len(names)} files are" if len(names) > 1 else "1 file is"
+        words.append(f"{files} not recognised, and not looked at: {', '.join(names[:8])}{more}")
+    return "".join(f'<p class="note">{escape(line)}</p>' for line in words)
 
 
 def _overview(view: Survey) -> str:

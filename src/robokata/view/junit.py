@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
-from robokata.checkup import Report
+from robokata.checkup import Judgement, Report
 from robokata.core.atomic import replacing
 from robokata.core.finding import Finding
 from robokata.core.visible import visible
@@ -43,14 +43,25 @@ def _suite(report: Report) -> ElementTree.Element:
             continue
         if mine:
             ElementTree.SubElement(case, "system-out").text = _lines(mine)
-        reasons = text.silences([a for a in report.abstentions if a.check == name])
-        abstained = sum(reason.times for reason in reasons)
-        if not mine and reasons and abstained >= report.episodes_checked:
+        if name not in report.decided:
             skipped += 1
-            ElementTree.SubElement(case, "skipped", message=_clean(reasons[0].reason))
+            reasons = text.silences([a for a in report.abstentions if a.check == name])
+            why = reasons[0].reason if reasons else report.why_unjudged or "it decided on no episode"
+            ElementTree.SubElement(case, "skipped", message=_clean(why))
     suite.set("failures", str(failures))
     suite.set("skipped", str(skipped))
+    _add_error(suite, report)
     return suite
+
+
+def _add_error(suite: ElementTree.Element, report: Report) -> None:
+    """A case that ends in an error where nothing was judged: servers take skipped cases alone for a success."""
+    if report.judgement is Judgement.NOTHING_TO_JUDGE:
+        case = ElementTree.SubElement(suite, "testcase", classname="robokata", name="judgement")
+        message = f"nothing to judge: {report.why_unjudged}"
+        ElementTree.SubElement(case, "error", message=_clean(message), type=report.judgement.value)
+        suite.set("tests", str(len(report.checks) + 1))
+    suite.set("errors", str(int(report.judgement is Judgement.NOTHING_TO_JUDGE)))
 
 
 def _lines(findings: Sequence[Finding]) -> str:

@@ -1,4 +1,4 @@
-"""Line plots as SVG text: the stretch in question, shaded, with units on the axes."""
+"""Line plots as SVG text: the stretches in question, shaded, with units on the axes."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def line_plot(
     lines: Sequence[Line],
     *,
     y_label: str,
-    shaded_s: tuple[float, float] | None = None,
+    shaded_s: Sequence[tuple[float, float]] = (),
     x_unit: str = "s",
     x_marks: Mapping[float, str] | None = None,
 ) -> str:
-    """An SVG of some curves over seconds (or what `x_unit` says); `shaded_s` marks the stretch of a finding.
+    """An SVG of some curves over seconds (or what `x_unit` says); `shaded_s` marks the stretches of a finding.
 
     `x_marks` are the places on the axis that are told, with what is told there; without them round numbers are.
     """
@@ -52,8 +52,10 @@ def line_plot(
         return _HEIGHT - _BOTTOM - (value - y_low) / (y_high - y_low) * (_HEIGHT - _TOP - _BOTTOM)
 
     parts = [f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(y_label)}">']
-    if shaded_s is not None and shaded_s[0] <= x_high and shaded_s[1] >= x_low:
-        left, right = x_px(max(x_low, shaded_s[0])), x_px(min(x_high, shaded_s[1]))
+    for start_s, end_s in shaded_s:
+        if start_s > x_high or end_s < x_low:
+            continue
+        left, right = x_px(max(x_low, start_s)), x_px(min(x_high, end_s))
         parts.append(
             f'<rect class="shade" x="{left:.1f}" y="{_TOP}" width="{max(2.0, right - left):.1f}" '
             f'height="{_HEIGHT - _TOP - _BOTTOM}"/>'

@@ -12,6 +12,8 @@ from robokata.dataset_survey import StreamSummary
 
 UNKNOWN = "unknown"
 
+_NAMED_EPISODES = 6
+"""Episodes of one finding that its place names: its message and the JSON have more."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -60,27 +62,36 @@ def shape(stream: StreamSummary) -> str:
 
 
 def span(finding: Finding) -> str:
-    """Where in the episode: 3.20-4.10 s, or samples 384-405 where the format keeps no times; nothing for the whole."""
-    if finding.start_s is None:
+    """Where in the episode: 3.20-4.10 s, samples 384-405 (2 stretches) without times; nothing for the whole of it."""
+    several = f" ({len(finding.spans)} stretches)" if len(finding.spans) > 1 else ""
+    if finding.start_s is not None:
+        start_s, end_s = finding.start_s, finding.start_s if finding.end_s is None else finding.end_s
+        return (f"{start_s:.2f} s" if end_s - start_s < 0.005 else f"{start_s:.2f}–{end_s:.2f} s") + several
+    first, last = finding.start_sample, finding.end_sample
+    if first is None:
         return ""
-    is_point = finding.end_s is None or finding.end_s - finding.start_s < 0.005
-    if not finding.is_timed:
-        return f"sample {finding.start_s:.0f}" if is_point else f"samples {finding.start_s:.0f}–{finding.end_s:.0f}"
-    return f"{finding.start_s:.2f} s" if is_point else f"{finding.start_s:.2f}–{finding.end_s:.2f} s"
+    return (f"sample {first}" if last in (None, first) else f"samples {first}–{last}") + several
 
 
 def place(finding: Finding) -> str:
-    """Episode, stream, channel and seconds in one line."""
+    """Episodes, stream, channel and seconds in one line."""
     channel = finding.channel
     if channel is not None and len(channel) > 40:
         channel = f"{channel[:40]}…"
     parts = [
-        None if finding.episode is None else f"episode {finding.episode}",
+        _episodes(finding.episodes),
         finding.stream,
         f"[{channel}]" if channel else None,
         span(finding),
     ]
     return " ".join(part for part in parts if part) or "dataset"
+
+
+def _episodes(names: Sequence[str]) -> str | None:
+    if len(names) < 2:
+        return f"episode {names[0]}" if names else None
+    more = f" and {len(names) - _NAMED_EPISODES} more" if len(names) > _NAMED_EPISODES else ""
+    return f"episodes {', '.join(names[:_NAMED_EPISODES])}{more}"
 
 
 def said(message: str, root: str) -> str:
@@ -106,7 +117,7 @@ class Group(NamedTuple):
     @property
     def episodes(self) -> int:
         """Different episodes among them."""
-        return len({finding.episode for finding in self.findings if finding.episode is not None})
+        return len({episode for finding in self.findings for episode in finding.episodes})
 
 
 def groups(findings: Sequence[Finding]) -> list[Group]:
