@@ -53,7 +53,7 @@ def arms_of(study: Study) -> list[tuple[str, str]]:
 
 
 def answers_of(study: Study) -> list[tuple[str, str]]:
-    """Effect on success of every choice; bold where it is resolved."""
+    """Effect on success of every choice, its interval (95 %, unadjusted) and p after Holm; bold where resolved."""
     out = []
     for answer in study["answers"]:
         told = answer["effects"]["success_at_end"]["estimate"]

@@ -24,6 +24,8 @@ from robokata.study.spec import Factor, Study
 
 PRIMARY = "success_at_end"
 FIRST_TRY = "first_try_success"
+INTERVAL = "95 %, unadjusted"
+"""What the interval of an effect is, beside a p-value that is adjusted: it holds for this contrast alone."""
 _SHARES = (PRIMARY, "success_once", "subgoal_progress", FIRST_TRY, "path_efficiency")
 """None lies outside of 0 and 1, and no difference of two outside of -1 and 1."""
 QUANTITIES = (
@@ -42,6 +44,14 @@ class Contrast(NamedTuple):
     baseline: str
     """Level, or the random subset of equal size."""
     is_control: bool = False
+
+
+class Statement(NamedTuple):
+    """A part of an answer."""
+
+    text: str
+    is_resolved: bool
+    """Only what is resolved is a claim; views emphasize nothing else."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +81,45 @@ class Answer:
 
     @property
     def is_resolved(self) -> bool:
-        """True where the interval excludes 0, and the adjusted p-value is below 5 %."""
-        return self.primary is not None and self.primary.is_resolved and (self.p_adjusted or 0.0) < 0.05
+        """True where success at the end is resolved."""
+        return self.resolves(PRIMARY)
 
-    def sentence(self) -> str:
-        """The answer in words."""
+    def resolves(self, quantity: str) -> bool:
+        """True where the quantity's interval excludes 0, and its p-value after Holm is below 5 %."""
+        effect = self.effects.get(quantity)
+        return effect is not None and effect.is_resolved and self.adjusted.get(quantity, 1.0) < 0.05
+
+    def statements(self) -> tuple[Statement, ...]:
+        """The answer in words: success at the end, then first-try success where success at the end is resolved."""
         effect = self.primary
         if effect is None or effect.estimate.value is None:
-            return f"{self.contrast.factor}: {self.contrast.level} could not be compared."
+            return (Statement(f"{self.contrast.factor}: {self.contrast.level} could not be compared.", False),)
         what = f"{self.contrast.factor} = {self.contrast.level} against {self.contrast.baseline}"
-        shown, budget = _in_points(effect), self._budget(effect)
+        budget, holm_p = self._budget(effect), p_of(self.adjusted.get(PRIMARY, 1.0))
         if self.is_resolved:
-            first = self.effects.get(FIRST_TRY)
-            tries = "" if first is None else f", and first-try success by {_in_points(first)}"
-            return f"{what} changed success by {shown}{tries} ({budget}; {p_of(self.p_adjusted or 0.0)} after Holm)."
+            said = f"{what} changed success by {_in_points(effect)} ({budget}; {holm_p} after Holm)."
+            return (Statement(said, True), *self._first_try())
         needed = effect.seeds_needed()
         seeds = None if needed is None else math.ceil(needed / self.combinations)
         more = "more than 1,000 training seeds" if seeds is None else f"{seeds} training seeds"
         found = f"smallest effect that it finds: {points_of(effect.detectable)}"
-        return f"{what}: not resolvable with this budget: {shown} ({budget}; {found}; it would take {more})."
+        said = f"{_in_points(effect)} ({budget}; {holm_p} after Holm; {found}; it would take {more})."
+        return (Statement(f"{what}: not resolvable with this budget: {said}", False),)
+
+    def sentence(self) -> str:
+        """The answer in words, as one text."""
+        return " ".join(statement.text for statement in self.statements())
+
+    def _first_try(self) -> tuple[Statement, ...]:
+        first = self.effects.get(FIRST_TRY)
+        if first is None or first.estimate.value is None:
+            return ()
+        effect, holm_p = _in_points(first), p_of(self.adjusted.get(FIRST_TRY, 1.0))
+        if self.resolves(FIRST_TRY):
+            return (Statement(f"It changed first-try success by {effect} ({holm_p} after Holm).", True),)
+        return (
+            Statement(f"First-try success: not resolvable with this budget: {effect} ({holm_p} after Holm).", False),
+        )
 
     def _budget(self, effect: Effect) -> str:
         seeds = f"{effect.seeds // self.combinations} training seeds"
@@ -245,7 +275,7 @@ def p_shown(number: float) -> str:
 def _in_points(effect: Effect) -> str:
     ends = (effect.estimate.value, effect.estimate.low, effect.estimate.high)
     points = [100 * float(end or 0.0) for end in ends]
-    return f"{points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}]"
+    return f"{points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}; {INTERVAL}]"
 
 
 def points_of(detectable_share: float) -> str:

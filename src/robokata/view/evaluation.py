@@ -41,7 +41,15 @@ def _show_probes(evaluation: Evaluation) -> None:
     if evaluation.floor is not None:
         console().print(f"[bold red]{escape(evaluation.floor)}[/]", soft_wrap=True)
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    for name in ("probe", "axis", "how far", "success", "minus control", "p (Holm)", "manipulation check"):
+    for name in (
+        "probe",
+        "axis",
+        "how far",
+        "success",
+        "minus control (95 %, unadjusted)",
+        "p (Holm)",
+        "manipulation check",
+    ):
         table.add_column(name, overflow="fold")
     for result in evaluation.probes:
         difference = result.comparison.difference

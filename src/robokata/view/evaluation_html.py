@@ -100,8 +100,8 @@ def _probes(evaluation: Evaluation) -> str:
             mark=control,
         )
         + _radar(evaluation)
-        + "<table><tr><th>probe</th><th>how far</th><th>success</th><th>n</th><th>minus control, paired</th>"
-        f"<th>p (Holm)</th><th>manipulation check</th></tr>{rows}</table>{not_run}</section>"
+        + "<table><tr><th>probe</th><th>how far</th><th>success</th><th>n</th><th>minus control, paired "
+        f"(95 %, unadjusted)</th><th>p (Holm)</th><th>manipulation check</th></tr>{rows}</table>{not_run}</section>"
     )
 
 

@@ -42,8 +42,9 @@ def show_findings(findings: Findings) -> None:
         table.add_row(escape(result.arm.name), str(result.data.episodes), *shown)
     out.print(table)
     for answer in findings.answers:
-        colour = "bold" if answer.is_resolved else "dim"
-        out.print(f"[{colour}]{escape(answer.sentence())}[/]", soft_wrap=True)
+        for statement in answer.statements():
+            colour = "bold" if statement.is_resolved else "dim"
+            out.print(f"[{colour}]{escape(statement.text)}[/]", soft_wrap=True)
     for name, points in findings.scaling.items():
         curve = ", ".join(f"{point.size:g}: {_share(point.success)}" for point in points)
         out.print(f"success by {escape(name)}: {curve}", soft_wrap=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robokata.study.effects import FIRST_TRY, PRIMARY, QUANTITIES, Answer, ArmResult, p_of, p_shown
+from robokata.study.effects import FIRST_TRY, INTERVAL, PRIMARY, QUANTITIES, Answer, ArmResult, Statement, p_of, p_shown
 from robokata.study.run import Run
 from robokata.study.study import Findings
 from robokata.view.bars import Bar, bar_chart
@@ -39,12 +39,14 @@ def write_study(findings: Findings, path: Path) -> None:
 
 def _answers(findings: Findings) -> str:
     lines = "".join(
-        f"<li><b>{escape(answer.sentence())}</b></li>"
-        if answer.is_resolved
-        else f"<li>{escape(answer.sentence())}</li>"
-        for answer in findings.answers
+        f"<li>{' '.join(_statement(each) for each in answer.statements())}</li>" for answer in findings.answers
     )
     return f"<section><h2>Answers</h2><ul>{lines}</ul></section>"
+
+
+def _statement(statement: Statement) -> str:
+    text = escape(statement.text)
+    return f"<b>{text}</b>" if statement.is_resolved else text
 
 
 def _effects(findings: Findings) -> str:
@@ -60,7 +62,8 @@ def _effects(findings: Findings) -> str:
                 estimate.high, _colour(answer), p_of(answer.p_adjusted) if answer.p_adjusted is not None else "")
         )  # fmt: skip
     span = min(1.0, math.ceil(span * 10) / 10)
-    chart = bar_chart(bars, span=(-span, span), x_label="change of success at the end (share)", mark=0.0)
+    label = f"change of success at the end (share), interval {INTERVAL}; right: p after Holm; grey: not resolvable"
+    chart = bar_chart(bars, span=(-span, span), x_label=label, mark=0.0)
     rest = [name for name in QUANTITIES if name not in _SHOWN]
     return (
         f"<section><h2>Effects</h2>{chart}{_effect_table(findings, _SHOWN)}<details><summary>{len(rest)} more "
@@ -71,7 +74,7 @@ def _effects(findings: Findings) -> str:
 def _effect_table(findings: Findings, quantities: Sequence[str]) -> str:
     rows = "".join(_effect_rows(answer, quantities) for answer in findings.answers)
     return (
-        "<table><tr><th>choice</th><th>quantity</th><th>effect, 95 % interval</th><th>p</th><th>p, Holm</th>"
+        f"<table><tr><th>choice</th><th>quantity</th><th>effect, interval ({INTERVAL})</th><th>p</th><th>p, Holm</th>"
         f"<th>smallest effect it finds</th><th>episodes</th></tr>{rows}</table>"
     )
 
