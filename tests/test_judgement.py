@@ -87,6 +87,13 @@ def test_files_that_describe_a_folder_are_no_unread_data(name: str, tmp_path: Pa
     assert unrecognised_files(tmp_path, [EpisodeRow("a", file="a.bag")]) == ("other.pcap",)
 
 
+def test_what_tfds_writes_beside_its_shards_is_no_unread_data(tmp_path: Path) -> None:
+    shard = "set-train.tfrecord-00000-of-00001"
+    for file in (shard, "dataset_info.json", "features.json", "dataset_statistics_1a2b.json", "notes.txt"):
+        (tmp_path / file).write_bytes(b"x")
+    assert unrecognised_files(tmp_path, [EpisodeRow("train/0", file=shard)]) == ("notes.txt",)
+
+
 def test_a_dataset_with_a_layout_of_its_own_is_not_searched(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "0.parquet").write_bytes(b"x")
