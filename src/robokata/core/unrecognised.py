@@ -18,10 +18,9 @@ _DESCRIPTIONS = (
     "metadata.yaml",  # rosbag2
     "dataset_info.json",  # TFDS
     "features.json",
+    "dataset_statistics",
 )
 """Beginnings of names, in small letters, of files that describe a folder and hold no data."""
-_OF_TFDS = ("dataset_info.json", "features.json", "dataset_statistics")
-"""What TFDS writes beside its shards: read with them (the first two), or made of them."""
 
 
 def unrecognised_files(path: Path, rows: Sequence[EpisodeRow]) -> tuple[str, ...]:
@@ -39,4 +38,4 @@ def unrecognised_files(path: Path, rows: Sequence[EpisodeRow]) -> tuple[str, ...
 
 
 def _describes(name: str) -> bool:
-    return name.lower().startswith((*_DESCRIPTIONS, *_OF_TFDS)) or name.lower().endswith((".md", ".receipt.json"))
+    return name.lower().startswith(_DESCRIPTIONS) or name.lower().endswith((".md", ".receipt.json"))
