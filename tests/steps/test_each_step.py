@@ -174,6 +174,17 @@ def test_checks_across_episodes_and_waivers_count_in_cleaning(tmp_path: Path) ->
     assert not drop_found.choose(rows, level="warning", suite=str(suite), **options).left_out
 
 
+def test_cleaning_drops_every_copy_of_a_group_but_those_that_are_waived(tmp_path: Path) -> None:
+    copies = [replace(tiny_episode(n), id=str(at), ref=None) for at, n in enumerate((0, 1, 0, 2, 0))]
+    options = {"checks": ("duplicate_episode",)}
+    rows = described(drop_found.describe, copies, options)
+    assert set(drop_found.choose(rows, **options).left_out) == {"2", "4"}
+    suite = tmp_path / "suite.toml"
+    waiver = '[[waive]]\ncheck = "duplicate_episode"\nepisode = "4"\nreason = "known"\nexpires = 2099-01-01\n'
+    suite.write_text(waiver)
+    assert set(drop_found.choose(rows, suite=str(suite), **options).left_out) == {"2"}
+
+
 def test_of_copies_the_original_stays() -> None:
     original = tiny_episode(0)
     (noisy,) = add_noise.step(original, numbers_share=0.001)
