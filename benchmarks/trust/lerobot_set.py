@@ -230,6 +230,11 @@ def _column_truth(column: pa.Array, clock: dict[str, Any]) -> Truth:
     depth = str(column.type).count("list<")
     is_even = depth < 2 and len({len(v) for v in values if isinstance(v, list)}) <= 1
     is_even |= depth == 2 and len({len(part) for v in values for part in v}) == 1
+    if column.null_count and (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        # Texts that are there, at the times of their rows: a null is no empty text.
+        rows = [row for row, value in enumerate(values) if value is not None]
+        there = {**clock, "times_ns": clock["times_ns"][rows]}
+        return Truth(texts=[values[row] for row in rows], **there)
     if is_number and column.null_count == 0 and is_even:
         return Truth(numbers=np.asarray(values, kind.to_pandas_dtype()), **clock)
     return Truth(texts=values, **clock)

@@ -211,7 +211,8 @@ def test_ctrl_c_leaves_nothing_and_is_code_130(sample: Path, tmp_path: Path) -> 
     words = [sys.executable, "-m", "robokata.cli.main", "convert", str(sample), str(place / "out"), "--to", "rlds"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         until = time.monotonic() + 60
-        while not any(place.iterdir()) and running.poll() is None and time.monotonic() < until:
+        # From the unfinished target on: its lock comes a moment before.
+        while not list(place.glob("*.unfinished-*")) and running.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=60)

@@ -80,3 +80,13 @@ def test_text_that_is_declared_as_text_is_silent(made: Path) -> None:
     add(made, "note", pa.array(["go"] * 12))
     declare(made, "note", dtype="string", shape=[1], names=None)
     assert findings(open_source(made)) == []
+
+
+def test_a_row_without_a_text_is_no_row_with_an_empty_one(made: Path) -> None:
+    add(made, "note", pa.array(["go", None, ""] * 4))
+    declare(made, "note", dtype="string", shape=[1], names=None)
+    episode = open_source(made).episode("0")
+    note, action = episode.stream("note"), episode.stream("action")
+    kept = [row for row in range(len(action)) if row % 3 != 1]
+    assert list(note.values[:]) == [["go", None, ""][row % 3] for row in kept]
+    assert list(note.clock.times_ns) == [action.clock.times_ns[row] for row in kept]

@@ -63,7 +63,10 @@ def _locked(lock: Path, path: Path) -> int:
                 f"{path}: another run is at work in this folder{f' ({who})' if who else ''}. Wait for it, or choose "
                 "another target."
             ) from None
-        except OSError:
+        except BaseException:  # Ctrl-C too: the file that was made a moment ago must not stay
+            with suppress(OSError):
+                if _is_still(lock, handle):
+                    lock.unlink()
             os.close(handle)
             raise
         # Whoever held it has removed the file between our opening and our locking: that lock holds nothing any more.

@@ -195,7 +195,7 @@ def _numbers(leaf: Any) -> NDArray[Any]:
 
 
 def _objects(column: Any, kind: Kind, where: str) -> NDArray[Any]:
-    """Texts as they are (an empty cell is ""), other cells as bytes or JSON bytes."""
+    """Texts as they are (a null is left out by whoever asks), other cells as bytes or JSON bytes."""
     try:
         cells = column.to_pylist()
     except (UnicodeDecodeError, ValueError, OverflowError) as error:
@@ -307,9 +307,23 @@ def column_stream(
     if shape == (-1,):
         width = column_array(load(), spec, where=where).shape[1] if count else 0
         shape = (width,)
-    values = LazyValues((count, *shape), spec.dtype, lambda: column_array(load(), spec, where=where))
     role = role_of(name, spec.kind, spec.dtype)
+    if spec.kind is Kind.TEXT and (present := _present(load())) is not None:
+        # A row without a text is no row with an empty one: the stream holds the texts that there are, at their times.
+        clock, count = clock.subset(present), len(present)
+        texts = LazyValues((count,), spec.dtype, lambda: column_array(load(), spec, where=where)[present])
+        return Stream(name, spec.kind, role, clock, texts, encoding=encoding, extra=extra)
+    values = LazyValues((count, *shape), spec.dtype, lambda: column_array(load(), spec, where=where))
     return Stream(name, spec.kind, role, clock, values, channels=channels_of(feature), encoding=encoding, extra=extra)
+
+
+def _present(column: Any) -> NDArray[np.int64] | None:
+    """Rows whose cells are not null, None where all are there."""
+    if not column.null_count:
+        return None
+    compute = require("pyarrow.compute", extra="tables")
+    flags = compute.is_valid(column).to_numpy(zero_copy_only=False) if len(column) else np.empty(0, bool)
+    return np.flatnonzero(np.asarray(flags, bool)).astype(np.int64)
 
 
 def picture_loader(load: Callable[[], Any], *, root: Path, where: str) -> Callable[[int], bytes]:
