@@ -87,12 +87,3 @@ def test_what_is_said_of_spans_is_shown_from_its_time_to_the_next_of_its_style(s
         ("lift", 0.25, end_s, "language_persistent: subtask"),
     ]
     assert end_s > 0.25
-
-
-def test_datasets_reads_the_written_table_with_its_own_features(spoken: Path, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    convert(open_source(spoken), tmp_path / "out", "lerobot_v3")
-    (file,) = (tmp_path / "out").glob("data/*/*.parquet")
-    read = datasets.Dataset.from_parquet(str(file), cache_dir=str(tmp_path / "cache"))
-    assert read[4]["language_events"][0]["content"] == "no, the blue one: Käse"
-    assert [said["content"] for said in read[0]["language_persistent"]] == ["reach", "lift", "1. reach 2. lift"]
