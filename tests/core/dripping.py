@@ -56,18 +56,21 @@ def server(talk: Talk, *, reads: bool = True) -> Iterator[int]:
     def serve() -> None:
         with contextlib.suppress(OSError):
             connection, _ = listening.accept()
+            # A client that neither reads nor goes away would hold a send, or the first read, for ever.
+            connection.settimeout(LONGEST_S)
             with connection:
                 if reads:
                     connection.recv(65536)
                 talk(connection, ends_s)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(LONGEST_S)
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listening.getsockname()[1]
         with contextlib.suppress(OSError):
             listening.shutdown(socket.SHUT_RDWR)
-    thread.join(LONGEST_S + 2)
+    thread.join(3 * LONGEST_S)
     assert not thread.is_alive()
 
 

@@ -308,22 +308,13 @@ def column_stream(
         width = column_array(load(), spec, where=where).shape[1] if count else 0
         shape = (width,)
     role = role_of(name, spec.kind, spec.dtype)
-    if spec.kind is Kind.TEXT and (present := _present(load())) is not None:
+    if spec.kind is Kind.TEXT and (cells := load()).null_count:
+        present = np.flatnonzero(np.asarray(cells.is_valid(), bool))
         # A row without a text is no row with an empty one: the stream holds the texts that there are, at their times.
-        clock, count = clock.subset(present), len(present)
-        texts = LazyValues((count,), spec.dtype, lambda: column_array(load(), spec, where=where)[present])
-        return Stream(name, spec.kind, role, clock, texts, encoding=encoding, extra=extra)
+        texts = LazyValues((len(present),), spec.dtype, lambda: column_array(load(), spec, where=where)[present])
+        return Stream(name, spec.kind, role, clock.subset(present), texts, encoding=encoding, extra=extra)
     values = LazyValues((count, *shape), spec.dtype, lambda: column_array(load(), spec, where=where))
     return Stream(name, spec.kind, role, clock, values, channels=channels_of(feature), encoding=encoding, extra=extra)
-
-
-def _present(column: Any) -> NDArray[np.int64] | None:
-    """Rows whose cells are not null, None where all are there."""
-    if not column.null_count:
-        return None
-    compute = require("pyarrow.compute", extra="tables")
-    flags = compute.is_valid(column).to_numpy(zero_copy_only=False) if len(column) else np.empty(0, bool)
-    return np.flatnonzero(np.asarray(flags, bool)).astype(np.int64)
 
 
 def picture_loader(load: Callable[[], Any], *, root: Path, where: str) -> Callable[[int], bytes]:
