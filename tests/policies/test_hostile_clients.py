@@ -95,11 +95,11 @@ def test_the_refusal_says_what_was_expected() -> None:
 
 @pytest.mark.parametrize("say", [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: " + b"a" * 9000])
 def test_a_hundred_half_requests_keep_nobody_out_and_end_in_time(say: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robokata.core.listener.HEAD_S", 1.0)
+    monkeypatch.setattr("robokata.core.listener.HEAD_S", 2.0)
     with serving(Echo()) as port, strangers(port, 100, say) as held:
         policy = open_policy(f"ws://127.0.0.1:{port}", options={"timeout_s": "5"})
         assert policy.act(STATE).actions.shape == (4, 3)
-        time.sleep(1.5)
+        time.sleep(2.5)
         for each in held:
             each.settimeout(2)
             with contextlib.suppress(ConnectionResetError):
@@ -123,7 +123,7 @@ def test_a_hundred_clients_that_ask_nothing_keep_nobody_out() -> None:
 
 
 def test_a_policy_for_one_goes_to_the_next_where_its_client_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robokata.policies._openpi_server._FIRST_QUESTION_S", 0.3)
+    monkeypatch.setattr("robokata.policies._openpi_server._FIRST_QUESTION_S", 2.0)
     with serving(Echo()) as port, connect(f"ws://127.0.0.1:{port}", compression=None, close_timeout=0.1):
         policy = open_policy(f"ws://127.0.0.1:{port}", options={"timeout_s": "5"})
         assert policy.act(STATE).actions.shape == (4, 3)

@@ -59,18 +59,21 @@ def test_a_connection_is_open_and_greeted_in_time_or_refused(talk: Talk) -> None
 AFTER = {
     "takes nothing": greets(HTTP["nothing"]),
     "answers in drips": greets(lambda c, end: (c.recv(9), drip(c, end, b"\x82\x7e\x03\xe8" + bytes(999)))[1]),
-    "pings and takes nothing": greets(lambda c, end: again(c, end, b"\x89\x7d" + bytes(125))),
+    # From the question on: a flood before it would be about the greeting, which BEFORE tries.
+    "pings and takes nothing": greets(lambda c, end: (c.recv(9), again(c, end, b"\x89\x7d" + bytes(125)))[1]),
 }
+GREETED_S = 2.0
+"""Long enough for a greeting on a busy machine; shorter than the servers live."""
 
 
 @pytest.mark.parametrize("talk", AFTER.values(), ids=AFTER.keys())
 def test_a_question_ends_in_time_and_so_does_the_goodbye(talk: Talk) -> None:
     with server(talk, reads=False) as port:
-        policy = RemotePolicy(f"ws://127.0.0.1:{port}", {"timeout_s": "0.5"})
+        policy = RemotePolicy(f"ws://127.0.0.1:{port}", {"timeout_s": str(GREETED_S)})
         began = time.monotonic()
         with pytest.raises(PolicyFailed) as caught:
             policy.act({"camera": np.zeros((4000, 4000), np.uint8), "instruction": ""})
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < GREETED_S + 3
         policy.close()
     assert caught.value.kind == "stalled"
 
