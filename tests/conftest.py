@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from robokata.media.scheduling import unchanged_scheduling
 from robokata.sim.gl import backend
 
 # Before any test module imports MuJoCo: without a display, an unset MUJOCO_GL chooses a renderer that cannot start.
@@ -21,6 +23,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples on every machine, and a busy machine is no defect.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Tests that encode AV1 by PyAV itself, run by root, would leave a real-time process that starves all others."""
+    with unchanged_scheduling():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -78,6 +78,7 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
     listening = _listening(place, trouble=lambda line: say("problem", why=line))
     before_s = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.suppress(PermissionError):  # only where the system allows it; the loop is on time without it too
         os.setpriority(os.PRIO_PROCESS, 0, _URGENCY)
     try:
@@ -86,6 +87,8 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
             return asyncio.run(_collect(order, place, listening, say))
     finally:
         sys.setswitchinterval(before_s)
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, niceness)
         listening.close()
 
 

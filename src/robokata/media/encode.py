@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import Unsupported
 from robokata.core.require import require
+from robokata.media.scheduling import unchanged_scheduling
 
 _LEAST_X265 = 64
 """Pixels: x265 breaks the heap with many smaller sizes (40x40 and 48x200 among them), whatever its settings."""
@@ -62,7 +63,12 @@ class VideoWriter:
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         frame.pts = self.count
         frame.time_base = 1 / self.rate_hz
-        self._container.mux(self._stream.encode(frame))
+        if self.count == 0:
+            with unchanged_scheduling():  # the encoder starts with its first picture
+                packets = self._stream.encode(frame)
+        else:
+            packets = self._stream.encode(frame)
+        self._container.mux(packets)
         self.count += 1
 
     def close(self) -> None:
