@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from robokata.media.scheduling import unchanged_scheduling
+from robokata.media.scheduling import put_back, real_time_threads
 from robokata.sim.gl import backend
 
 # Before any test module imports MuJoCo: without a display, an unset MUJOCO_GL chooses a renderer that cannot start.
@@ -28,8 +28,11 @@ settings.load_profile("same")
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
     """Tests that encode AV1 by PyAV itself, run by root, would leave a real-time process that starves all others."""
-    with unchanged_scheduling():
+    before = real_time_threads()
+    try:
         return (yield)
+    finally:
+        put_back(before)
 
 
 @pytest.fixture(autouse=True)

@@ -44,8 +44,9 @@ for _ in range(40):
     print(*{os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")})
 writer.close()
 print(os.sched_getscheduler(0))
+assert (os.geteuid(), os.getuid()) == (int(sys.argv[2]), int(sys.argv[2]))
 """
-    command = [sys.executable, "-c", script, str(tmp_path / "video.mp4")]
+    command = [sys.executable, "-c", script, str(tmp_path / "video.mp4"), str(os.geteuid())]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert shown.split() == [str(os.SCHED_OTHER)] * 41
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from robokata.core.errors import Unsupported
 from robokata.core.require import require
-from robokata.media.scheduling import unchanged_scheduling
+from robokata.media.scheduling import ordinary_scheduling
 
 _LEAST_X265 = 64
 """Pixels: x265 breaks the heap with many smaller sizes (40x40 and 48x200 among them), whatever its settings."""
@@ -64,7 +64,7 @@ class VideoWriter:
         frame.pts = self.count
         frame.time_base = 1 / self.rate_hz
         if self.count == 0:
-            with unchanged_scheduling():  # the encoder starts with its first picture
+            with ordinary_scheduling():  # the encoder starts with its first picture
                 packets = self._stream.encode(frame)
         else:
             packets = self._stream.encode(frame)
