@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.timing import Row
-from robokata.core.pool import one_thread
+from robokata.collection.scripted import ExpertJob, collect_expert
+from robokata.core.detection import open_source
 from robokata.core.shelf import shelf
-from robokata.core.source import open_source
 from robokata.core.world import Width
-from robokata.expand.demonstrations import TellingJob, job_for
-from robokata.produce import produce
-from robokata.sim.collect import ExpertJob, collect_expert
-from robokata.sim.cuts import Demonstration, demonstration_of
+from robokata.expansion.demonstrations import TellingJob, job_for
+from robokata.runtime.jobs import produce
+from robokata.runtime.pool import one_thread
 from robokata.sim.demonstration import Scene, scene_of
-from robokata.sim.generate import generate
-from robokata.sim.retelling import Tellings
+from robokata.sim.segments import Demonstration, demonstration_of
 from robokata.sim.sensors import Sensors
+from robokata.sim.trajectory_transfer import generate
+from robokata.sim.transfer_options import Tellings
 from robokata.statistics.intervals import clopper_pearson
 
 SOURCES = 10

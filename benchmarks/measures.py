@@ -21,10 +21,11 @@ from benchmarks.roboarena import roboarena
 from benchmarks.teleoperation import teleoperation
 from benchmarks.timing import Row, child, cpu_seconds, median_of, resident_mb
 from benchmarks.umi import umi
-from robokata.checkup import check_dataset
-from robokata.convert import convert, plan_conversion
+from robokata.conversion.convert import convert, plan_conversion
+from robokata.core.detection import open_source
 from robokata.core.shelf import shelf
-from robokata.core.source import Source, open_source
+from robokata.core.source import Source
+from robokata.inspection.run import check_dataset
 from robokata.media import video
 
 KATA = [sys.executable, "-m", "robokata.cli.main"]

@@ -84,9 +84,9 @@ def make_v3(root: Path, episodes: int) -> Path:
 def measure(dataset: Path, place: Path) -> None:
     """In a process of its own: the memory of one run must not be that of the one before."""
     os.environ["ROBOKATA_CACHE"] = str(place / "cache")
-    from robokata.core.source import open_source
-    from robokata.store.making import Wish, make_snapshot
-    from robokata.store.opening import open_snapshot
+    from robokata.core.detection import open_source
+    from robokata.store.commit import Wish, make_snapshot
+    from robokata.store.resolve import open_snapshot
     from robokata.store.store import open_store
 
     started = time.perf_counter()

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import Row
-from robokata.collect.client import Operator
-from robokata.core.source import open_source
+from robokata.collection.client import Operator
+from robokata.core.detection import open_source
 
 RUNS, SECONDS = 3, 15
 _HZ = 50

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robokata import tour
-from robokata.core.source import open_source
-from robokata.study.study import FILE, run_study
+from robokata.core.detection import open_source
+from robokata.studies import guided_tour as tour
+from robokata.studies.study import FILE, run_study
 
 
 class Variant(NamedTuple):

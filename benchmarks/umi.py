@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.timing import Row
-from robokata.handheld.board import Board
-from robokata.handheld.episode import width_signal
-from robokata.handheld.latency import latency_between
-from robokata.handheld.rig import Rig
-from robokata.handheld.rigid import angles_between
-from robokata.handheld.track import track_video
-from robokata.testing.handheld import Take, fisheye_camera, render_handheld
+from robokata.collection.umi.board import Board
+from robokata.collection.umi.episode import width_signal
+from robokata.collection.umi.latency import latency_between
+from robokata.collection.umi.rig import Rig
+from robokata.collection.umi.rigid import angles_between
+from robokata.collection.umi.track import track_video
+from robokata.testing.umi_videos import Take, fisheye_camera, render_handheld
 
 _LATE_S = 0.083
 CLEAN = Take(latency_s=_LATE_S)

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from robokata.core.clock import ClockQuality
 from robokata.core.contracts import Need
+from robokata.core.detection import open_source
 from robokata.core.finding import Level
 from robokata.core.shelf import shelf
-from robokata.core.source import open_source
 from robokata.core.stream import Role
 from robokata.core.suite import thresholds_of
 

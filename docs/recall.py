@@ -13,15 +13,16 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from robokata.checkup import Report, check_dataset
 from robokata.core.contracts import unmet_need
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.finding import Finding, Level
-from robokata.core.pool import WorkerPool, answer_of
 from robokata.core.shelf import shelf
-from robokata.core.source import EpisodeList, open_source
+from robokata.core.source import EpisodeList
 from robokata.core.suite import Suite
+from robokata.inspection.run import Report, check_dataset
+from robokata.runtime.pool import WorkerPool, answer_of
 from robokata.testing import tiny_source
 
 MAGNITUDES = (0.25, 0.5, 1.0, 2.0)

@@ -9,14 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from robokata.handheld.board import GRID, GripperRange
-from robokata.handheld.pose import board_points, locate_board
-from robokata.handheld.print_board import board_sheet, drawn
-from robokata.handheld.rig import Rig
-from robokata.handheld.sight import Eye
-from robokata.handheld.width import fingers_in
+from robokata.collection.umi.board import GRID, GripperRange
+from robokata.collection.umi.pose import board_points, locate_board
+from robokata.collection.umi.print_board import board_sheet, drawn
+from robokata.collection.umi.rig import Rig
+from robokata.collection.umi.sight import Eye
+from robokata.collection.umi.width import fingers_in
 from robokata.media.video import VideoFrames
-from robokata.testing.handheld import Take, fisheye_camera, render_handheld
+from robokata.testing.umi_videos import Take, fisheye_camera, render_handheld
 
 FOLDER = Path(__file__).parent / "umi"
 TAKES = {

@@ -26,9 +26,9 @@ ALLOWED_LEVELS = 4.0
 
 
 def expect(source_path: Path, written: Path, expected: Path, rate: str | None) -> None:
-    from robokata.convert import convert
-    from robokata.core.source import open_source
-    from robokata.formats._lerobot_plan import Options, plan_of
+    from robokata.conversion.convert import convert
+    from robokata.core.detection import open_source
+    from robokata.formats._lerobot.plan import Options, plan_of
 
     source = open_source(source_path)
     began = time.perf_counter()

@@ -28,14 +28,15 @@ from typing import Any
 
 import numpy as np
 
-from robokata.convert import convert
+from robokata.conversion.convert import convert
 from robokata.core.clock import step_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
-from robokata.core.source import EpisodeList, Source, open_source
+from robokata.core.source import EpisodeList, Source
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.formats._rlds_layout import Column, Pictures, plan_episode
-from robokata.formats._rlds_write import split_of
+from robokata.formats._rlds.layout import Column, Pictures, plan_episode
+from robokata.formats._rlds.write import split_of
 from robokata.testing import tiny_episode
 
 TYPES = ("float64", "float32", "float16", "int64", "int8", "uint8", "uint16", "uint64", "bool")

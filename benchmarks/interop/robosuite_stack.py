@@ -24,8 +24,8 @@ from robosuite.controllers import load_composite_controller_config
 
 from robokata.core.world import Prop
 from robokata.geometry.poses import Pose, pose_of, rotation_vector, wrapped_rad, yaw_of, yaw_rotation
-from robokata.sim.cuts import Cut
-from robokata.sim.retelling import Telling, bridge, chosen, moved, targets_of, with_noise
+from robokata.sim.segments import Cut
+from robokata.sim.transfer_options import Telling, bridge, chosen, moved, targets_of, with_noise
 from robokata.sim.world import Target
 
 CONTROL_HZ = 20

@@ -73,7 +73,7 @@ def main() -> None:
 def _make(folder: Path, episodes: int, frames: int, height_px: int) -> float:
     from benchmarks import datasets
 
-    from robokata.core.source import open_source
+    from robokata.core.detection import open_source
 
     datasets.two_cameras(
         folder / "v21",
@@ -114,8 +114,8 @@ def _asked(python: str, what: str, folder: Path) -> dict[str, float]:
 
 
 def ours(folder: Path) -> dict[str, float]:
-    from robokata.convert import convert
-    from robokata.core.source import open_source
+    from robokata.conversion.convert import convert
+    from robokata.core.detection import open_source
 
     began = time.perf_counter()
     convert(open_source(folder / "v21"), folder / "ours", "lerobot_v3")

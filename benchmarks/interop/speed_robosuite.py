@@ -4,8 +4,8 @@
 
 Robokata's rate is that of `python -m benchmarks generation`. In robosuite's environment `robosuite_stack.py` records
 ten demonstrations of a scripted expert at robosuite's Stack (Panda, OSC_POSE, 20 Hz), tells them again with Robokata's
-own `sim/retelling.py` (the nearest source by cube and symmetry, its commands moved, a speed-limited bridge, a wander of
-1 mm), keeps what robosuite's success test accepts, and renders agent and wrist view of what is kept from its stored
+own `sim/transfer_options.py` (nearest source by cube and symmetry, its commands moved, a speed-limited bridge, a wander
+of 1 mm), keeps what robosuite's success test accepts, and renders agent and wrist view of what is kept from its stored
 states, 128x128, to JPEG of the same quality. robosuite is given its best: no rebuilding at resets, no observables of
 objects, rendering by MuJoCo itself without multisampling, reflections, shadows and collision geoms, and one file per
 episode with nothing but states, actions and pictures. Processor time of one process counts, without start-up, scene and

@@ -13,10 +13,10 @@ from benchmarks.trust.truth import EpisodeTruth
 from robokata.core.clock import Clock
 from robokata.core.episode import Episode
 from robokata.core.stream import Role, Stream
-from robokata.feed.feed import Batch, Feed
-from robokata.feed.gather import gather
-from robokata.feed.pictures import resized
-from robokata.feed.window_spec import WindowSpec
+from robokata.loading.feed import Batch, Feed
+from robokata.loading.gather import gather
+from robokata.loading.pictures import resized
+from robokata.loading.window_spec import WindowSpec
 
 _RATE_HZ, _CHUNK_STEPS, _PICTURE_PX = 10.0, 4, 16
 _STALE_NS = 500_000_000

@@ -17,14 +17,15 @@ from typing import Any, NamedTuple
 from benchmarks.trust.batch import batch_differences
 from benchmarks.trust.oracles import unlike_target
 from benchmarks.trust.truth import EpisodeTruth, Variant, differences
-from robokata.checkup import check_dataset
-from robokata.convert import Receipt, convert, options_of, plan_conversion, writable_formats, writer_of
+from robokata.conversion.convert import Receipt, convert, options_of, plan_conversion, writable_formats, writer_of
 from robokata.core.declared_rate import rates_from, with_rates
+from robokata.core.detection import open_source, readable_formats
 from robokata.core.errors import ClockUnknown, RobokataError
 from robokata.core.layout import LossReport
-from robokata.core.source import Source, open_source, readable_formats
-from robokata.dataset_survey import survey
+from robokata.core.source import Source
+from robokata.inspection.run import check_dataset
 from robokata.media import video
+from robokata.survey.dataset_survey import survey
 
 RATE_HZ = 10
 """Declared for data without times wherever a refusal asks for a rate."""

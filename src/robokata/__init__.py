@@ -1,6 +1,6 @@
-"""Robokata: the data engine for Vision-Language-Action robots.
+"""Robokata: the data engine for Vision-Language-Action robots. `import robokata as rk` is the front door.
 
-`import robokata` loads nothing heavy: each name below is imported when it is first used.
+It loads nothing heavy: each name below is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -8,15 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from robokata.core.version import __version__
+
 if TYPE_CHECKING:
-    from robokata.checkup import Report, check_dataset
+    from robokata.core.detection import find_datasets, open_source
     from robokata.core.episode import Episode
     from robokata.core.finding import Abstention, Finding
-    from robokata.core.source import Source, find_datasets, open_source
+    from robokata.core.source import Source
     from robokata.core.stream import Stream
-    from robokata.dataset_survey import Survey, survey
+    from robokata.inspection.run import Report, check_dataset
+    from robokata.survey.dataset_survey import Survey
 
-__version__ = "0.1.0"
 __all__ = [
     "Abstention",
     "Episode",
@@ -29,28 +31,28 @@ __all__ = [
     "check_dataset",
     "find_datasets",
     "open_source",
-    "survey",
 ]
 
 _HOMES = {
-    "Abstention": "core.finding",
-    "Episode": "core.episode",
-    "Finding": "core.finding",
-    "Report": "checkup",
-    "Source": "core.source",
-    "Stream": "core.stream",
-    "Survey": "dataset_survey",
-    "check_dataset": "checkup",
-    "find_datasets": "core.source",
-    "open_source": "core.source",
-    "survey": "dataset_survey",
+    "Abstention": "core.finding:Abstention",
+    "Episode": "core.episode:Episode",
+    "Finding": "core.finding:Finding",
+    "Report": "inspection.run:Report",
+    "Source": "core.source:Source",
+    "Stream": "core.stream:Stream",
+    "Survey": "survey.dataset_survey:Survey",
+    "check_dataset": "inspection.run:check_dataset",
+    "find_datasets": "core.detection:find_datasets",
+    "open_source": "core.detection:open_source",
 }
+"""Where each name lies: `module:name`. A module of the package never has one of these names."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'robokata' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"robokata.{_HOMES[name]}"), name)
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(f"robokata.{module}"), attribute)
 
 
 def __dir__() -> list[str]:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from collect.served import served
-from robokata.checkup import check_dataset
+from collection.served import served
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.finding import Level
-from robokata.core.source import open_source
+from robokata.inspection.run import check_dataset
 
 NODE = Path(__file__).parent / "node"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

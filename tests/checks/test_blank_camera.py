@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from checks.robots_of_numbers import findings, robot, swing
 from robokata.checks import blank_camera
+from robokata.core.detection import open_source
 from robokata.core.finding import Level
 from robokata.core.shelf import shelf
-from robokata.core.source import open_source
 from robokata.testing import tiny_episode
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from makers.foreign_cameras import DEPTH_INFO, FRONT, distances, make
 from robokata.checks.camera_contradicts_declaration import gather, judge
-from robokata.convert import convert, plan_conversion
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.finding import Abstention, Finding, Level
 from robokata.core.layout import Way
-from robokata.core.source import open_source
-from robokata.dataset_survey import survey
+from robokata.survey.dataset_survey import survey
 from robokata.testing import barcode_picture
 
 PICTURES = [barcode_picture(0, frame) for frame in range(12)]

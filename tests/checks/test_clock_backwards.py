@@ -61,7 +61,7 @@ def test_the_planted_step_is_found_and_is_no_gap() -> None:
 
 
 def test_the_jackal_receives_equal_stamps_while_its_header_is_sound(shared_data) -> None:  # type: ignore[no-untyped-def]
-    from robokata.core.source import open_source
+    from robokata.core.detection import open_source
 
     bag = open_source(shared_data / "rosbag1-mobile-robots", format="rosbag1").episode("test2")
     (finding,) = findings(check(bag))

@@ -79,7 +79,7 @@ def test_the_planted_gap_is_found_where_it_is(is_measured: bool) -> None:
 
 
 def test_the_husky_odometry_is_silent_for_208_ms_once(shared_data) -> None:  # type: ignore[no-untyped-def]
-    from robokata.core.source import open_source
+    from robokata.core.detection import open_source
 
     bag = open_source(shared_data / "rosbag1-mobile-robots", format="rosbag1").episode("test1")
     (finding,) = findings(check(bag))

@@ -10,10 +10,10 @@ import pytest
 from checks.robots_of_numbers import findings, reasons, robot, swing, verdicts
 from robokata.checks import dead_channel
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.finding import Level
 from robokata.core.shelf import shelf
-from robokata.core.source import open_source
 from robokata.testing import tiny_source
 
 NAMES = ("pan", "lift", "gripper")

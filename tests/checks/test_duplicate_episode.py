@@ -11,9 +11,10 @@ import pytest
 
 from robokata.checks.duplicate_episode import Copyable, gather, judge, plant
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Span, Verdict
-from robokata.core.source import EpisodeList, open_source
+from robokata.core.source import EpisodeList
 from robokata.core.values import ArrayValues
 from robokata.media.images import RawImages
 from robokata.testing import tiny_episode, tiny_source

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from checks.robots_of_numbers import findings, reasons, robot, swing, verdicts
 from robokata.checks import frozen_camera
+from robokata.core.detection import open_source
 from robokata.core.finding import Finding, Level
 from robokata.core.shelf import shelf
-from robokata.core.source import open_source
 from robokata.core.stream import Kind
 from robokata.media.encode import encode_video
 from robokata.media.video import VideoFrames

@@ -11,10 +11,11 @@ import pytest
 from makers import lerobot_v3
 from makers._lerobot_parts import TEXTS
 from robokata.checks.instruction_contradicts_index import gather, judge
-from robokata.convert import convert
+from robokata.conversion.convert import convert
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.finding import Finding, Level
-from robokata.core.source import Source, open_source
+from robokata.core.source import Source
 
 INDEX = "meta/episodes/chunk-000/file-000.parquet"
 

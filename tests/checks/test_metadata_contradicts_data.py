@@ -10,9 +10,10 @@ import pytest
 
 from robokata.checks.metadata_contradicts_data import gather, judge, plant
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
-from robokata.core.source import Declaration, EpisodeList, Facts, Source, open_source
+from robokata.core.source import Declaration, EpisodeList, Facts, Source
 from robokata.core.values import ArrayValues
 from robokata.testing import tiny_episode, tiny_source
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from robokata.checkup import check_dataset
 from robokata.core.clock import grid_clock, measured_clock
 from robokata.core.episode import Embodiment, Episode, Instruction
 from robokata.core.finding import Level
 from robokata.core.source import EpisodeList
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
+from robokata.inspection.run import check_dataset
 
 Numbers = NDArray[np.floating]
 

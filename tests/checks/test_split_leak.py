@@ -9,9 +9,10 @@ import numpy as np
 
 from robokata.checks.split_leak import gather, judge, plant
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode, Origin
 from robokata.core.finding import Abstention, Finding, Level, Verdict
-from robokata.core.source import EpisodeList, Source, open_source
+from robokata.core.source import EpisodeList, Source
 from robokata.testing import tiny_episode, tiny_source
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from robokata.checks.stale_statistics import gather, judge, plant
 from robokata.core.clock import step_clock
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
-from robokata.core.source import EpisodeList, Facts, Source, open_source, row_of
+from robokata.core.source import EpisodeList, Facts, Source, row_of
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.testing import tiny_episode, tiny_source

@@ -84,7 +84,7 @@ def test_the_planted_lag_is_found() -> None:
 
 
 def test_the_husky_imu_lags_25_ms(shared_data) -> None:  # type: ignore[no-untyped-def]
-    from robokata.core.source import open_source
+    from robokata.core.detection import open_source
 
     bag = open_source(shared_data / "rosbag1-mobile-robots", format="rosbag1").episode("test1")
     (finding,) = findings(check(bag))

@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from robokata.checkup import check_dataset
 from robokata.core.clock import step_clock
 from robokata.core.contracts import Need
 from robokata.core.episode import Episode
@@ -17,6 +16,7 @@ from robokata.core.finding import Level
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList
 from robokata.core.suite import Suite
+from robokata.inspection.run import check_dataset
 from robokata.testing import tiny_episode
 
 CHECKS = [name for name in shelf("checks").names() if Need.MEASURED_CLOCK not in shelf("checks")[name].NEEDS]

@@ -120,7 +120,7 @@ def test_a_report_that_has_no_place_is_refused_before_the_work(
     def worked(*args: object, **kwargs: object) -> None:
         raise AssertionError("the work began")
 
-    monkeypatch.setattr("robokata.checkup.check_dataset", worked)
+    monkeypatch.setattr("robokata.inspection.run.check_dataset", worked)
     target = tmp_path / "no" / "report"
     said = kata("check", sound, option, target)
     assert said == (2, "", f"kata: {target}: the folder {target.parent} does not exist. Make it first.\n")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from kata_command import Kata
 
-from robokata.convert import convert
+from robokata.conversion.convert import convert
+from robokata.core.detection import open_source
 from robokata.core.shelf import shelf
-from robokata.core.source import open_source
 from robokata.testing import tiny_episode, tiny_source
 
 

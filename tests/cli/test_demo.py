@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kata_command import Kata
 
-from robokata import tour
+from robokata.studies import guided_tour as tour
 
 
 def test_a_short_tour_finds_what_it_planted_and_goes_on_where_it_was(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from kata_command import Kata
 
+from robokata.collection.scripted import ExpertJob, collect_expert
 from robokata.core.shelf import shelf
 from robokata.core.world import Width
-from robokata.sim.collect import ExpertJob, collect_expert
 from robokata.sim.demonstration import scene_of
 from robokata.sim.sensors import Sensors
 

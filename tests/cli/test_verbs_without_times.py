@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kata_command import Kata
 
-from robokata.core.source import open_source
+from robokata.core.detection import open_source
 from robokata.core.stream import Role
 
 SECONDS = re.compile(r"\b\d+(\.\d+)? ?(s|ms|Hz|seconds?|hours?)\b")
@@ -75,7 +75,7 @@ def test_tables_of_steps_stay_without_times(data: Path, kata: Kata, tmp_path: Pa
 
 
 def test_a_snapshot_keeps_what_was_declared(data: Path, kata: Kata, tmp_path: Path) -> None:
-    from robokata.store.opening import open_snapshot
+    from robokata.store.resolve import open_snapshot
 
     for name, more in (("referred", ()), ("copied", ("--materialise",))):
         store = tmp_path / name

@@ -23,11 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from robokata.convert import convert, plan_conversion, receipt_path
+from robokata.conversion.convert import convert, plan_conversion, receipt_path
+from robokata.core.detection import detect, open_source
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import LossReport
 from robokata.core.shelf import shelf
-from robokata.core.source import EpisodeList, detect, open_source
+from robokata.core.source import EpisodeList
 from robokata.testing import tiny_episode
 
 SUFFIX = {"robomimic_hdf5": ".hdf5"}

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robokata.core.detection import detect, open_source, readable_formats
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError
-from robokata.core.source import Source, detect, open_source, readable_formats
-from robokata.media.glance import glance
+from robokata.core.source import Source
+from robokata.media.luma_summary import glance
 from robokata.testing import SOURCE_CLAUSES, read_barcode
 
 FORMATS = readable_formats()

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from robokata.core.clock import measured_clock
-from robokata.core.episode import Episode, EpisodeRef, open_episode
+from robokata.core.detection import open_episode
+from robokata.core.episode import Episode, EpisodeRef
 from robokata.core.errors import NotADataset, UnknownName
 from robokata.core.stream import Role
 from robokata.core.values import ArrayValues

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from robokata.checkup import check_dataset
-from robokata.convert import convert
+from robokata.conversion.convert import convert
 from robokata.core.declared_rate import rates_from, with_rates
+from robokata.core.detection import find_datasets, open_source, readable_formats
 from robokata.core.errors import DamagedData, NotADataset, RobokataError
 from robokata.core.pointers import pointers_below
-from robokata.core.source import find_datasets, open_source, readable_formats
-from robokata.dataset_survey import survey
+from robokata.inspection.run import check_dataset
+from robokata.survey.dataset_survey import survey
 
 TEXTS = (".json", ".jsonl", ".yaml", ".txt")
 

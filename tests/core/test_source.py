@@ -11,18 +11,10 @@ import pytest
 from makers import mcap as mcap_maker
 from makers import zarr_replay as zarr_maker
 from robokata.core import source as source_module
+from robokata.core.detection import detect, find_datasets, open_source, readable_formats, reopen
 from robokata.core.errors import AmbiguousFormat, NotADataset, UnknownName
 from robokata.core.shelf import shelf
-from robokata.core.source import (
-    Declaration,
-    EpisodeList,
-    detect,
-    find_datasets,
-    open_source,
-    readable_formats,
-    reopen,
-    row_of,
-)
+from robokata.core.source import Declaration, EpisodeList, row_of
 from robokata.testing import tiny_episode, tiny_source
 from robokata.testing.sample import write_sample
 

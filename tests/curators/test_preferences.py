@@ -16,7 +16,7 @@ from robokata.core.values import ArrayValues
 from robokata.curators import diversity, length, smoothness
 from robokata.curators import random as by_chance
 from robokata.testing import tiny_episode
-from robokata.testing.curation_contracts import described
+from robokata.testing.curation_clauses import described
 
 
 def chosen(curator: str, episodes: list[Episode], keep: int, **options: object) -> Selection:

@@ -15,15 +15,15 @@ from types import ModuleType
 import pytest
 
 from contracts import test_formats as format_contract
-from robokata.checkup import check_dataset
-from robokata.convert import convert, plan_conversion, writable_formats
+from robokata.conversion.convert import convert, plan_conversion, writable_formats
+from robokata.core.detection import detect, open_source
 from robokata.core.errors import LeafRefused
 from robokata.core.finding import Level
 from robokata.core.layout import Way
 from robokata.core.shelf import shelf
-from robokata.core.source import detect, open_source
 from robokata.core.suite import Suite, read_suite
-from robokata.dataset_survey import survey
+from robokata.inspection.run import check_dataset
+from robokata.survey.dataset_survey import survey
 from robokata.testing import CHECK_CLAUSES, SOURCE_CLAUSES
 
 DOCS = Path(__file__).parents[2] / "docs"

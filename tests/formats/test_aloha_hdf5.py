@@ -12,9 +12,9 @@ import simplejpeg
 
 from makers import aloha_hdf5 as maker
 from robokata.core.clock import ClockQuality
+from robokata.core.detection import detect
 from robokata.core.episode import Instruction
 from robokata.core.errors import DamagedData, UnknownName
-from robokata.core.source import detect
 from robokata.core.stream import UNKNOWN_MEANING, Kind, Role
 from robokata.formats import aloha_hdf5, robomimic_hdf5
 from robokata.formats.aloha_hdf5 import read

@@ -17,10 +17,10 @@ import simplejpeg
 import makers.aloha_hdf5
 import makers.rlds
 from robokata.core.clock import grid_clock
+from robokata.core.detection import detect, open_source
 from robokata.core.episode import Episode, Instruction
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Way
-from robokata.core.source import detect, open_source
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats import aloha_hdf5

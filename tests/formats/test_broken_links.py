@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from robokata.checkup import check_dataset
+from robokata.core.detection import open_source
 from robokata.core.errors import DamagedData
-from robokata.core.source import open_source
+from robokata.inspection.run import check_dataset
 
 BREAK: dict[str, Callable[[Path], None]] = {
     "a link that leads nowhere": lambda path: os.symlink("/nonexistent/blob", path),

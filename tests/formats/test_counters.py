@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from robokata.checks import broken_episode_index
-from robokata.convert import convert
+from robokata.conversion.convert import convert
 from robokata.core.contracts import Gathered
 from robokata.core.declared_rate import rates_from, with_rates
+from robokata.core.detection import open_source
 from robokata.core.finding import Finding
-from robokata.core.source import EpisodeList, Source, open_source
+from robokata.core.source import EpisodeList, Source
 from robokata.core.values import ArrayValues
 from robokata.formats._counters import Counting
 

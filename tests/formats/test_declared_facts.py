@@ -16,16 +16,16 @@ from mcap.reader import make_reader
 from makers import droid_json, lerobot_v2, mcap, robomimic_hdf5, rosbag2
 from makers.rlds import FEATURES, example, features_dict, image, sound_lists, tensor, write_version
 from robokata.checks import camera_contradicts_declaration, metadata_contradicts_data
-from robokata.convert import convert
+from robokata.conversion.convert import convert
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.errors import DamagedData
 from robokata.core.finding import Finding
 from robokata.core.intrinsics import intrinsics_in
-from robokata.core.source import open_source
 from robokata.core.stream import Kind
-from robokata.dataset_survey import survey
-from robokata.formats._lerobot import ColumnSpec, column_array
-from robokata.formats._log_calibration import calibration_topic
+from robokata.formats._lerobot.streams import ColumnSpec, column_array
+from robokata.formats._logs.calibration import calibration_topic
+from robokata.survey.dataset_survey import survey
 
 
 def told(path: Path, check: Any = metadata_contradicts_data) -> list[str]:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from robokata.convert import convert, plan_conversion, writable_formats
+from robokata.conversion.convert import convert, plan_conversion, writable_formats
 from robokata.core.clock import Clock, grid_clock, measured_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode, Instruction
 from robokata.core.shelf import shelf
-from robokata.core.source import EpisodeList, Source, open_source
+from robokata.core.source import EpisodeList, Source
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 

@@ -16,8 +16,9 @@ from makers import lerobot_v3
 from makers._lerobot_parts import write_json
 from robokata.checks.metadata_contradicts_data import gather, judge
 from robokata.core.contracts import Gathered
+from robokata.core.detection import open_source
 from robokata.core.finding import Finding, Level
-from robokata.core.source import Source, open_source
+from robokata.core.source import Source
 from robokata.core.stream import Kind
 
 DATA = "data/chunk-000/file-000.parquet"

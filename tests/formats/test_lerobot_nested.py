@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import makers.lerobot_v3 as maker
-from robokata.convert import convert
-from robokata.core.source import open_source
+from robokata.conversion.convert import convert
+from robokata.core.detection import open_source
 
 ENTRY = [("role", pa.string()), ("content", pa.string()), ("style", pa.string())]
 TIMED = pa.list_(pa.struct([*ENTRY, ("timestamp", pa.float32()), ("tool_calls", pa.list_(pa.string()))]))

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from robokata.checkup import check_dataset
-from robokata.convert import convert
+from robokata.conversion.convert import convert
+from robokata.core.detection import open_source
 from robokata.core.errors import DamagedData, NotADataset, WriteRefused
-from robokata.core.source import open_source
+from robokata.inspection.run import check_dataset
 from robokata.testing import read_barcode
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from makers import lerobot_v1 as maker
 from makers._lerobot_parts import CAMERAS, RATE_HZ, numbers, write_json, write_video
+from robokata.containers.safetensors import read_safetensors
 from robokata.core.clock import ClockQuality
+from robokata.core.detection import detect
 from robokata.core.errors import DamagedData, MediaMissing
-from robokata.core.source import detect
 from robokata.core.stream import Kind, Role
 from robokata.formats import lerobot_v1
-from robokata.formats._safetensors import read_safetensors
 from robokata.testing import Barcode, read_barcode
 
 INDEX = "meta_data/episode_data_index.safetensors"

@@ -16,13 +16,14 @@ import pytest
 
 from makers import lerobot_v2 as maker
 from makers._lerobot_parts import CAMERAS, write_json, write_lines
+from robokata.containers import parquet as _parquet
 from robokata.core.clock import ClockQuality
+from robokata.core.detection import detect
 from robokata.core.episode import Instruction
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge, UnknownName
-from robokata.core.source import detect
 from robokata.core.stream import Kind, Role
-from robokata.formats import _parquet, lerobot_v2
-from robokata.formats._lerobot_lines import read_lines
+from robokata.formats import lerobot_v2
+from robokata.formats._lerobot.lines import read_lines
 from robokata.testing import barcode_picture, read_barcode
 
 LIST = "meta/episodes.jsonl"

@@ -24,7 +24,7 @@ from formats._lerobot_written import (
     shown_times_s,
 )
 from makers import lerobot_v2 as maker
-from robokata.convert import convert, plan_conversion
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.errors import WriteRefused
 from robokata.core.layout import Way
 from robokata.formats import lerobot_v2

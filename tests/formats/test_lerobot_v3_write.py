@@ -30,7 +30,7 @@ from formats._lerobot_written import (
 )
 from makers import lerobot_v2 as v2_maker
 from makers import lerobot_v3 as maker
-from robokata.convert import convert, plan_conversion
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.clock import grid_clock, measured_clock
 from robokata.core.episode import Episode, Instruction
 from robokata.core.errors import DamagedData, WriteRefused

@@ -18,12 +18,12 @@ from makers.depth_log import (
     write_depth_log,
     write_every_depth,
 )
-from robokata.convert import convert
+from robokata.conversion.convert import convert
+from robokata.core.detection import open_source
 from robokata.core.errors import DamagedData
-from robokata.core.source import open_source
 from robokata.core.stream import Kind
 from robokata.formats import mcap
-from robokata.formats._log_depth import unpack_rvl
+from robokata.formats._logs.depth import unpack_rvl
 
 
 def streams(path: Path) -> dict:

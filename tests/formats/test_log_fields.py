@@ -14,10 +14,10 @@ from mcap.writer import Writer
 from rosbags.rosbag1 import Writer as BagWriter
 from rosbags.typesys import Stores, get_typestore
 
-from robokata.checkup import check_dataset
-from robokata.convert import convert
+from robokata.conversion.convert import convert
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
-from robokata.core.source import open_source
+from robokata.inspection.run import check_dataset
 
 START_NS, STEP_NS = 1_700_000_000_000_000_000, 10_000_000
 JOINTS, ARRAY = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"

@@ -15,9 +15,9 @@ from rosbags.rosbag1 import Writer as BagWriter
 from rosbags.rosbag2 import Writer as Bag2Writer
 from rosbags.typesys import Stores, get_typestore
 
-from robokata.convert import convert, plan_conversion
+from robokata.conversion.convert import convert, plan_conversion
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
-from robokata.core.source import open_source
 
 JOINTS, NUMBER, SINGLE = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64", "std_msgs/msg/Float32"
 START_NS, STEP_NS = 1_700_000_000_000_000_000, 10_000_000

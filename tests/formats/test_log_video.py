@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from mcap.writer import Writer
 
-from robokata.checkup import check_dataset
-from robokata.convert import convert, plan_conversion
+from robokata.containers.ros import encode as ros
+from robokata.conversion.convert import convert, plan_conversion
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
-from robokata.core.source import open_source
-from robokata.formats import _ros_encode as ros
+from robokata.inspection.run import check_dataset
 
 START_NS, STEP_NS = 1_700_000_000_000_000_000, 33_333_333
 COUNT, GROUP = 40, 10

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import makers.maniskill_hdf5 as maker
-from robokata.convert import convert
+from robokata.conversion.convert import convert
 from robokata.core.clock import ClockQuality
+from robokata.core.detection import find_datasets, open_source
 from robokata.core.errors import DamagedData
-from robokata.core.source import find_datasets, open_source
 from robokata.core.stream import Role
 from robokata.testing import read_barcode
 

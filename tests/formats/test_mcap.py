@@ -16,9 +16,9 @@ from rosbags.typesys import Stores, get_typestore
 from makers._robot_log import START_NS, jpeg
 from makers.mcap import make, write_log
 from robokata.core.clock import ClockQuality
+from robokata.core.detection import detect, open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, TooLarge
-from robokata.core.source import detect, open_source
 from robokata.core.stream import Kind, Role
 from robokata.formats import mcap
 from robokata.testing import read_barcode

@@ -22,12 +22,13 @@ from rosbags.typesys import Stores, get_typestore
 
 from makers import lerobot_v3, rosbag1, rosbag2
 from makers import mcap as mcap_maker
-from robokata.convert import plan_conversion
+from robokata.conversion.convert import plan_conversion
 from robokata.core.clock import grid_clock, measured_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Embodiment, Episode, Instruction
 from robokata.core.errors import DamagedData, RobokataError, WriteRefused
 from robokata.core.layout import Way
-from robokata.core.source import EpisodeList, open_source
+from robokata.core.source import EpisodeList
 from robokata.core.stream import Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats import mcap
@@ -413,7 +414,7 @@ def _json(time_ns: int, data: bytes, said: str) -> bytes:
 
 
 def _cdr(time_ns: int, data: bytes, said: str) -> bytes:
-    from robokata.formats._ros_encode import compressed_video
+    from robokata.containers.ros.encode import compressed_video
 
     return compressed_video(time_ns, data, codec=said, frame="")
 
@@ -637,8 +638,8 @@ def test_the_plan_of_a_conversion_is_not_lossy(tmp_path: Path) -> None:
     ],
 )
 def test_a_record_that_lies_about_the_numbers_is_damage(samples: str, tmp_path: Path) -> None:
-    from robokata.formats import _ros_encode as ros
-    from robokata.formats._mcap_write import McapWriter
+    from robokata.containers.mcap.write import McapWriter
+    from robokata.containers.ros import encode as ros
 
     with McapWriter(tmp_path / "out.mcap", profile="ros2") as writer:
         schema, code = ros.scalar_schema(np.dtype(np.float64))

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from robokata.containers.hdf5.open_files import opened
+from robokata.containers.logs.blocks import FileBytes
+from robokata.containers.logs.sqlite_log import SqliteFile
+from robokata.containers.parquet import ParquetRows
 from robokata.core.errors import DamagedData
-from robokata.formats._hdf5_open import opened
-from robokata.formats._lerobot import picture_file
-from robokata.formats._lerobot_facts import bounded_bytes, sniff_version
-from robokata.formats._lerobot_lines import StatisticsLines
-from robokata.formats._log_blocks import FileBytes
-from robokata.formats._parquet import ParquetRows
-from robokata.formats._sqlite_log import SqliteFile
+from robokata.formats._lerobot.facts import bounded_bytes, sniff_version
+from robokata.formats._lerobot.lines import StatisticsLines
+from robokata.formats._lerobot.streams import picture_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
 

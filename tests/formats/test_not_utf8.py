@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
+from robokata.core.detection import open_source
 from robokata.core.errors import DamagedData
-from robokata.core.source import open_source
 
 LATIN = "die Küche".encode("latin-1")
 

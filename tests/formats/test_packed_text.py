@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from robokata.containers.arrow_messages import refuse_packed_batches
+from robokata.containers.arrow_stream import ArrowStreamRows
+from robokata.containers.parquet import ParquetRows
 from robokata.core.errors import TooLarge
-from robokata.formats._arrow_messages import refuse_packed_batches
-from robokata.formats._arrow_stream import ArrowStreamRows
-from robokata.formats._parquet import ParquetRows
 
 LONG = "A" * 40_000_000
 

@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robokata.convert import convert, plan_conversion
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.clock import grid_clock
+from robokata.core.detection import detect, open_source
 from robokata.core.episode import Annotation, Episode, Instruction
 from robokata.core.errors import NotADataset, Unsupported, WriteRefused
-from robokata.core.picked import PickedPictures
-from robokata.core.source import EpisodeList, detect, open_source
+from robokata.core.selected_values import PickedPictures
+from robokata.core.source import EpisodeList
 from robokata.core.stream import Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.formats import _rerun_readback, rerun_rrd
+from robokata.formats import rerun_rrd
+from robokata.formats._rerun import readback as _rerun_readback
 from robokata.media.images import RawImages
 from robokata.media.video import VideoFrames
 from robokata.testing import Barcode, barcode_video, read_barcode, tiny_episode

@@ -16,8 +16,8 @@ import pytest
 from makers import rlds as maker
 from makers.rlds import FEATURES, FLAGS, dataset, example, features_dict, image, make, tensor, write_version
 from robokata.core.clock import ClockQuality
+from robokata.core.detection import find_datasets
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge, UnknownName, Unsupported
-from robokata.core.source import find_datasets
 from robokata.core.stream import Kind, Role
 from robokata.formats import rlds
 from robokata.testing import read_barcode

@@ -15,18 +15,19 @@ import pytest
 
 from makers import lerobot_v3
 from makers import rlds as maker
-from robokata.convert import convert, plan_conversion
+from robokata.containers.tf_example import Feature, floats_of, ints_of, items_of, parse_example
+from robokata.containers.tf_example_write import ExampleTooLarge, ExampleWriter, pack_varints
+from robokata.containers.tfrecord import index_shard, read_record
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.clock import measured_clock, step_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode, Instruction, Outcome
 from robokata.core.errors import DamagedData, WriteRefused
 from robokata.core.layout import Way
-from robokata.core.source import EpisodeList, open_source
+from robokata.core.source import EpisodeList
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats import rlds
-from robokata.formats._tf_example import Feature, floats_of, ints_of, items_of, parse_example
-from robokata.formats._tf_example_write import ExampleTooLarge, ExampleWriter, pack_varints
-from robokata.formats._tfrecord import index_shard, read_record
 from robokata.media.images import RawImages, decode
 from robokata.testing import tiny_episode
 
@@ -436,7 +437,7 @@ def test_an_episode_with_other_features_is_refused(tmp_path: Path):
 
 
 def test_an_episode_that_fits_into_no_record_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("robokata.formats._rlds_write.MAX_RECORD_BYTES", 50_000)
+    monkeypatch.setattr("robokata.formats._rlds.write.MAX_RECORD_BYTES", 50_000)
     with pytest.raises(WriteRefused) as caught:
         rlds.write(tmp_path / "out", [tiny_episode(0, duration_s=1.0)])
     assert str(caught.value) == (

@@ -17,9 +17,9 @@ import pytest
 
 from makers import robomimic_hdf5 as maker
 from robokata.core.clock import ClockQuality
+from robokata.core.detection import detect
 from robokata.core.episode import Instruction
 from robokata.core.errors import DamagedData, TooLarge, UnknownName, UntrustedContent
-from robokata.core.source import detect
 from robokata.core.stream import Kind, Role
 from robokata.formats import aloha_hdf5, robomimic_hdf5
 from robokata.formats.robomimic_hdf5 import read

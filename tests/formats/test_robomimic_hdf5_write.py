@@ -17,10 +17,10 @@ import makers.lerobot_v2
 import makers.rlds
 import makers.robomimic_hdf5
 from robokata.core.clock import grid_clock, step_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Way
-from robokata.core.source import open_source
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats import robomimic_hdf5

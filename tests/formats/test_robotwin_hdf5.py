@@ -9,8 +9,8 @@ import pytest
 
 import makers.robotwin_hdf5 as maker
 from robokata.core.clock import ClockQuality
+from robokata.core.detection import find_datasets, open_source
 from robokata.core.errors import DamagedData
-from robokata.core.source import find_datasets, open_source
 from robokata.core.stream import Kind, Role
 from robokata.testing import read_barcode
 

@@ -9,10 +9,11 @@ import h5py
 import numpy as np
 import pytest
 
-from robokata.convert import convert
+from robokata.conversion.convert import convert
 from robokata.core.clock import grid_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
-from robokata.core.source import EpisodeList, open_source
+from robokata.core.source import EpisodeList
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.formats._roles import column_role, words_of

@@ -10,8 +10,8 @@ from rosbags.rosbag1 import Writer
 
 from makers._robot_log import jpeg
 from makers.rosbag1 import make, write_bag
+from robokata.core.detection import detect, open_source
 from robokata.core.errors import DamagedData
-from robokata.core.source import detect, open_source
 from robokata.core.stream import Kind, Role
 from robokata.formats import rosbag1
 from robokata.testing import read_barcode

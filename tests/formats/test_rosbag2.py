@@ -13,9 +13,9 @@ from rosbags.rosbag2 import StoragePlugin
 
 from makers._robot_log import jpeg
 from makers.rosbag2 import make, write_folder
+from robokata.core.detection import detect, open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, MediaMissing, UntrustedContent
-from robokata.core.source import detect, open_source
 from robokata.formats import mcap, rosbag2
 from robokata.testing import read_barcode
 

@@ -12,9 +12,10 @@ import zstandard
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from robokata.containers.logs import zstd as _zstd
+from robokata.core.detection import open_source
 from robokata.core.errors import DamagedData, TooLarge, Unsupported
-from robokata.core.source import open_source
-from robokata.formats import _zstd, rosbag2
+from robokata.formats import rosbag2
 
 FLOAT = "std_msgs/msg/Float64"
 STORAGES = [StoragePlugin.SQLITE3, StoragePlugin.MCAP]

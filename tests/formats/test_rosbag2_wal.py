@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from robokata.core.source import open_source
-from robokata.formats._log_blocks import FileBytes
-from robokata.formats._sqlite_wal import has_commit
+from robokata.containers.logs.blocks import FileBytes
+from robokata.containers.logs.sqlite_wal import has_commit
+from robokata.core.detection import open_source
 
 START_NS = 1_700_000_000_000_000_000
 

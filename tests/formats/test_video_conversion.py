@@ -28,12 +28,13 @@ from media.odd_videos import (
     two_encoders,
     without_vui,
 )
-from robokata.convert import convert, plan_conversion
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.clock import grid_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import Unsupported
 from robokata.core.layout import LossReport
-from robokata.core.source import EpisodeList, open_source
+from robokata.core.source import EpisodeList
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.media.video import VideoFrames

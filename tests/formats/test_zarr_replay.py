@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from makers.zarr_replay import make
+from robokata.containers.zarr import array as _zarr
 from robokata.core.clock import ClockQuality
 from robokata.core.errors import DamagedData, TooLarge, UnknownName, Unsupported, UntrustedContent
 from robokata.core.stream import Evidence, Kind, Role
-from robokata.formats import _zarr, zarr_replay
+from robokata.formats import zarr_replay
 from robokata.testing import Barcode, barcode_picture, read_barcode
 
 zarr = pytest.importorskip("zarr")

@@ -23,10 +23,10 @@ import makers.lerobot_v3
 import makers.rlds
 import makers.zarr_replay
 from robokata.core.clock import grid_clock
+from robokata.core.detection import detect, open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, UnknownName, WriteRefused
 from robokata.core.layout import Way
-from robokata.core.source import detect, open_source
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues, IndexedValues
 from robokata.formats import zarr_replay

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
-from robokata.core.source import open_source
 
 
 def digests_below(folder: Path) -> dict[str, dict[str, str]]:

@@ -18,8 +18,8 @@ import numpy as np
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from installed.read_samples import digests_below, inner
-from robokata.convert import convert
-from robokata.core.source import open_source
+from robokata.conversion.convert import convert
+from robokata.core.detection import open_source
 
 MAKERS = (
     "aloha_hdf5",
@@ -62,7 +62,7 @@ def write_zarr(folder: Path) -> None:
     """Replay buffers with the codecs that stores have: sharded, with checksums, with texts, and UMI's JPEG XL."""
     import zarr
 
-    from formats.test_zarr_codecs import TEXTS, VALUES, buffer, shards
+    from containers.test_zarr_codecs import TEXTS, VALUES, buffer, shards
     from formats.test_zarr_replay import make_umi
 
     codecs = zarr.codecs

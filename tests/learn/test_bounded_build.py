@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from feed.reaching import reaching_episode
+from loading.reaching import reaching_episode
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.learn.checkpoint import CARD, STATE, read_state
-from robokata.learn.data import in_memory
-from robokata.learn.opening import open_policy
-from robokata.learn.settings import settings_for
-from robokata.learn.train import plan, train
+from robokata.learn.open_policy import open_policy
 from robokata.learn.training_spec import SourceSpec, TrainingSpec
 from robokata.policies import bc_mlp
+from robokata.training.data import in_memory
+from robokata.training.settings import settings_for
+from robokata.training.train import plan, train
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from robokata.learn.pictures import as_net_pictures, moved
+from robokata.learn.image_augmentation import as_net_pictures, moved
 
 RNG = np.random.default_rng(0)
 SCENE = RNG.integers(0, 256, (5, 24, 24, 3), dtype=np.uint8)

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from feed.reaching import CAMERA, reaching_episode
+from loading.reaching import CAMERA, reaching_episode
 from robokata.core.errors import MissingPart, TrainingRefused
 from robokata.core.shelf import shelf
-from robokata.feed.codec import Codec, CodecSpec, fitted
-from robokata.feed.feed import Feed
-from robokata.feed.gather import gather
-from robokata.feed.order import Order
-from robokata.feed.window_spec import WindowSpec
 from robokata.learn.batches import Augmentation, BatchMaker, Drawn
 from robokata.learn.decoder import FlowChunk, L1Chunk
 from robokata.learn.net import Net
 from robokata.learn.vision import spatial_softmax
+from robokata.loading.codec import Codec, CodecSpec, fitted
+from robokata.loading.feed import Feed
+from robokata.loading.gather import gather
+from robokata.loading.order import Order
+from robokata.loading.window_spec import WindowSpec
 
 INPUTS = ("observation.state", "observation.tip_pose", "simulation.objects")
 SMALL = {"width": 32, "layers": 2, "heads": 2, "readouts": 4}

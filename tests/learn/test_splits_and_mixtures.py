@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.convert import convert
+from robokata.conversion.convert import convert
 from robokata.core.episode import Episode
 from robokata.core.errors import QueryRefused, TrainingRefused, UnknownName
 from robokata.core.source import EpisodeList
-from robokata.learn.data import Weighted, in_memory, opened, prepared, window_for
-from robokata.learn.settings import settings_for
-from robokata.learn.train import plan, train
 from robokata.learn.trainable import Habits
 from robokata.learn.training_spec import SourceSpec, TrainingSpec, spec_from
 from robokata.policies import bc_mlp
 from robokata.testing import tiny_episode, tiny_source
+from robokata.training.data import Weighted, in_memory, opened, prepared, window_for
+from robokata.training.settings import settings_for
+from robokata.training.train import plan, train
 
 BLIND = Habits(inputs=("observation.state",), sees_pictures=False, actions=("action",))
 SMALL = {"width": 16, "layers": 1}

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from feed.reaching import CAMERA, reaching_episode
-from robokata import convert
+from loading.reaching import CAMERA, reaching_episode
 from robokata.cli.training import folder_for
+from robokata.conversion import convert
 from robokata.core.contracts import PolicyOrder
 from robokata.core.errors import (
     DamagedData,
@@ -32,12 +32,12 @@ from robokata.core.errors import (
 )
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList
-from robokata.learn.data import in_memory, options_for
-from robokata.learn.opening import open_policy
-from robokata.learn.settings import Settings, rate_at, settings_for
-from robokata.learn.train import Job, plan, train
+from robokata.learn.open_policy import open_policy
 from robokata.learn.training_spec import SourceSpec, TrainingSpec, spec_at
 from robokata.testing import tiny_source
+from robokata.training.data import in_memory, options_for
+from robokata.training.settings import Settings, rate_at, settings_for
+from robokata.training.train import Job, plan, train
 
 SMALL = {"width": 32, "layers": 1}
 

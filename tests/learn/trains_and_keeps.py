@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from robokata.core.shelf import shelf
-from robokata.learn.data import opened
-from robokata.learn.settings import settings_for
-from robokata.learn.train import plan, train
 from robokata.learn.training_spec import SourceSpec, TrainingSpec
+from robokata.training.data import opened
+from robokata.training.settings import settings_for
+from robokata.training.train import plan, train
 
 if __name__ == "__main__":
     spec = TrainingSpec((SourceSpec(sys.argv[1]),), options={"width": 32, "layers": 1})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from makers import lerobot_v3
-from robokata.core.source import open_source
-from robokata.store.making import Wish, make_snapshot
+from robokata.core.detection import open_source
+from robokata.store.commit import Wish, make_snapshot
 from robokata.store.store import open_store
 
 FILES = "**/*"

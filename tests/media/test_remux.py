@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from media.foreign import open_gops
 from robokata.core.errors import DamagedData
-from robokata.core.picked import PickedPictures
+from robokata.core.selected_values import PickedPictures
 from robokata.media.bare import packet_run
 from robokata.media.clips import clip_of, joined
 from robokata.media.cuts import Run, cut_of, places_of, run_of

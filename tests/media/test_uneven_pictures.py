@@ -18,8 +18,8 @@ from robokata.core.declared import picture_declarations
 from robokata.core.errors import OtherPicture
 from robokata.core.layout import Way, way_of_pixels
 from robokata.core.stream import Kind, Role, Stream
-from robokata.media.glance import glance
 from robokata.media.images import EncodedImages, decode
+from robokata.media.luma_summary import glance
 from robokata.media.packets import VideoPackets
 from robokata.media.video import VideoFrames
 

@@ -20,8 +20,8 @@ from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupporte
 from robokata.media import packet_index as packet_indexes
 from robokata.media import video
 from robokata.media.encode import encode_video
-from robokata.media.glance import glance
 from robokata.media.images import luma_of
+from robokata.media.luma_summary import glance
 from robokata.media.packet_index import packet_index
 from robokata.media.video import VideoFrames, forget
 from robokata.testing import Barcode, barcode_picture, barcode_video, read_barcode

@@ -9,14 +9,14 @@ import pytest
 from robokata.core.episode import Episode
 from robokata.core.shelf import shelf
 from robokata.core.world import Width
-from robokata.geometry.attempts import attempts_of
+from robokata.metrics._grasp_attempts import attempts_of
 
 pytest.importorskip("mujoco")
 
 
 @functools.cache
 def shown(task: str, clumsiness_share: float, number: int) -> Episode:
-    from robokata.sim.collect import ExpertJob
+    from robokata.collection.scripted import ExpertJob
     from robokata.sim.demonstration import scene_of
     from robokata.sim.sensors import Sensors
 

@@ -11,10 +11,9 @@ import pytest
 
 from metrics.made_trials import RATE_HZ, trial, without_simulator
 from robokata.core.clock import NS_PER_S, measured_clock, step_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Annotation, Episode, Outcome
-from robokata.core.source import open_source
 from robokata.core.values import ArrayValues
-from robokata.geometry.attempts import attempts_of
 from robokata.metrics import (
     action_chatter,
     attempts,
@@ -32,6 +31,7 @@ from robokata.metrics import (
     success_once,
     time_to_success,
 )
+from robokata.metrics._grasp_attempts import attempts_of
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -14,8 +14,8 @@ import pytest
 from websockets.sync.client import connect
 
 from policies.test_serving import STATE, Counting, Echo, serving
-from robokata.learn.opening import open_policy
-from robokata.policies._openpi_codec import packed
+from robokata.learn.open_policy import open_policy
+from robokata.policies._openpi.codec import packed
 
 
 @contextlib.contextmanager
@@ -95,7 +95,7 @@ def test_the_refusal_says_what_was_expected() -> None:
 
 @pytest.mark.parametrize("say", [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: " + b"a" * 9000])
 def test_a_hundred_half_requests_keep_nobody_out_and_end_in_time(say: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robokata.core.listener.HEAD_S", 2.0)
+    monkeypatch.setattr("robokata.runtime.listener.HEAD_S", 2.0)
     with serving(Echo()) as port, strangers(port, 100, say) as held:
         policy = open_policy(f"ws://127.0.0.1:{port}", options={"timeout_s": "5"})
         assert policy.act(STATE).actions.shape == (4, 3)
@@ -123,7 +123,7 @@ def test_a_hundred_clients_that_ask_nothing_keep_nobody_out() -> None:
 
 
 def test_a_policy_for_one_goes_to_the_next_where_its_client_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robokata.policies._openpi_server._FIRST_QUESTION_S", 2.0)
+    monkeypatch.setattr("robokata.policies._openpi.server._FIRST_QUESTION_S", 2.0)
     with serving(Echo()) as port, connect(f"ws://127.0.0.1:{port}", compression=None, close_timeout=0.1):
         policy = open_policy(f"ws://127.0.0.1:{port}", options={"timeout_s": "5"})
         assert policy.act(STATE).actions.shape == (4, 3)
@@ -178,7 +178,7 @@ def test_a_bad_value_is_answered_in_one_line_and_the_server_lives_on(message: by
 
 
 def test_fragments_without_end_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robokata.core.fragments.MOST_FRAGMENTS", 100)
+    monkeypatch.setattr("robokata.runtime.message_fragments.MOST_FRAGMENTS", 100)
     with serving(Counting()) as port:
         with connect(f"ws://127.0.0.1:{port}", compression=None) as client:
             client.recv()

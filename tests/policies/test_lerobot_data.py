@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feed.reaching import CAMERA, TIP, reaching_episode
+from loading.reaching import CAMERA, TIP, reaching_episode
 from robokata.core.clock import measured_clock
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, TrainingRefused
-from robokata.core.source import open_source
 from robokata.core.stream import Fact, Meaning
 from robokata.core.values import ArrayValues
-from robokata.feed.layout import BodyLayout
-from robokata.feed.window_spec import WindowSpec
-from robokata.learn.data import in_memory
-from robokata.policies._lerobot_data import rows_of, survey, write_dataset
-from robokata.policies._lerobot_view import ACTION, STATE, View, spread_out, view_from
+from robokata.loading.layout import BodyLayout
+from robokata.loading.window_spec import WindowSpec
+from robokata.policies._lerobot.adapter import ACTION, STATE, View, spread_out, view_from
+from robokata.policies._lerobot.data import rows_of, survey, write_dataset
+from robokata.training.data import in_memory
 
 WINDOW = WindowSpec(
     "action.tip_pose", ("observation.state", "observation.tip_pose"), (CAMERA,), chunk_steps=8, picture_px=32

@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from feed.reaching import CAMERA, reaching_episode, reaching_source
-from robokata import convert
+from loading.reaching import CAMERA, reaching_episode, reaching_source
+from robokata.conversion import convert
 from robokata.core.errors import DamagedData, PolicyFailed, TrainingFailed, TrainingRefused, UnknownName
 from robokata.core.shelf import shelf
 from robokata.learn.checkpoint import read_card, sha256_of
-from robokata.learn.opening import open_policy
+from robokata.learn.open_policy import open_policy
 from robokata.learn.trainable import ForeignJob
 from robokata.learn.training_spec import SourceSpec, TrainingSpec
-from robokata.policies._lerobot_environment import VARIABLE
+from robokata.policies._lerobot.environment import VARIABLE
 
 pytestmark = [
     pytest.mark.slow,
@@ -130,7 +130,7 @@ def test_what_is_not_there_is_refused_and_a_dead_lerobot_costs_one_attempt(train
 
 def test_lerobot_ends_when_the_process_that_opened_it_is_killed(trained: Path) -> None:
     code = (
-        "import sys, time; from robokata.learn.opening import open_policy; "
+        "import sys, time; from robokata.learn.open_policy import open_policy; "
         "print(open_policy(sys.argv[1])._server._child.pid, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(trained)], stdout=subprocess.PIPE) as parent:

@@ -13,21 +13,21 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from feed.reaching import CAMERA, reaching_source
+from loading.reaching import CAMERA, reaching_source
 from policies.test_lerobot_data import TOY
 from policies.test_openpi_codec import GOLDEN
-from robokata import convert
 from robokata.cli.main import app
+from robokata.conversion import convert
 from robokata.core.contracts import PolicyOrder
 from robokata.core.errors import DamagedData, MissingPart, NotADataset, RobokataError, TrainingRefused, UnknownName
 from robokata.learn.checkpoint import sha256_of
-from robokata.learn.opening import open_policy
+from robokata.learn.open_policy import open_policy
 from robokata.learn.trainable import ForeignJob
 from robokata.learn.training_spec import SourceSpec, TrainingSpec
-from robokata.policies import _lerobot_child as child
 from robokata.policies import lerobot_act, lerobot_diffusion
-from robokata.policies._lerobot_environment import VARIABLE, ask, python_from
-from robokata.policies._openpi_codec import packed, unpacked
+from robokata.policies._lerobot import child
+from robokata.policies._lerobot.environment import VARIABLE, ask, python_from
+from robokata.policies._openpi.codec import packed, unpacked
 
 
 @pytest.fixture(autouse=True)

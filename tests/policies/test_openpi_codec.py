@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from robokata.core.errors import PolicyFailed
-from robokata.policies._openpi_codec import packed, unpacked
+from robokata.policies._openpi.codec import packed, unpacked
 
 GOLDEN = bytes.fromhex(
     "81a7616374696f6e73"  # {"actions":
@@ -105,7 +105,7 @@ def test_any_bytes_are_a_message_or_a_refusal(data: bytes) -> None:
 
 
 def test_a_message_above_the_limit_is_not_even_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robokata.policies._openpi_limits.MOST_BYTES", 60)
+    monkeypatch.setattr("robokata.policies._openpi.limits.MOST_BYTES", 60)
     with pytest.raises(PolicyFailed, match="has 61 bytes; at most 60 are read"):
         unpacked(GOLDEN)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from robokata.core.errors import PolicyFailed
-from robokata.policies._openpi_codec import unpacked
-from robokata.policies._openpi_limits import MOST_ITEMS
+from robokata.policies._openpi.codec import unpacked
+from robokata.policies._openpi.limits import MOST_ITEMS
 
 SRC = Path(__file__).parents[2] / "src"
 MIB = 2**20
 MEASURED = """
 import resource, sys
-from robokata.policies._openpi_codec import unpacked
+from robokata.policies._openpi.codec import unpacked
 unpacked(b"\\x80")
 message = sys.stdin.buffer.read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

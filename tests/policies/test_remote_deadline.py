@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from core.dripping import HTTP, Talk, again, drip, server, shake_hands
 from robokata.core.errors import PolicyFailed
-from robokata.policies._openpi_codec import packed
-from robokata.policies.remote import RemotePolicy
+from robokata.policies._openpi.client import RemotePolicy
+from robokata.policies._openpi.codec import packed
+from runtime.dripping import HTTP, Talk, again, drip, server, shake_hands
 
 HELLO = b"\x82\x01" + packed({})  # one frame of one byte: an empty map
 
@@ -79,7 +79,7 @@ def test_a_question_ends_in_time_and_so_does_the_goodbye(talk: Talk) -> None:
 
 
 def test_fragments_without_end_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robokata.core.fragments.MOST_FRAGMENTS", 100)
+    monkeypatch.setattr("robokata.runtime.message_fragments.MOST_FRAGMENTS", 100)
     floods = shakes(lambda c, end: (c.sendall(b"\x02\x00"), again(c, end, b"\x00\x00" * 50))[1])
     with server(floods, reads=False) as port, pytest.raises(PolicyFailed, match="the policy server is gone"):
         RemotePolicy(f"ws://127.0.0.1:{port}", {"timeout_s": "5"})

@@ -16,10 +16,10 @@ from websockets.sync.server import ServerConnection, serve
 
 from robokata.core.contracts import Chunk, PolicySpec, Sensed, StreamNeed
 from robokata.core.errors import PolicyFailed
-from robokata.learn.opening import open_policy
-from robokata.policies._openpi_codec import packed, unpacked
-from robokata.policies._openpi_server import PolicyServer
-from robokata.policies.remote import RemotePolicy
+from robokata.learn.open_policy import open_policy
+from robokata.policies._openpi.client import RemotePolicy
+from robokata.policies._openpi.codec import packed, unpacked
+from robokata.policies._openpi.server import PolicyServer
 
 
 class Echo:
@@ -312,7 +312,7 @@ def test_two_clients_at_once_have_an_attempt_each() -> None:
 
 
 def test_a_policy_without_sessions_tells_a_second_client_that_it_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robokata.policies._openpi_server._PATIENCE_S", 0.05)
+    monkeypatch.setattr("robokata.policies._openpi.server._PATIENCE_S", 0.05)
     with serving(Echo()) as port:
         first = open_policy(f"ws://127.0.0.1:{port}")
         with pytest.raises(PolicyFailed, match="begins with an error: this server answers another client") as caught:
@@ -320,7 +320,7 @@ def test_a_policy_without_sessions_tells_a_second_client_that_it_is_busy(monkeyp
         assert caught.value.kind == "server_error"
         assert first.act(STATE).actions.shape == (4, 3), "the first one is not disturbed"
         first.close()
-        monkeypatch.setattr("robokata.policies._openpi_server._PATIENCE_S", 5.0)
+        monkeypatch.setattr("robokata.policies._openpi.server._PATIENCE_S", 5.0)
         open_policy(f"ws://127.0.0.1:{port}").close()
 
 

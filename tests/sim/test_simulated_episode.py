@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from robokata.checkup import check_dataset
+from robokata.collection.scripted import ExpertJob
 from robokata.core.episode import Episode
 from robokata.core.errors import PolicyFailed, RecipeRefused, UnknownName
 from robokata.core.source import EpisodeList
 from robokata.core.stream import Meaning, Role
 from robokata.core.world import Width
 from robokata.geometry.poses import pose_from_seven
+from robokata.inspection.run import check_dataset
 from robokata.sim.attempt import Recorder
-from robokata.sim.collect import ExpertJob
+from robokata.sim.cameras import Filming
 from robokata.sim.demonstration import scene_of, start, world_of
 from robokata.sim.episode import _clock, _table
-from robokata.sim.filming import Filming
 from robokata.sim.gl import backend
 from robokata.sim.inverse_kinematics import ArmKinematics
 from robokata.sim.render import Renderer

@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from robokata.collection.scripted import ExpertJob
 from robokata.core.clock import measured_clock
 from robokata.core.episode import Annotation, Episode, Instruction
 from robokata.core.shelf import shelf
@@ -15,9 +16,8 @@ from robokata.core.world import Width
 from robokata.geometry.kinematics import placed
 from robokata.geometry.poses import continuous_quats, seven_of
 from robokata.media.images import RawImages
-from robokata.sim.collect import ExpertJob
+from robokata.sim.cameras import Filming
 from robokata.sim.demonstration import scene_of
-from robokata.sim.filming import Filming
 from robokata.sim.sensors import Sensors
 
 

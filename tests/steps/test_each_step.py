@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.checkup import check_dataset
+from robokata.core.ancestry import ancestry_of
 from robokata.core.clock import measured_clock
 from robokata.core.episode import Episode, Instruction, Origin
 from robokata.core.errors import RecipeRefused, StepRefused
 from robokata.core.source import EpisodeList
 from robokata.core.values import ArrayValues
-from robokata.geometry.ancestry import ancestry_of
+from robokata.inspection.run import check_dataset
 from robokata.media.images import RawImages
 from robokata.steps import (
     add_noise,
@@ -28,8 +28,8 @@ from robokata.steps import (
     trim_idle,
 )
 from robokata.testing import tiny_episode
-from robokata.testing.contracts import only
-from robokata.testing.curation_contracts import described
+from robokata.testing.clauses import only
+from robokata.testing.curation_clauses import described
 from steps.simulated import lifted
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from makers import aloha_hdf5
-from robokata.core.source import Source, open_source
-from robokata.store.making import Wish, make_snapshot
-from robokata.store.opening import SnapshotSource, open_snapshot
+from robokata.core.detection import open_source
+from robokata.core.source import Source
+from robokata.store.commit import Wish, make_snapshot
+from robokata.store.resolve import SnapshotSource, open_snapshot
 from robokata.store.store import open_store
 
 WHOLE = Wish()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def main(store: str, dataset: str, number: str) -> None:
-    from robokata.core.source import open_source
+    from robokata.core.detection import open_source
+    from robokata.store.commit import Wish, make_snapshot
     from robokata.store.edit import merged, relabelled, without
-    from robokata.store.making import Wish, make_snapshot
-    from robokata.store.opening import open_snapshot
+    from robokata.store.resolve import open_snapshot
     from robokata.store.store import open_store
 
     opened = open_store(store, is_new=True)

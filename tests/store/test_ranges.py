@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robokata.containers.tfrecord import index_shard
+from robokata.core.detection import open_source, reopen
 from robokata.core.errors import DamagedData
 from robokata.core.extent import Located
-from robokata.core.source import open_source, reopen
-from robokata.formats._tfrecord import index_shard
 from robokata.media.video import forget
+from robokata.store.commit import Wish
 from robokata.store.entry import Reference
-from robokata.store.making import Wish
-from robokata.store.opening import open_snapshot
-from robokata.store.recorded import Pinned, files_referred_to
+from robokata.store.references import Pinned, files_referred_to
+from robokata.store.resolve import open_snapshot
 from robokata.store.verification import verify
 
 PACKED = ["rlds", "lerobot_v3", "zarr_replay"]
@@ -207,7 +207,7 @@ def test_readers_tell_extents_that_lie_in_their_files(tmp_path: Path) -> None:
 
 
 def test_what_was_carried_beside_an_episode_is_pinned_with_it(tmp_path: Path, keep) -> None:
-    from robokata.convert import convert
+    from robokata.conversion.convert import convert
 
     source = open_source(made("mcap", tmp_path / "made", episodes=2))
     for name in ("lerobot_v3", "lerobot_v2"):

@@ -15,19 +15,20 @@ import pytest
 from typer.testing import CliRunner
 
 from robokata.cli.main import app
-from robokata.convert import convert
+from robokata.conversion.convert import convert
+from robokata.core.detection import open_source, readable_formats
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, MediaMissing, NotADataset, UnknownName, WriteRefused
-from robokata.core.source import EpisodeList, open_source, readable_formats
+from robokata.core.source import EpisodeList
 from robokata.steps import add_noise
+from robokata.store.backend import Folder
+from robokata.store.commit import Wish
 from robokata.store.difference import difference
 from robokata.store.edit import divided, merged, relabelled, without
-from robokata.store.keeping import relatives_of
-from robokata.store.making import Wish
-from robokata.store.opening import open_snapshot
-from robokata.store.place import Folder
+from robokata.store.resolve import open_snapshot
 from robokata.store.store import open_store
 from robokata.store.verification import verify
+from robokata.store.writer import relatives_of
 from robokata.testing.tiny import tiny_episode
 
 COPY = Wish(is_materialised=True)
@@ -241,7 +242,7 @@ def test_a_source_that_changes_meanwhile_is_detected(recorded, keep) -> None:
     def touch(episodes: int) -> None:
         file.write_bytes(file.read_bytes() + b" ")
 
-    from robokata.store.making import make_snapshot
+    from robokata.store.commit import make_snapshot
 
     store = open_store(str(recorded.parent / "store"), is_new=True)
     with pytest.raises(WriteRefused, match=r"changed while it was read\. No snapshot was made"):

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.core.source import open_source
+from robokata.core.detection import open_source
+from robokata.store.commit import Wish, make_snapshot
 from robokata.store.edit import merged
-from robokata.store.making import Wish, make_snapshot
-from robokata.store.opening import open_snapshot
+from robokata.store.resolve import open_snapshot
 from robokata.store.store import open_store
 from robokata.store.verification import verify
 

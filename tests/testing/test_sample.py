@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robokata.checkup import check_dataset
+from robokata.core.detection import open_source
 from robokata.core.finding import Level
-from robokata.core.source import open_source
+from robokata.inspection.run import check_dataset
 from robokata.testing.sample import EPISODES, write_sample
 
 

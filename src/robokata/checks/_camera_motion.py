@@ -11,7 +11,7 @@ from robokata.core.clock import paired
 from robokata.core.episode import Episode
 from robokata.core.stream import Stream
 from robokata.geometry.motion import motion_of, mover_of
-from robokata.media.glance import glance
+from robokata.media.luma_summary import glance
 from robokata.media.packet_index import packet_index
 from robokata.media.video import VideoFrames
 

@@ -35,8 +35,8 @@ from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_fro
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import IndexedValues
 from robokata.geometry.runs import runs_of, span_of
-from robokata.media.glance import Glance, glance
 from robokata.media.images import RawImages
+from robokata.media.luma_summary import Glance, glance
 
 NEEDS: Sequence[Need] = (Need.PICTURES,)
 

@@ -34,9 +34,9 @@ from robokata.checks._appended import noisy_copy, with_appended
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict, whole_span
+from robokata.core.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
 from robokata.core.source import EpisodeList, Facts
 from robokata.geometry.channels import listed
-from robokata.geometry.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
 
 NEEDS: Sequence[Need] = ()
 

@@ -43,7 +43,7 @@ from robokata.core.stream import Stream
 from robokata.core.values import Media
 from robokata.geometry.motion import motion_of, still_share
 from robokata.geometry.runs import moment_of
-from robokata.media.glance import Glance, glance
+from robokata.media.luma_summary import Glance, glance
 
 NEEDS: Sequence[Need] = (Need.PICTURES,)
 

@@ -34,16 +34,16 @@ from typing import NamedTuple
 import numpy as np
 
 from robokata.checks._appended import noisy_copy, with_appended
+from robokata.core.ancestry import ancestry_of
 from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict, whole_span
+from robokata.core.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
 from robokata.core.lineage import DIGITS, digest_in, identity_of
 from robokata.core.source import EpisodeList, Facts
 from robokata.core.stream import Role
 from robokata.core.values import ArrayValues
-from robokata.geometry.ancestry import ancestry_of
 from robokata.geometry.channels import listed
-from robokata.geometry.fingerprint import Fingerprint, Kin, fingerprint_of, kin_among
 
 NEEDS: Sequence[Need] = ()
 

@@ -36,7 +36,7 @@ from robokata.core.contracts import Gathered, Need, to_plant_into
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict, whole_span
 from robokata.core.source import EpisodeList, Facts
-from robokata.geometry.moments import Moments, merged, moments_of
+from robokata.statistics.moments import Moments, merged, moments_of
 
 NEEDS: Sequence[Need] = (Need.NUMBERS,)
 

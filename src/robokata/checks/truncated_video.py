@@ -37,7 +37,7 @@ from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import UNDECODABLE, Kind, Stream
 from robokata.core.values import Media
-from robokata.media.glance import glance
+from robokata.media.luma_summary import glance
 
 NEEDS: Sequence[Need] = (Need.PICTURES,)
 

@@ -35,7 +35,7 @@ from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Kind, Stream
 from robokata.core.values import Index, Values
 from robokata.geometry.runs import span_of
-from robokata.media.glance import glance
+from robokata.media.luma_summary import glance
 
 NEEDS: Sequence[Need] = ()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from robokata.checkup import Report
+    from robokata.inspection.run import Report
 
 
 def check(
@@ -32,10 +32,10 @@ def check(
     from robokata.cli.choice import refuse_unwritable, sources_from, suite_from
     from robokata.cli.console import datasets_at, print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.view.terminal import show_catalogue, show_report
+    from robokata.viewing.terminal.tables import show_catalogue, show_report
 
     if list_checks:
-        from robokata.catalogue import catalogue
+        from robokata.inspection.catalogue import catalogue
 
         print_json_of([catalogue()]) if json else show_catalogue(catalogue())
         return
@@ -49,7 +49,7 @@ def check(
     found = datasets_at(path, format)
     for source, keys, sentence in sources_from(found, episode, where, split, rates=rate_hz or ()):
         with progress_bar(f"checking {source.path.name}") as bar:
-            from robokata.checkup import check_dataset
+            from robokata.inspection.run import check_dataset
 
             if sentence is not None:
                 typer.echo(sentence, err=True)
@@ -69,7 +69,7 @@ def check(
 
 def _exit(reports: list[Report]) -> None:
     """Code 1 for findings, else 2 where nothing of a dataset was judged: a gate that looked at nothing stays shut."""
-    from robokata.checkup import Judgement
+    from robokata.inspection.run import Judgement
 
     silent = [report for report in reports if report.judgement is Judgement.NOTHING_TO_JUDGE]
     for report in silent:
@@ -84,8 +84,8 @@ def _exit(reports: list[Report]) -> None:
 
 
 def _write(reports: list[Report], html: Path | None, junit: Path | None, *, is_quiet: bool) -> None:
-    from robokata.view.html import write_html
-    from robokata.view.junit import write_junit
+    from robokata.viewing.html.check_report import write_html
+    from robokata.viewing.junit import write_junit
 
     if junit is not None:
         write_junit(reports, junit)

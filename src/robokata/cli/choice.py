@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from robokata.core.source import Found, Source
+    from robokata.core.detection import Found
+    from robokata.core.source import Source
     from robokata.core.suite import Suite
 
 Choice = TypeVar("Choice", bound=enum.StrEnum)
@@ -43,7 +44,7 @@ def keys_from(
         UnknownName: an episode or a split that the dataset does not have.
         QueryRefused: the condition is none, or no episode meets it.
     """
-    from robokata.episode_choice import choose_episodes
+    from robokata.runtime.episode_filter import choose_episodes
 
     if not episodes and where is None and split is None:
         return None
@@ -81,9 +82,9 @@ def sources_from(
     import typer
 
     from robokata.core.declared_rate import rates_from, with_rates
+    from robokata.core.detection import open_source
     from robokata.core.errors import QueryRefused, UnknownName
-    from robokata.core.source import open_source
-    from robokata.episode_choice import choose_episodes
+    from robokata.runtime.episode_filter import choose_episodes
 
     chosen: list[Chosen] = []
     refused: list[QueryRefused | UnknownName] = []

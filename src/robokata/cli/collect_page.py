@@ -35,9 +35,9 @@ def demonstrate(
 
     for module in ("fastapi", "uvicorn", "websockets", "cryptography", "simplejpeg"):
         require(module, extra="collect")
-    from robokata.collect.browser import Place, collect_in_browser
-    from robokata.collect.cockpit import Order
-    from robokata.sim.filming import Filming
+    from robokata.collection.page.run_page import Place, collect_in_browser
+    from robokata.collection.session.session import Order
+    from robokata.sim.cameras import Filming
 
     order = Order(scene=scene, width=width, seed=seed, out=out, filming=Filming(*size), operator=who)
     collected = collect_in_browser(order, Place(*at), say=_say_json if json else _say)

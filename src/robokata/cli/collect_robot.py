@@ -35,8 +35,8 @@ def robot(
     """Drive a robot and record it. In a terminal: Enter keeps and goes on, d Enter discards, q Enter ends."""
     from robokata.cli.collect_words import config_of, words_from_terminal
     from robokata.cli.console import print_json_of
-    from robokata.collect.robot import RobotOrder, collect_from_robot
-    from robokata.collect.robot import keep_cut as keep_what_was_cut
+    from robokata.collection.robot.robot_session import RobotOrder, collect_from_robot
+    from robokata.collection.robot.robot_session import keep_cut as keep_what_was_cut
     from robokata.core.require import require
 
     require("simplejpeg", extra="collect")

@@ -35,14 +35,14 @@ def sim(
     from robokata.cli.choice import one_of, size_of
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
+    from robokata.collection.scripted import ExpertJob, collect_expert
     from robokata.core.world import Width
-    from robokata.sim.collect import ExpertJob, collect_expert
+    from robokata.sim.cameras import Filming
     from robokata.sim.demonstration import scene_of
-    from robokata.sim.filming import Filming
     from robokata.sim.gl import backend
     from robokata.sim.sensors import REALISTIC, Sensors, sensors_from
     from robokata.sim.variation import variation_from
-    from robokata.view.production import show_production
+    from robokata.viewing.terminal.jobs import show_production
 
     scene, folder = scene_of(task, robot), out or Path("collected") / task
     if not expert:

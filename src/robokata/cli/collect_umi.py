@@ -56,10 +56,10 @@ def umi(
 ) -> None:
     """Turn videos of a handheld gripper over a printed board into episodes; docs/umi.md shows how."""
     from robokata.cli import umi_run
-    from robokata.handheld import settings as words
-    from robokata.handheld.collect import Pairing, Settings
-    from robokata.handheld.episode import Story
-    from robokata.handheld.rig import Gates
+    from robokata.collection.umi import settings as words
+    from robokata.collection.umi.collect_clips import Pairing, Settings
+    from robokata.collection.umi.episode import Story
+    from robokata.collection.umi.rig import Gates
 
     printed = words.board_of(board, dictionary)
     sizes = {"size_m": finger_tag_mm / 1000, "depth_m": finger_depth_mm / 1000, "slack_m": finger_slack_mm / 1000}

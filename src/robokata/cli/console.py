@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from robokata.core.declared_rate import rates_from, with_rates
-from robokata.core.source import Found, Source, find_datasets, open_source
-from robokata.core.visible import visible
+from robokata.core.detection import Found, find_datasets, open_source
+from robokata.core.source import Source
+from robokata.runtime.safe_text import visible
 
 
 def datasets_at(path: Path, format_name: str | None) -> list[Found]:

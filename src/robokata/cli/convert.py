@@ -34,13 +34,13 @@ def convert(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Convert a dataset: show what would be lost, write, read back and compare; then the target appears."""
-    from robokata import convert as conversion
     from robokata.cli.choice import keys_from
     from robokata.cli.console import one_dataset_at, print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.core.atomic import refuse_occupied
-    from robokata.readback import depth_named
-    from robokata.view.conversion import parse_options, show_losses, show_receipt
+    from robokata.conversion import convert as conversion
+    from robokata.conversion.readback import depth_named
+    from robokata.runtime.atomic import refuse_occupied
+    from robokata.viewing.terminal.conversion import parse_options, show_losses, show_receipt
 
     if not plan:
         refuse_occupied(out)

@@ -40,9 +40,10 @@ def curate(
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
     from robokata.cli.recipe_choice import recipe_from_words
-    from robokata.curated_dataset import write_curated
-    from robokata.view.conversion import parse_options
-    from robokata.view.curation import Planned, show_plan, show_written
+    from robokata.curation.curate import curated
+    from robokata.curation.write import write_curated
+    from robokata.viewing.terminal.conversion import parse_options
+    from robokata.viewing.terminal.curation import Planned, show_plan, show_written
 
     words = {
         "by": by,
@@ -61,20 +62,20 @@ def curate(
         return
     _refuse_no_place(out, is_plan=plan)
     options = parse_options(to, option or [])
-    curated = chosen.episodes(workers=workers)
+    planned = curated(chosen, workers=workers)
     if plan or out is None:
-        print_json_of([Planned(curated)]) if json else show_plan(curated)
+        print_json_of([Planned(planned)]) if json else show_plan(planned)
         return
     with progress_bar(f"writing {out.name}") as bar:
-        bar.started(len(curated.source.keys()))
+        bar.started(len(planned.source.keys()))
         written = write_curated(
-            curated, out, to=to, options=options, accept_loss=accept_loss, workers=workers, advance=bar.advance
+            planned, out, to=to, options=options, accept_loss=accept_loss, workers=workers, advance=bar.advance
         )
     print_json_of([written]) if json else show_written(written)
 
 
 def _refuse_no_place(out: Path | None, *, is_plan: bool) -> None:
-    from robokata.core.atomic import refuse_occupied
+    from robokata.runtime.atomic import refuse_occupied
 
     if out is None and not is_plan:
         raise typer.BadParameter("name a place with --out, or ask for --plan or --recipe")

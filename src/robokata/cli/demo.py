@@ -16,17 +16,17 @@ def demo(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
 ) -> None:
     """Collect demonstrations, spoil a third, check, clean, expand, train, evaluate, and say what it was worth."""
-    from robokata import tour
-    from robokata.checkup import check_dataset
     from robokata.cli.progress import progress_bar
-    from robokata.core.hold import hold
-    from robokata.core.source import open_source
-    from robokata.dataset_survey import survey
-    from robokata.study.study import run_study
-    from robokata.view.html import write_html
-    from robokata.view.study import show_findings
-    from robokata.view.study_html import write_study
-    from robokata.view.terminal import show_report, show_survey
+    from robokata.core.detection import open_source
+    from robokata.inspection.run import check_dataset
+    from robokata.runtime.folder_lock import hold
+    from robokata.studies import guided_tour as tour
+    from robokata.studies.study import run_study
+    from robokata.survey.dataset_survey import survey
+    from robokata.viewing.html.check_report import write_html
+    from robokata.viewing.html.study import write_study
+    from robokata.viewing.terminal.study import show_findings
+    from robokata.viewing.terminal.tables import show_report, show_survey
 
     began = time.monotonic()
     context.with_resource(hold(out))

@@ -15,8 +15,8 @@ def diff(
     """Name the episodes that were added, removed or changed, and what changed. Exit code 1 where they differ."""
     from robokata.cli.console import print_json_of
     from robokata.store.difference import difference
-    from robokata.store.opening import open_snapshot
-    from robokata.view.history import show_difference
+    from robokata.store.resolve import open_snapshot
+    from robokata.viewing.terminal.snapshots import show_difference
 
     found = difference(open_snapshot(before).manifest, open_snapshot(after).manifest)
     print_json_of([found]) if json else show_difference(found)

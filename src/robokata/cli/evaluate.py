@@ -38,14 +38,14 @@ def evaluate(
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
     from robokata.core.world import Width
-    from robokata.evaluate.evaluation import evaluate as run
-    from robokata.evaluate.probes import probes_for
-    from robokata.evaluate.trial import Conditions
-    from robokata.evaluate.trials import PolicyRef, TrialJob
+    from robokata.evaluation.evaluation import evaluate as run
+    from robokata.evaluation.probes import probes_for
+    from robokata.evaluation.trial import Conditions
+    from robokata.evaluation.trials import PolicyRef, TrialJob
+    from robokata.sim.cameras import Filming
     from robokata.sim.demonstration import scene_of
-    from robokata.sim.filming import Filming
-    from robokata.view.evaluation import show_evaluation
-    from robokata.view.evaluation_html import write_evaluation
+    from robokata.viewing.html.evaluation import write_evaluation
+    from robokata.viewing.terminal.evaluation import show_evaluation
 
     refuse_unwritable(html)
     pixels, chosen = size_of(size), one_of(Width, width, "width")

@@ -37,9 +37,9 @@ def expand(
     from robokata.cli.choice import size_of
     from robokata.cli.console import one_dataset_at, print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.episode_choice import choose_episodes
-    from robokata.expand.request import Request, fulfil
-    from robokata.view.expansion import show_expansion
+    from robokata.expansion.request import Request, fulfil
+    from robokata.runtime.episode_filter import choose_episodes
+    from robokata.viewing.terminal.expansion import show_expansion
 
     source = one_dataset_at(path, None, rates=rate_hz or ())
     chosen = choose_episodes(source, episodes=episode, where=where, split=split, is_for_training=True)

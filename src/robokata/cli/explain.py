@@ -12,9 +12,9 @@ def explain(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Print what a check finds, why it hurts, an example, its limits, the repair, and its thresholds."""
-    from robokata.catalogue import check_card
     from robokata.cli.console import print_json_of
-    from robokata.view.terminal import show_check
+    from robokata.inspection.catalogue import check_card
+    from robokata.viewing.terminal.tables import show_check
 
     card = check_card(check)
     print_json_of([card]) if json else show_check(card)

@@ -23,10 +23,10 @@ def look(
     """Say what is in a dataset: format, robots, episodes, instructions, streams, and what it wrongly claims."""
     from robokata.cli.console import datasets_at, print_json_of
     from robokata.core.declared_rate import rates_from, with_rates
-    from robokata.core.source import open_source
-    from robokata.dataset_survey import survey, survey_episode
-    from robokata.episode_choice import choose_episodes
-    from robokata.view.terminal import show_episode, show_survey
+    from robokata.core.detection import open_source
+    from robokata.runtime.episode_filter import choose_episodes
+    from robokata.survey.dataset_survey import survey, survey_episode
+    from robokata.viewing.terminal.tables import show_episode, show_survey
 
     if episode is not None and where is not None:
         typer.echo("kata: --episode names one episode, --where chooses among all: give one of them.", err=True)

@@ -29,6 +29,7 @@ from robokata.cli import (
     verify,
 )
 from robokata.cli.standard_streams import discard_output, open_standard_streams, refuses_output
+from robokata.core.version import __version__
 
 app = typer.Typer(
     name="kata",
@@ -60,8 +61,6 @@ app.command(name="demo", short_help="Take the tour on a small sample dataset.")(
 @app.callback(invoke_without_command=True)
 def _version(version: bool = typer.Option(False, "--version", help="Print the version and end.")) -> None:
     if version:
-        from robokata import __version__
-
         typer.echo(__version__)
         raise typer.Exit
 
@@ -125,7 +124,7 @@ def _left_behind(words: Sequence[str] | None) -> str:
 
 
 def _end(message: str, *, code: int) -> NoReturn:
-    from robokata.core.visible import visible
+    from robokata.runtime.safe_text import visible
 
     typer.echo(visible(message), err=True)
     sys.exit(code)

@@ -26,8 +26,8 @@ def measure(
     from robokata.cli.choice import sources_from
     from robokata.cli.console import datasets_at, print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.measuring import measured
-    from robokata.view.metrics import show_measured
+    from robokata.evaluation.measure import measured
+    from robokata.viewing.terminal.metrics import show_measured
 
     found = []
     sources = sources_from(datasets_at(path, format), episode, where, split, rates=rate_hz or (), is_for_training=True)

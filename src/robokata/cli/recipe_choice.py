@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robokata.recipe import Recipe
+    from robokata.curation.recipe import Recipe
 
 
 def recipe_from_words(path: Path, words: dict[str, Any]) -> Recipe:
@@ -18,8 +18,8 @@ def recipe_from_words(path: Path, words: dict[str, Any]) -> Recipe:
     """
     from robokata.cli.console import one_dataset_at
     from robokata.core.errors import RecipeRefused
-    from robokata.episode_choice import choose_episodes
-    from robokata.recipe import read_recipe, recipe_of_words
+    from robokata.curation.recipe import read_recipe, recipe_of_words
+    from robokata.runtime.episode_filter import choose_episodes
 
     if path.suffix == ".toml" and path.is_file():
         given = next((f"--{name}" for name, word in words.items() if word is not None), None)

@@ -19,8 +19,8 @@ def serve(
 ) -> None:
     """Answer observations with actions until Ctrl-C, to several clients at once; `/healthz` says OK."""
     from robokata.cli.choice import named_values
-    from robokata.learn.opening import is_address, open_policy
-    from robokata.policies._openpi_server import PolicyServer
+    from robokata.learn.open_policy import is_address, open_policy
+    from robokata.policies._openpi.server import PolicyServer
 
     # A server behind this one has no threads of ours.
     ours = {} if is_address(checkpoint) else {"threads": str(threads)}

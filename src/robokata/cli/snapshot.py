@@ -41,11 +41,11 @@ def snapshot(
     from robokata.cli.choice import keys_from
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
+    from robokata.store.commit import Wish, make_snapshot
     from robokata.store.edit import divided, merged, relabelled, without
-    from robokata.store.keeping import relatives_of
-    from robokata.store.making import Wish, make_snapshot
     from robokata.store.store import open_store
-    from robokata.view.history import show_record
+    from robokata.store.writer import relatives_of
+    from robokata.viewing.terminal.snapshots import show_record
 
     source = _source_at(path, format, rate_hz or ())
     url = store or (source.store.url if hasattr(source, "store") else None)
@@ -75,7 +75,7 @@ def snapshot(
 def _source_at(path: str, format: str | None, rates: Sequence[str]) -> Source:
     from robokata.cli.console import one_dataset_at
     from robokata.core.errors import RateRefused
-    from robokata.store.opening import is_snapshot, open_snapshot
+    from robokata.store.resolve import is_snapshot, open_snapshot
 
     if format is not None or not is_snapshot(path):
         return one_dataset_at(Path(path), format, rates=rates)

@@ -14,7 +14,7 @@ def snapshots(
     """List the snapshots of a store, newest first: what each holds, who made it, when, from what."""
     from robokata.cli.console import print_json_of
     from robokata.store.store import open_store
-    from robokata.view.history import History, show_history
+    from robokata.viewing.terminal.snapshots import History, show_history
 
     history = History(store, tuple(reversed(open_store(store).history())))
     print_json_of([history]) if json else show_history(history)

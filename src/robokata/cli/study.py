@@ -24,10 +24,10 @@ def study(
     from robokata.cli.choice import refuse_unwritable
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.study.spec import read_study
-    from robokata.study.study import plan_study, run_study
-    from robokata.view.study import show_findings, show_plan
-    from robokata.view.study_html import write_study
+    from robokata.studies.spec import read_study
+    from robokata.studies.study import plan_study, run_study
+    from robokata.viewing.html.study import write_study
+    from robokata.viewing.terminal.study import show_findings, show_plan
 
     asked = read_study(file)
     if split is not None:

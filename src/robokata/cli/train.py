@@ -43,7 +43,7 @@ def train(
     from robokata.cli.progress import progress_bar
     from robokata.cli.training import folder_for, spec_of, told_on_stderr, trained_by_others
     from robokata.core.shelf import shelf
-    from robokata.view.training_text import show_trained
+    from robokata.viewing.terminal.training import show_trained
 
     leaf = shelf("policies")[policy]
     spec = spec_of(recipe, where, split, option or [], rates=rate_hz or (), in_steps=in_steps)
@@ -60,11 +60,11 @@ def train(
         ours_alone = {"minutes": minutes, "precision": precision, "accumulate": accumulate > 1}
         trained_by_others(leaf, foreign, not_theirs=ours_alone, json=json)
         return
-    from robokata.learn.data import opened
-    from robokata.learn.settings import settings_for
-    from robokata.learn.train import Progress, plan, refuse_untrainable
-    from robokata.learn.train import train as learn
-    from robokata.view.training import write_training_html
+    from robokata.training.data import opened
+    from robokata.training.settings import settings_for
+    from robokata.training.train import Progress, plan, refuse_untrainable
+    from robokata.training.train import train as learn
+    from robokata.viewing.html.training import write_training_html
 
     refuse_untrainable(policy)
     settings = settings_for(

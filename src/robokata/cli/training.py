@@ -57,9 +57,9 @@ def folder_for(out: Path, *, resume: bool, steps: int | None) -> Iterator[None]:
         WriteRefused: it holds something, and nothing is to be resumed, or another run is at work in it.
         TrainingRefused: what is to be resumed was begun with other `steps`.
     """
-    from robokata.core.atomic import refuse_occupied
-    from robokata.core.hold import hold
     from robokata.learn.checkpoint import clear_unbegun
+    from robokata.runtime.atomic import refuse_occupied
+    from robokata.runtime.folder_lock import hold
 
     with hold(out):
         if resume:
@@ -99,7 +99,7 @@ def trained_by_others(leaf: Any, job: ForeignJob, *, not_theirs: Mapping[str, An
     said = next((name for name, value in not_theirs.items() if value), None)
     if said is not None:
         raise TrainingRefused(f"--{said} is a word for our own training loop, and this policy is trained by another.")
-    from robokata.learn.data import opened
+    from robokata.training.data import opened
 
     for each in job.spec.sources:
         choice = opened(each).choice

@@ -12,15 +12,15 @@ import typer
 from robokata.core.errors import HandheldRefused
 
 if TYPE_CHECKING:
-    from robokata.handheld.board import Board, FingerTags
-    from robokata.handheld.collect import Clip, Report, Settings
-    from robokata.handheld.rig import Rig
+    from robokata.collection.umi.board import Board, FingerTags
+    from robokata.collection.umi.collect_clips import Clip, Report, Settings
+    from robokata.collection.umi.rig import Rig
 
 
 def print_sheets(board: Board, tags: FingerTags, *, board_to: Path | None, fingers_to: Path | None) -> None:
     """Write what is to be printed."""
-    from robokata.handheld.board import refuse_shared_ids
-    from robokata.handheld.print_board import board_sheet, finger_sheet, write_sheet
+    from robokata.collection.umi.board import refuse_shared_ids
+    from robokata.collection.umi.print_board import board_sheet, finger_sheet, write_sheet
 
     refuse_shared_ids(board, tags)
     sheets = ((board_to, board_sheet(board)), (fingers_to, finger_sheet(board, tags)))
@@ -37,9 +37,9 @@ def calibrated(video: Path, board: Board, *, is_fisheye: bool, to: Path | None, 
         HandheldRefused: nobody said where to, or the video does not give them.
     """
     from robokata.cli.progress import progress_bar
-    from robokata.core.atomic import appearing, refuse_occupied
-    from robokata.handheld.calibrate import calibrate_camera
+    from robokata.collection.umi.calibrate import calibrate_camera
     from robokata.media.packet_index import packet_index
+    from robokata.runtime.atomic import appearing, refuse_occupied
 
     if to is None:
         raise HandheldRefused("--calibrate writes the intrinsics to --camera FILE.json: name it.")
@@ -65,7 +65,7 @@ def calibrated(video: Path, board: Board, *, is_fisheye: bool, to: Path | None, 
 def gripper_calibrated(video: Path, rig: Rig, *, as_json: bool) -> None:
     """Measure how far apart the tags are when closed and open, and say it."""
     from robokata.cli.progress import progress_bar
-    from robokata.handheld.calibrate import calibrate_gripper
+    from robokata.collection.umi.calibrate import calibrate_gripper
     from robokata.media.packet_index import packet_index
 
     with progress_bar(f"looking for the fingers in {video.name}", of="frames") as bar:
@@ -97,9 +97,9 @@ def collected(
     """
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.handheld.collect import collect_dataset, collect_files, frames_of
-    from robokata.view.conversion import parse_options
-    from robokata.view.handheld import show_report
+    from robokata.collection.umi.collect_clips import collect_dataset, collect_files, frames_of
+    from robokata.viewing.terminal.conversion import parse_options
+    from robokata.viewing.terminal.umi import show_report
 
     if out is None:
         raise HandheldRefused("nowhere to write: name a folder with --out.")

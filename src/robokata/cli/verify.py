@@ -17,7 +17,7 @@ def verify(
     from robokata.cli.progress import progress_bar
     from robokata.store.store import open_store
     from robokata.store.verification import verify as verify_store
-    from robokata.view.history import show_verification
+    from robokata.viewing.terminal.snapshots import show_verification
 
     opened = open_store(store)
     wanted = [opened.resolve(each) for each in snapshot] if snapshot else None

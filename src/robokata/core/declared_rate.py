@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robokata.core.clock import Clock, paced_clock, rate_fraction
+from robokata.core.detection import reopen
 from robokata.core.episode import Episode
 from robokata.core.errors import RateRefused
-from robokata.core.source import EpisodeList, EpisodeRow, Facts, Source, reopen
+from robokata.core.source import EpisodeList, EpisodeRow, Facts, Source
 from robokata.core.stream import Stream
 
 EVERY = "*"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -153,7 +154,7 @@ class Episode:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.ref is not None:
-            return open_episode, (self.ref,)
+            return _reopen, (self.ref,)
         # cached_property stores its value in __dict__; the fields alone make the episode.
         fields = {name: self.__dict__[name] for name in self.__dataclass_fields__}
         return _rebuild, (fields,)
@@ -232,17 +233,11 @@ class Episode:
         return replace(self, streams={n: s for n, s in self.streams.items() if n != name}, ref=None)
 
 
-def open_episode(ref: EpisodeRef) -> Episode:
-    """Open the episode that a reference names.
-
-    Raises:
-        NotADataset: nothing lies at the path any more.
-        UnknownName: the dataset has no episode of this key.
-    """
-    from robokata.core.source import reopen
-
-    return reopen(ref.path, ref.format).episode(ref.key)
-
-
 def _rebuild(fields: dict[str, Any]) -> Episode:
     return Episode(**fields)
+
+
+def _reopen(ref: EpisodeRef) -> Episode:
+    # By name: an Episode does not know how datasets are found; only unpickling one needs it.
+    opened: Episode = importlib.import_module("robokata.core.detection").open_episode(ref)
+    return opened

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.carry import pack, unpack
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData
 from robokata.core.layout import Layout, Place, Way, way_of_pixels
-from robokata.core.picked import PickedPictures, PickedValues
 from robokata.core.rows import age_of_samples, rows_of
+from robokata.core.selected_values import PickedPictures, PickedValues
 from robokata.core.stream import Stream
 from robokata.media.images import RawImages
+from robokata.packing.carry import pack, unpack
 
 BLOCK_BYTES = 32 * 2**20
 """Pictures in memory at a time while they are copied: 35 of 640 x 480, four of 4k."""

@@ -14,18 +14,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robokata.containers.hdf5.file import Container
+from robokata.containers.hdf5.open_files import SUFFIXES, file_bytes, has_signature, hdf5_files
+from robokata.containers.hdf5.values import Table
 from robokata.core.clock import step_clock
 from robokata.core.episode import Episode, EpisodeRef, Instruction, Outcome
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
 from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Role, Stream
-from robokata.formats._aloha_write import Options, Packing, plan, write_folder
-from robokata.formats._hdf5 import Container
-from robokata.formats._hdf5_open import SUFFIXES, file_bytes, has_signature, hdf5_files
-from robokata.formats._hdf5_streams import kind_of_numbers, stream_of
-from robokata.formats._hdf5_values import Table
-from robokata.formats._hdf5_write import BLOB, blob_in
+from robokata.formats._aloha.write import Options, Packing, plan, write_folder
+from robokata.formats._hdf5.streams import kind_of_numbers, stream_of
+from robokata.formats._hdf5.write import BLOB, blob_in
 from robokata.formats._roles import column_role, is_flag
 from robokata.formats._row_table import restored
 

@@ -21,7 +21,7 @@ from robokata.core.errors import DamagedData, TooLarge, UnknownName, Unsupported
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.formats._droid_fields import declared_count, json_object, listed_paths, number_table
+from robokata.formats._droid.fields import declared_count, json_object, listed_paths, number_table
 from robokata.formats._roles import is_flag
 from robokata.media.packet_index import packet_index
 from robokata.media.video import VideoFrames

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.containers.arrow_stream import ArrowStreamRows
+from robokata.containers.safetensors import read_safetensors
 from robokata.core.clock import Clock, rate_fraction
 from robokata.core.episode import Episode, EpisodeRef, Origin
 from robokata.core.errors import DamagedData, MediaMissing, UnknownName
@@ -24,11 +26,9 @@ from robokata.core.require import require
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.formats._arrow_stream import ArrowStreamRows
-from robokata.formats._lerobot import column_array, column_spec, column_stream, outcome_of, row_clock
-from robokata.formats._lerobot_cameras import video_stream
-from robokata.formats._lerobot_facts import Later, files_below, is_there, read_json, size_of, text_or_none
-from robokata.formats._safetensors import read_safetensors
+from robokata.formats._lerobot.cameras import video_stream
+from robokata.formats._lerobot.facts import Later, files_below, is_there, read_json, size_of, text_or_none
+from robokata.formats._lerobot.streams import column_array, column_spec, column_stream, outcome_of, row_clock
 from robokata.media.video import VideoFrames
 
 LOOKS_FOR = "a folder with meta_data/info.json and train/state.json beside Arrow streams (LeRobot v1)"

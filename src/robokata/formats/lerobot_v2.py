@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from robokata.containers.parquet import ParquetRows
 from robokata.core.clock import Clock
 from robokata.core.episode import Episode, Instruction
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
@@ -23,13 +24,11 @@ from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
-from robokata.formats._groot import channel_groups, modality_declarations, read_modality, with_groups
-from robokata.formats._lerobot import EpisodeRows, image_folder
-from robokata.formats._lerobot_cameras import video_frames, video_stream
-from robokata.formats._lerobot_carried import carried_file, renamed_statistics
-from robokata.formats._lerobot_episode import episode_of
-from robokata.formats._lerobot_extents import episode_extents
-from robokata.formats._lerobot_facts import (
+from robokata.formats._lerobot.cameras import video_frames, video_stream
+from robokata.formats._lerobot.carried import carried_file, renamed_statistics
+from robokata.formats._lerobot.episode import episode_of
+from robokata.formats._lerobot.extents import episode_extents
+from robokata.formats._lerobot.facts import (
     INFO,
     Later,
     StatedStatistics,
@@ -48,8 +47,9 @@ from robokata.formats._lerobot_facts import (
     text_or_none,
     without_features,
 )
-from robokata.formats._lerobot_instructions import all_instructions, task_declarations
-from robokata.formats._lerobot_lines import (
+from robokata.formats._lerobot.groot import channel_groups, modality_declarations, read_modality, with_groups
+from robokata.formats._lerobot.instructions import all_instructions, task_declarations
+from robokata.formats._lerobot.lines import (
     NOTHING_SAID,
     Lines,
     Listed,
@@ -62,12 +62,12 @@ from robokata.formats._lerobot_lines import (
     tables_by_episode,
     tasks_of_lines,
 )
-from robokata.formats._lerobot_modality import refuse_unknown_modality
-from robokata.formats._lerobot_paths import V2, templates_of
-from robokata.formats._lerobot_plan import LOSES as LOSES
-from robokata.formats._lerobot_plan import Options, plan_of
-from robokata.formats._lerobot_write_v2 import write_dataset
-from robokata.formats._parquet import ParquetRows
+from robokata.formats._lerobot.modality import refuse_unknown_modality
+from robokata.formats._lerobot.paths import V2, templates_of
+from robokata.formats._lerobot.plan import LOSES as LOSES
+from robokata.formats._lerobot.plan import Options, plan_of
+from robokata.formats._lerobot.streams import EpisodeRows, image_folder
+from robokata.formats._lerobot.write_v2 import write_dataset
 
 IS_ONE_TABLE = True
 LOOKS_FOR = "a folder with meta/info.json whose codebase_version is v2.x"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from robokata.containers.parquet import ParquetRows, guarded
 from robokata.core.clock import Clock
 from robokata.core.episode import Episode, Instruction
 from robokata.core.errors import DamagedData, MediaMissing, RobokataError, UnknownName
@@ -20,12 +21,11 @@ from robokata.core.layout import Layout
 from robokata.core.require import require
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
-from robokata.formats._lerobot import EpisodeRows, runs_of_owners
-from robokata.formats._lerobot_cameras import video_frames, video_stream
-from robokata.formats._lerobot_carried import renamed_statistics
-from robokata.formats._lerobot_episode import episode_of
-from robokata.formats._lerobot_extents import episode_extents
-from robokata.formats._lerobot_facts import (
+from robokata.formats._lerobot.cameras import video_frames, video_stream
+from robokata.formats._lerobot.carried import renamed_statistics
+from robokata.formats._lerobot.episode import episode_of
+from robokata.formats._lerobot.extents import episode_extents
+from robokata.formats._lerobot.facts import (
     INFO,
     Later,
     StatedStatistics,
@@ -42,12 +42,12 @@ from robokata.formats._lerobot_facts import (
     text_or_none,
     without_features,
 )
-from robokata.formats._lerobot_instructions import instructions_of, task_declarations, tasks_of_table
-from robokata.formats._lerobot_paths import V3, templates_of
-from robokata.formats._lerobot_plan import LOSES as LOSES
-from robokata.formats._lerobot_plan import Options, plan_of
-from robokata.formats._lerobot_write import write_dataset
-from robokata.formats._parquet import ParquetRows, guarded
+from robokata.formats._lerobot.instructions import instructions_of, task_declarations, tasks_of_table
+from robokata.formats._lerobot.paths import V3, templates_of
+from robokata.formats._lerobot.plan import LOSES as LOSES
+from robokata.formats._lerobot.plan import Options, plan_of
+from robokata.formats._lerobot.streams import EpisodeRows, runs_of_owners
+from robokata.formats._lerobot.write_v3 import write_dataset
 from robokata.geometry.runs import Run
 
 IS_ONE_TABLE = True

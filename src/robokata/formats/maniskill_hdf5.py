@@ -14,16 +14,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from robokata.containers.hdf5.file import Container
+from robokata.containers.hdf5.open_files import SUFFIXES, file_bytes, has_signature
+from robokata.containers.hdf5.values import Table
 from robokata.core.clock import ClockQuality, paced_clock, rate_fraction, step_clock
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Outcome
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Role, Stream
-from robokata.formats._hdf5 import Container
-from robokata.formats._hdf5_open import SUFFIXES, file_bytes, has_signature
-from robokata.formats._hdf5_streams import kind_of_numbers, stream_of
-from robokata.formats._hdf5_values import Table
-from robokata.formats._lerobot_facts import read_json
+from robokata.formats._hdf5.streams import kind_of_numbers, stream_of
+from robokata.formats._lerobot.facts import read_json
 from robokata.formats._roles import column_role
 
 LOOKS_FOR = "an HDF5 file with trajectories in traj_0, traj_1, ... (ManiSkill), and a .json of the same name"

@@ -13,19 +13,19 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from robokata.core.atomic import appearing
+from robokata.containers.logs.log import Log
+from robokata.containers.mcap.file import McapFile
+from robokata.containers.mcap.records import MAGIC
 from robokata.core.episode import Episode
 from robokata.core.errors import WriteRefused
-from robokata.core.file_name import file_name
 from robokata.core.layout import Layout
 from robokata.core.source import EpisodeRow, Source
-from robokata.formats._log import Log
-from robokata.formats._log_episode import steps_of
-from robokata.formats._log_source import LogSource
-from robokata.formats._mcap_carried import restored_episode, told_row
-from robokata.formats._mcap_episode import layout_of, write_episode
-from robokata.formats._mcap_file import McapFile
-from robokata.formats._mcap_records import MAGIC
+from robokata.formats._logs.episode import steps_of
+from robokata.formats._logs.source import LogSource
+from robokata.formats._mcap.carried import restored_episode, told_row
+from robokata.formats._mcap.episode import layout_of, write_episode
+from robokata.runtime.atomic import appearing
+from robokata.runtime.file_name import file_name
 
 IS_FOLDER_OF_FILES = True
 LOOKS_FOR = "a *.mcap file, or a folder of them (one episode per file) without metadata.yaml"

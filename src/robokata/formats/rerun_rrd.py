@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from robokata.core.atomic import appearing
 from robokata.core.clock import NS_PER_S
 from robokata.core.contracts import WrittenEpisode
 from robokata.core.episode import Episode
@@ -28,11 +27,12 @@ from robokata.core.errors import WriteRefused
 from robokata.core.layout import Layout, Place, Way
 from robokata.core.require import require
 from robokata.core.stream import Kind, Stream
-from robokata.formats._rerun_pictures import place_of_pictures, put_pictures
-from robokata.formats._rerun_poses import poses_of, transform_columns
-from robokata.formats._rerun_readback import differences, read_entities
-from robokata.formats._rerun_recording import STEPS, Recording, timelines_of
+from robokata.formats._rerun.pictures import place_of_pictures, put_pictures
+from robokata.formats._rerun.poses import poses_of, transform_columns
+from robokata.formats._rerun.readback import differences, read_entities
+from robokata.formats._rerun.recording import STEPS, Recording, timelines_of
 from robokata.formats._row_table import distinct, legal_name
+from robokata.runtime.atomic import appearing
 
 LOOKS_FOR = "a Rerun recording (.rrd)"
 LOSES = (

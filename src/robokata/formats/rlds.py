@@ -20,25 +20,25 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from robokata.core.atomic import appearing
-from robokata.core.carry import native_names, unpack
+from robokata.containers.tfrecord import FOOTER, HEADER, read_record, starts_like_tfrecord
 from robokata.core.episode import Episode, EpisodeRef, Instruction, Origin, Outcome
 from robokata.core.errors import DamagedData, UnknownName, Unsupported, WriteRefused
 from robokata.core.extent import Extent
 from robokata.core.layout import Layout
 from robokata.core.source import EpisodeRow, Facts, Size
-from robokata.core.spread import each, scratch_folder
 from robokata.core.stream import Kind, Stream
-from robokata.formats._rlds_layout import LUMA_SCALE, Pictures, Plan, plan_episode
-from robokata.formats._rlds_left_out import with_left_out
-from robokata.formats._rlds_record import STEPS, Record, step_features, texts_of, whole
-from robokata.formats._rlds_shards import INFO, SHARD_NAME, ShardFile, declarations, splits_of
-from robokata.formats._rlds_streams import streams_of
-from robokata.formats._rlds_write import CARRIED, VersionFolder, Written, record_of, split_of, title_of
+from robokata.formats._rlds.layout import LUMA_SCALE, Pictures, Plan, plan_episode
+from robokata.formats._rlds.record import STEPS, Record, step_features, texts_of, whole
+from robokata.formats._rlds.shards import INFO, SHARD_NAME, ShardFile, declarations, splits_of
+from robokata.formats._rlds.streams import streams_of
+from robokata.formats._rlds.tfds_features import Spec, read_features, read_json
+from robokata.formats._rlds.unstepped import with_left_out
+from robokata.formats._rlds.write import CARRIED, VersionFolder, Written, record_of, split_of, title_of
 from robokata.formats._roles import is_language
-from robokata.formats._tfds_features import Spec, read_features, read_json
-from robokata.formats._tfrecord import FOOTER, HEADER, read_record, starts_like_tfrecord
 from robokata.media.images import RawImages
+from robokata.packing.carry import native_names, unpack
+from robokata.runtime.atomic import appearing
+from robokata.runtime.ordered_map import each, scratch_folder
 
 IS_ONE_TABLE = True
 LOOKS_FOR = "a version folder of TFDS: features.json, dataset_info.json and <name>-<split>.tfrecord-00000-of-00001"

@@ -15,18 +15,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robokata.containers.hdf5.file import Container
+from robokata.containers.hdf5.open_files import SUFFIXES, file_bytes, has_signature, hdf5_files
+from robokata.containers.hdf5.values import Table
 from robokata.core.episode import Embodiment, Episode, EpisodeRef, Origin, Outcome
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
 from robokata.core.layout import Layout
 from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import Stream
-from robokata.formats._hdf5 import Container
-from robokata.formats._hdf5_open import SUFFIXES, file_bytes, has_signature, hdf5_files
-from robokata.formats._hdf5_values import Table
-from robokata.formats._hdf5_write import BLOB, blob_in
-from robokata.formats._robomimic_file import RobomimicFile, count_of, open_file
-from robokata.formats._robomimic_streams import is_stream, robomimic_stream, steps_of
-from robokata.formats._robomimic_write import plan, write_file
+from robokata.formats._hdf5.write import BLOB, blob_in
+from robokata.formats._robomimic.file import RobomimicFile, count_of, open_file
+from robokata.formats._robomimic.streams import is_stream, robomimic_stream, steps_of
+from robokata.formats._robomimic.write import plan, write_file
 from robokata.formats._row_table import restored
 
 IS_FOLDER_OF_FILES = True

@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from robokata.containers.hdf5.file import Container
+from robokata.containers.hdf5.open_files import SUFFIXES, file_bytes, has_signature, hdf5_files
+from robokata.containers.hdf5.values import Table
 from robokata.core.clock import step_clock
 from robokata.core.episode import Episode, EpisodeRef, Instruction
 from robokata.core.errors import DamagedData, MissingPart, UnknownName
 from robokata.core.source import EpisodeRow, Facts, Size
 from robokata.core.stream import Role, Stream
-from robokata.formats._hdf5 import Container
-from robokata.formats._hdf5_open import SUFFIXES, file_bytes, has_signature, hdf5_files
-from robokata.formats._hdf5_streams import kind_of_numbers, stream_of
-from robokata.formats._hdf5_values import Table
-from robokata.formats._lerobot_facts import read_json
+from robokata.formats._hdf5.streams import kind_of_numbers, stream_of
+from robokata.formats._lerobot.facts import read_json
 from robokata.formats._roles import column_role
 
 LOOKS_FOR = "episode0.hdf5, episode1.hdf5, ... (or one such file) with observation/<camera>/rgb and joint_action"

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from robokata.containers.logs.bag_file import MAGIC, BagFile
 from robokata.core.source import Source
-from robokata.formats._bag_file import MAGIC, BagFile
-from robokata.formats._log_episode import episode_of, steps_of
-from robokata.formats._log_source import LogSource
+from robokata.formats._logs.episode import episode_of, steps_of
+from robokata.formats._logs.source import LogSource
 
 IS_FOLDER_OF_FILES = True
 LOOKS_FOR = "a *.bag file of ROS 1 (#ROSBAG V2.0), or a folder of them (one episode per file)"

@@ -12,11 +12,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from robokata.containers.logs.bag_folder import MARK, METADATA, STORED, BagFolder
+from robokata.containers.logs.sqlite_log import HEADER
 from robokata.core.source import Source
-from robokata.formats._bag_folder import MARK, METADATA, STORED, BagFolder
-from robokata.formats._log_episode import episode_of, steps_of
-from robokata.formats._log_source import LogSource
-from robokata.formats._sqlite_log import HEADER
+from robokata.formats._logs.episode import episode_of, steps_of
+from robokata.formats._logs.source import LogSource
 
 LOOKS_FOR = "a folder with the metadata.yaml of rosbag2 or *.db3 files, a folder of such folders, or one *.db3 file"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from robokata.core.errors import NotADataset
 from robokata.core.source import Source
-from robokata.store.opening import is_snapshot, open_snapshot
+from robokata.store.resolve import is_snapshot, open_snapshot
 
 LOOKS_FOR = "a folder with robokata_store.json, or snapshots/<id>.json in one"
 

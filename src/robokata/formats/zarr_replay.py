@@ -20,6 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.containers.zarr.array import ChunkCache, Rows, ZarrArray
+from robokata.containers.zarr.metadata import arrays_below, attributes
+from robokata.containers.zarr.store import Store, open_store, peek_zip
 from robokata.core.clock import STEP, Clock, step_clock
 from robokata.core.episode import Episode, EpisodeRef
 from robokata.core.errors import DamagedData, RobokataError, TooLarge, UnknownName
@@ -29,14 +32,11 @@ from robokata.core.source import Declaration, EpisodeRow, Facts, Size
 from robokata.core.stream import UNKNOWN_MEANING, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import LazyValues, Values
 from robokata.formats._row_table import restored
-from robokata.formats._zarr import ChunkCache, Rows, ZarrArray
-from robokata.formats._zarr_carried import carried_bytes
-from robokata.formats._zarr_extents import buffer_extents
-from robokata.formats._zarr_index import ENDS, MAX_EPISODES, chunk_declaration, read_ends, size_of
-from robokata.formats._zarr_layout import arrays_below, attributes
-from robokata.formats._zarr_store import Store, open_store, peek_zip
-from robokata.formats._zarr_streams import clock_reading, is_picture, pictures_of, refused_stream, role_of, text_of
-from robokata.formats._zarr_write import BLOB_GROUP, Flavour, Options, PictureCodec, plan, write_store
+from robokata.formats._zarr.carried import carried_bytes
+from robokata.formats._zarr.extents import buffer_extents
+from robokata.formats._zarr.index import ENDS, MAX_EPISODES, chunk_declaration, read_ends, size_of
+from robokata.formats._zarr.streams import clock_reading, is_picture, pictures_of, refused_stream, role_of, text_of
+from robokata.formats._zarr.write import BLOB_GROUP, Flavour, Options, PictureCodec, plan, write_store
 
 IS_ONE_TABLE = True
 LOOKS_FOR = "a Zarr folder or .zarr.zip with meta/episode_ends and data/* (Diffusion Policy, UMI)"

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.require import require
-from robokata.feed.codec import Codec
-from robokata.feed.features import NO_NOISE, Noise
-from robokata.feed.feed import Batch, Feed
-from robokata.feed.order import Order
+from robokata.learn.image_augmentation import as_net_pictures
 from robokata.learn.net import NetInput, NetTarget
-from robokata.learn.pictures import as_net_pictures
+from robokata.loading.codec import Codec
+from robokata.loading.features import NO_NOISE, Noise
+from robokata.loading.feed import Batch, Feed
+from robokata.loading.order import Order
 
 if TYPE_CHECKING:
     import torch

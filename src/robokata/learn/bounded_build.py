@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from robokata.core.errors import DamagedData, RobokataError
 from robokata.core.require import require
-from robokata.feed.codec import Codec
 from robokata.learn.net import Net
 from robokata.learn.trainable import TrainableLeaf
+from robokata.loading.codec import Codec
 
 if TYPE_CHECKING:
     import torch

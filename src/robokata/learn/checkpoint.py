@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robokata.core.atomic import replace_json, replacing
 from robokata.core.errors import DamagedData, NotADataset, TooLarge
 from robokata.core.require import require
+from robokata.runtime.atomic import replace_json, replacing
 
 CARD = "card.json"
 STATE = Path("training") / "state.pt"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from robokata.core.require import require
-from robokata.feed.codec import BodyCodec, Codec
-from robokata.feed.features import things_of
 from robokata.learn.language import HashedWords
 from robokata.learn.net import Net, NetInput, NetTarget, PerBody, linear, masked_mean, unpacked
+from robokata.learn.object_attention import NamedThings
 from robokata.learn.proprioception import with_mask
-from robokata.learn.things import NamedThings
+from robokata.loading.codec import BodyCodec, Codec
+from robokata.loading.features import things_of
 
 if TYPE_CHECKING:
     import torch

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from robokata.core.contracts import Chunk, PolicyOrder, PolicySpec, Sensed, StreamNeed
 from robokata.core.errors import DamagedData, PolicyFailed, UnknownName
 from robokata.core.require import require
-from robokata.feed.actions import Frame
-from robokata.feed.codec import Codec, CodecSpec, codec_from
-from robokata.feed.pictures import resized
-from robokata.feed.window_spec import WindowSpec, window_spec_from
 from robokata.learn.batches import one_input
-from robokata.learn.blend import Blend
 from robokata.learn.bounded_build import build_bounded
 from robokata.learn.checkpoint import Card, read_card, read_weights
 from robokata.learn.device import device_meant, why_not_here
 from robokata.learn.net import Net
+from robokata.learn.temporal_ensemble import Blend
 from robokata.learn.trainable import TrainableLeaf
+from robokata.loading.actions import Frame
+from robokata.loading.codec import Codec, CodecSpec, codec_from
+from robokata.loading.pictures import resized
+from robokata.loading.window_spec import WindowSpec, window_spec_from
 
 if TYPE_CHECKING:
     import torch

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from robokata.core.contracts import Policy, PolicyOrder
-from robokata.feed.actions import Frame
-from robokata.feed.codec import Codec
-from robokata.feed.features import NO_NOISE, Noise
 from robokata.learn.training_spec import TrainingSpec
+from robokata.loading.actions import Frame
+from robokata.loading.codec import Codec
+from robokata.loading.features import NO_NOISE, Noise
 
 if TYPE_CHECKING:
     from robokata.learn.net import Net

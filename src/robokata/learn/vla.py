@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from robokata.core.errors import TrainingRefused
 from robokata.core.require import require
-from robokata.feed.codec import Codec
 from robokata.learn.decoder import DECODERS, FlowChunk, L1Chunk
 from robokata.learn.fusion import Fusion
 from robokata.learn.language import HashedWords, LocalLanguage
 from robokata.learn.net import Net, NetInput, NetTarget
 from robokata.learn.proprioception import Proprioception
 from robokata.learn.vision import ConvVision
+from robokata.loading.codec import Codec
 
 if TYPE_CHECKING:
     import torch

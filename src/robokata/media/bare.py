@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData
-from robokata.core.picked import PickedPictures
 from robokata.core.require import require
+from robokata.core.selected_values import PickedPictures
 from robokata.core.values import Values
 from robokata.media.cuts import Run, is_packed, places_of, taken_packets
 from robokata.media.packet_index import packet_index

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.errors import DamagedData, RobokataError
-from robokata.core.picked import PickedPictures
+from robokata.core.selected_values import PickedPictures
 from robokata.core.values import Pictures, Values
 from robokata.media.bare import PacketRun, packet_run
 from robokata.media.clips import Clip, clip_of

@@ -12,15 +12,15 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from robokata.core.cache import Arrays, cached_index
 from robokata.core.errors import DamagedData, Unsupported
-from robokata.core.picked import PickedPictures
 from robokata.core.require import require
+from robokata.core.selected_values import PickedPictures
 from robokata.core.stream import Stream
 from robokata.core.values import Values
 from robokata.media.mp4 import MAX_MOVIE_BYTES, VISUAL_ENTRY, boxes, matrix_at, plain_track
 from robokata.media.packet_index import OPENING, packet_index
 from robokata.media.video import VideoFrames
+from robokata.runtime.cache import Arrays, cached_index
 
 DISPLAY = "display"
 """Key of a stream's `extra`: a table of any of the following."""

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.cache import Arrays, cached_index
 from robokata.core.errors import DamagedData
-from robokata.core.picked import PickedPictures
 from robokata.core.require import require
+from robokata.core.selected_values import PickedPictures
 from robokata.core.values import Pictures
 from robokata.media.mp4 import plain_track
 from robokata.media.packet_index import decoded_as, packet_index
 from robokata.media.packets import VideoPackets, is_key
 from robokata.media.parameter_sets import SETS, framed_units, sets_among, units
 from robokata.media.video import VideoFrames
+from robokata.runtime.cache import Arrays, cached_index
 
 COPIED_CODECS = ("h264", "hevc", "av1", "vp9", "mpeg4")
 """Codecs whose packets mean the same in every mp4 file, and that PyAV's and torchcodec's decoders read there."""

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.cache import Arrays, cached_index
 from robokata.core.errors import DamagedData, MediaMissing, TooLarge, Unsupported
 from robokata.core.require import require
 from robokata.media.mp4 import Track, forget_tracks, plain_track
 from robokata.media.parameter_sets import has_b_slices
+from robokata.runtime.cache import Arrays, cached_index
 
 MAX_PIXELS = 8192 * 8192
 """Largest picture that is decoded: twice an 8K frame. A header that claims more is damaged or hostile."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from robokata.core.episode import Annotation, Episode
 from robokata.core.stream import Role
-from robokata.geometry.attempts import attempts_of
 from robokata.geometry.motion import still_share
 from robokata.geometry.runs import runs_of, samples_in
 from robokata.geometry.tip import has_times, times_of, tip_paths
 from robokata.metrics import _success
+from robokata.metrics._grasp_attempts import attempts_of
 from robokata.metrics._trial import simulation_facts
 
 STILL_S = 2.0

@@ -34,7 +34,7 @@ import numpy as np
 
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation
-from robokata.geometry.attempts import attempts_of
+from robokata.metrics._grasp_attempts import attempts_of
 from robokata.metrics._trial import parts_of, pooled, rows_of
 from robokata.statistics.intervals import mean_of_counts, mean_of_numbers
 

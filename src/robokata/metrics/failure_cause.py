@@ -46,9 +46,9 @@ from dataclasses import replace
 
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation, unknown
-from robokata.geometry.attempts import attempts_of
 from robokata.metrics import _success
 from robokata.metrics._events import contacts_of, drop_times_s, oscillates_at_end, stalls_of
+from robokata.metrics._grasp_attempts import attempts_of
 from robokata.metrics._trial import rows_of, simulation_facts, trial_facts, with_counts
 from robokata.statistics.intervals import proportion
 

@@ -28,8 +28,8 @@ from collections.abc import Sequence
 
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation
-from robokata.geometry.attempts import attempts_of
 from robokata.metrics import _success
+from robokata.metrics._grasp_attempts import attempts_of
 from robokata.metrics._trial import known_values, rows_of, with_counts
 from robokata.statistics.intervals import proportion
 

@@ -28,9 +28,9 @@ import numpy as np
 
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation
-from robokata.geometry.attempts import attempts_of
 from robokata.geometry.tip import TipPath, tip_paths
 from robokata.metrics import _success
+from robokata.metrics._grasp_attempts import attempts_of
 from robokata.metrics._trial import pooled, rows_of
 from robokata.statistics.intervals import mean_of_shares
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from robokata.core.contracts import Policy, PolicyOrder
-from robokata.feed.actions import Frame
-from robokata.feed.codec import Codec
-from robokata.feed.features import Noise
 from robokata.learn.trainable import Habits
+from robokata.loading.actions import Frame
+from robokata.loading.codec import Codec
+from robokata.loading.features import Noise
 
 if TYPE_CHECKING:
     from robokata.learn.net import Net

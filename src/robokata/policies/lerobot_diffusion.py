@@ -11,9 +11,9 @@ from typing import Any
 
 from robokata.core.contracts import Policy, PolicyOrder
 from robokata.core.errors import TrainingRefused
-from robokata.feed.actions import Frame
-from robokata.feed.window_spec import WindowSpec
 from robokata.learn.trainable import ForeignJob, Habits
+from robokata.loading.actions import Frame
+from robokata.loading.window_spec import WindowSpec
 
 HABITS = Habits(
     inputs=("observation.state", "observation.tip_pose"),
@@ -66,14 +66,14 @@ def refuse(window: WindowSpec) -> None:
 
 def train(job: ForeignJob) -> Mapping[str, Any]:
     """Train with lerobot's loop, and leave a checkpoint that `load` opens."""
-    from robokata.policies._lerobot_training import Kind
-    from robokata.policies._lerobot_training import train as learn
+    from robokata.policies._lerobot.training import Kind
+    from robokata.policies._lerobot.training import train as learn
 
     return learn(Kind("lerobot_diffusion", "diffusion", HABITS, arguments, refuse), job)
 
 
 def load(order: PolicyOrder) -> Policy:
     """Open a checkpoint folder: lerobot serves it, and we ask."""
-    from robokata.policies._lerobot_policy import open_served
+    from robokata.policies._lerobot.policy import open_served
 
     return open_served(order, "diffusion")

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from robokata.core.contracts import Policy, PolicyOrder
-from robokata.feed.actions import Frame
-from robokata.feed.codec import Codec
 from robokata.learn.trainable import Habits
+from robokata.loading.actions import Frame
+from robokata.loading.codec import Codec
 
 if TYPE_CHECKING:
     from robokata.learn.net import Net

@@ -17,8 +17,8 @@ from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.poses import continuous_quats
 from robokata.sim.attempt import Attempt
+from robokata.sim.cameras import Filming, cameras_of, film
 from robokata.sim.events import annotations_of
-from robokata.sim.filming import Filming, cameras_of, film
 from robokata.sim.gl import backend
 from robokata.sim.model import PHYSICS_HZ, model_hash
 from robokata.sim.sensors import Sensors, stamps_ns, ticks_of

@@ -16,8 +16,8 @@ from robokata.core.world import Prop, Setup
 from robokata.geometry.poses import Pose, quat_xyzw_of
 from robokata.sim.gl import mujoco
 from robokata.sim.inverse_kinematics import ArmKinematics
-from robokata.sim.limbs import Limb, entities, entity_names, joint_of, limb_of, opening_of
 from robokata.sim.model import PHYSICS_HZ, compiled, model_text
+from robokata.sim.model_index import Limb, entities, entity_names, joint_of, limb_of, opening_of
 
 _VARIED = (
     *(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import Clock, Reading
-from robokata.core.picked import PickedPictures, PickedValues
+from robokata.core.selected_values import PickedPictures, PickedValues
 from robokata.core.stream import Stream
 from robokata.core.values import Values
 

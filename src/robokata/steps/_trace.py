@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from robokata.core.ancestry import ancestry_of
 from robokata.core.episode import Episode
-from robokata.geometry.ancestry import ancestry_of
 
 
 def traced(

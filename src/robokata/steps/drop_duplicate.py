@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from robokata.core.episode import Episode
+from robokata.core.fingerprint import Fingerprint, fingerprint_of, kin_among
 from robokata.core.selection import Described, Selection, selection_of
-from robokata.geometry.fingerprint import Fingerprint, fingerprint_of, kin_among
 
 
 def describe(episode: Episode) -> Fingerprint:

@@ -22,7 +22,7 @@ from robokata.core.selection import Described, Selection, selection_of
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeRow, Facts, row_of
 from robokata.core.suite import Suite, read_suite
-from robokata.examine import examine, is_failure, judge_all
+from robokata.inspection.examination import examine, is_failure, judge_all
 
 
 class Checked(NamedTuple):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from robokata.core.clock import rate_fraction, step_clock
 from robokata.core.errors import DamagedData, MediaMissing, WriteRefused
-from robokata.core.picked import PickedPictures
+from robokata.core.selected_values import PickedPictures
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import LazyValues, Pictures
 from robokata.media.clips import clip_of
@@ -25,7 +25,7 @@ from robokata.media.images import EncodedImages, RawImages
 from robokata.media.mp4_write import write_clip
 from robokata.media.packets import VideoPackets
 from robokata.media.video import VideoFrames
-from robokata.store.place import refused
+from robokata.store.backend import refused
 from robokata.store.store import Store
 
 _BLOCK = 64

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from robokata.core.cache import cache_dir
-from robokata.core.disk import remove_all_leftovers, unfinished_beside
 from robokata.core.errors import DamagedData, MediaMissing, WriteRefused
 from robokata.core.require import require
-from robokata.store.place import file_digest, object_name
+from robokata.runtime.cache import cache_dir
+from robokata.runtime.disk import remove_all_leftovers, unfinished_beside
+from robokata.store.backend import file_digest, object_name
 
 _FAILED = (OSError, ValueError)
 """What fsspec's file systems raise for refused, lost and unreachable: s3fs translates S3's own errors to OSError."""

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from robokata.core.errors import DamagedData, NotADataset, TooLarge, UnknownName, WriteRefused
 from robokata.core.require import require
+from robokata.store.backend import Folder, Place, object_name
 from robokata.store.entry import ROW_FIELDS, Entry, digest_of, entry_of
-from robokata.store.place import Folder, Place, object_name
 from robokata.store.remote import Remote
 
 MARK = "robokata_store.json"

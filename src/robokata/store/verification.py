@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robokata.core.declared_rate import rates_from, with_rates
+from robokata.core.detection import reopen
 from robokata.core.errors import DamagedData, RobokataError
 from robokata.core.extent import Extent
-from robokata.core.source import reopen
+from robokata.store.backend import object_name
 from robokata.store.entry import Entry, Reference, row_of_index
-from robokata.store.keeping import episode_of, parts_of
-from robokata.store.place import object_name
-from robokata.store.recorded import Pinned, changed_ranges, files_referred_to, hashed_now
+from robokata.store.references import Pinned, changed_ranges, files_referred_to, hashed_now
 from robokata.store.store import Store
+from robokata.store.writer import episode_of, parts_of
 
 
 class Problem(NamedTuple):

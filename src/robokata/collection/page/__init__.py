@@ -1,0 +1,1 @@
+"""The page to demonstrate in: its server, clients, access and live cameras."""

@@ -1,0 +1,211 @@
+"""The page's server: who asks may see it with the right token, one browser drives, the others watch."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from robokata.collection.page.access import COOKIE, Access, Session
+from robokata.collection.page.clients import Client, Clients
+from robokata.collection.page.live_cameras import LivePicture
+from robokata.collection.page.scene_message import described
+from robokata.collection.session.control_loop import Moment
+from robokata.runtime.listener import Listener
+
+LARGEST_MESSAGE_BYTES = 16 * 1024
+"""A command has 500 bytes."""
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_GEOMS, _PICTURE = 1, 2
+_HEADERS = {
+    # Nothing but ourselves: no inline script, no other site's frame around us.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; style-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class PageServer(uvicorn.Server):
+    """uvicorn, ended by us: it must not take the signals of the program that it is a part of."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def app_of(
+    access: Access, clients: Clients, listener: Listener, *, link: Callable[[], str], is_secure: bool
+) -> FastAPI:
+    """The routes: the page, its files, a new link, the socket."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    _add_guard(app, access, listener)
+    _add_pages(app, access, is_secure=is_secure)
+
+    @app.post("/link")
+    async def _link(request: Request) -> Response:
+        session = _session_of(access, request, needs_origin=True)
+        return JSONResponse({"url": link()}) if session is not None and session.may_drive else _nothing()
+
+    @app.websocket("/socket")
+    async def _socket(connection: WebSocket) -> None:
+        session = _session_of(access, connection, needs_origin=True)
+        if session is None or not clients.has_room(session):
+            await connection.close()
+            return
+        listener.admit(connection.client)
+        await connection.accept()
+        client = Client(connection, session)
+        client.answer(described(clients.cockpit))
+        await clients.serve(client)
+
+    return app
+
+
+def _session_of(access: Access, asked: Request | WebSocket, *, needs_origin: bool = False) -> Session | None:
+    host, origin = asked.headers.get("host"), asked.headers.get("origin")
+    if not access.is_ours(host=host, origin=origin, needs_origin=needs_origin):
+        return None
+    return access.session(asked.cookies.get(COOKIE))
+
+
+def _add_guard(app: FastAPI, access: Access, listener: Listener) -> None:
+    @app.middleware("http")
+    async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        host, origin = request.headers.get("host"), request.headers.get("origin")
+        if not access.is_ours(host=host, origin=origin, needs_origin=False):
+            return _nothing()
+        if access.session(request.cookies.get(COOKIE)) is not None:
+            listener.renew(request.client)
+        response = await go_on(request)
+        response.headers.update(_HEADERS)
+        return response
+
+
+def _add_pages(app: FastAPI, access: Access, *, is_secure: bool) -> None:
+    files = _page_files()
+
+    @app.get("/")
+    async def _page(request: Request) -> Response:
+        token = request.query_params.get("token")
+        if token is None:
+            return _nothing() if _session_of(access, request) is None else _file(files, "index.html")
+        secret = access.redeem(token, known=request.cookies.get(COOKIE))
+        if secret is None:
+            return _nothing()
+        # On to an address without the token: it must not stay in the history or on a shared screen.
+        answer = RedirectResponse("/", status_code=303)
+        answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=is_secure, path="/")
+        return answer
+
+    @app.get("/page/{name}")
+    async def _part(request: Request, name: str) -> Response:
+        return _nothing() if _session_of(access, request) is None else _file(files, name)
+
+
+def feed(clients: Clients) -> Callable[[Moment], None]:
+    """What shows every connected browser the moments of the loop."""
+    names = clients.cockpit.world.arms
+
+    def show(moment: Moment) -> None:
+        for applied in moment.applied:
+            driver = clients.driver
+            if driver is not None and driver.name == applied.command.client:
+                driver.answer(
+                    {
+                        "type": "applied",
+                        "arm": applied.command.arm,
+                        "seq": applied.command.sequence,
+                        "t_ms": applied.command.client_ns / 1e6,
+                        "received_ms": applied.command.received_ns / 1e6,
+                        "applied_ms": applied.applied_ns / 1e6,
+                        "overwritten": applied.overwritten,
+                    }
+                )
+        if moment.number % 2 and clients.all:
+            clients.show("geoms", _geoms(moment))
+            clients.show("state", json.dumps(_state(moment, names)))
+        if moment.number % 10 == 0:
+            clients.tell()
+
+    return show
+
+
+def show_picture(clients: Clients, picture: LivePicture) -> None:
+    """Send everybody one camera's newest picture."""
+    head = struct.pack("<BBxxxxxxd", _PICTURE, picture.camera, picture.time_s)
+    clients.show(f"camera {picture.camera}", head + picture.jpeg)
+
+
+async def until_told(server: PageServer, listening: socket.socket, tasks: list[asyncio.Task[None]]) -> None:
+    """Serve until Ctrl-C (or SIGTERM), or until a task fails.
+
+    Raises:
+        BaseException: what a task failed with.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    waiting = asyncio.create_task(told.wait())
+    try:
+        done, _ = await asyncio.wait({serving, waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {waiting}:
+            task.result()
+    finally:
+        server.should_exit = True
+        waiting.cancel()
+        await asyncio.wait({serving})
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _geoms(moment: Moment) -> bytes:
+    poses = np.concatenate([moment.geoms_m, moment.geoms_turn], axis=1).astype("<f4")
+    return struct.pack("<BxxxxxxxdI4x", _GEOMS, moment.time_s, len(poses)) + poses.tobytes()
+
+
+def _state(moment: Moment, arms: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "type": "state",
+        "number": moment.number,
+        "scene": moment.scene,
+        "time_s": moment.time_s,
+        "tips": dict(zip(arms, moment.tips.tolist(), strict=True)),
+        "commands": dict(zip(arms, moment.commands.tolist(), strict=True)),
+        "openings": dict(zip(arms, moment.openings, strict=True)),
+        "state": moment.state.tolist(),
+        "action": moment.action.tolist(),
+        "objects": moment.objects.tolist(),
+        "success": moment.success,
+    }
+
+
+def _page_files() -> dict[str, bytes]:
+    folder = resources.files("robokata.collection.page") / "static"
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def _file(files: dict[str, bytes], name: str) -> Response:
+    kind = _TYPES.get(name.rpartition(".")[2])
+    if name not in files or kind is None:
+        return _nothing()
+    return Response(files[name], media_type=kind)
+
+
+def _nothing() -> Response:
+    return Response(status_code=403)

@@ -1,0 +1,1 @@
+"""Recordings on disk: a journal that grows by lines, and the episodes rendered from it."""

@@ -1,0 +1,1 @@
+"""A teleoperation session: the control loop, the arms it commands, and commands of operators."""

@@ -1,0 +1,1 @@
+"""Logs of messages: topics, chunks, ROS bags."""

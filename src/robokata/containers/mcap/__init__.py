@@ -1,0 +1,1 @@
+"""MCAP files: records, summary, writing."""

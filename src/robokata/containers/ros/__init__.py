@@ -1,0 +1,1 @@
+"""ROS messages: definitions, decoding and encoding."""

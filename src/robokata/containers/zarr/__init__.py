@@ -1,0 +1,1 @@
+"""Zarr version 2 and 3: metadata, chunks, codecs."""

@@ -1,0 +1,3 @@
+"""The version of Robokata."""
+
+__version__ = "0.1.0"

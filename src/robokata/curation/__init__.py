@@ -1,0 +1,1 @@
+"""Recipes: sources, steps, selection, and the dataset that they give."""

@@ -1,0 +1,71 @@
+"""Every metric over recorded episodes: demonstrations, or trials of a policy, by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robokata.core.episode import Episode
+from robokata.core.errors import RateRefused
+from robokata.core.estimate import Estimate, Observation
+from robokata.core.shelf import shelf
+from robokata.core.source import Source
+from robokata.runtime.engine import map_episodes, worker_count
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the metrics say of a dataset."""
+
+    path: str
+    episodes: int
+    metrics: Mapping[str, Estimate]
+    """Metric -> value with interval, or why there is none."""
+    unread: Mapping[str, str]
+    """Episode -> why it could not be read; such episodes are in no number."""
+    chosen: str | None = None
+    """Which of the dataset's splits were measured, in words; None where it has none."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        metrics = {name: estimate.as_json() for name, estimate in self.metrics.items()}
+        plain = {"path": self.path, "episodes": self.episodes, "chosen": self.chosen}
+        return {**plain, "metrics": metrics, "unread": dict(self.unread)}
+
+
+def measured(
+    source: Source,
+    *,
+    keys: Sequence[str] | None = None,
+    chosen: str | None = None,
+    workers: int | None = None,
+    started: Callable[[int], None] = lambda episodes: None,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> Measured:
+    """Observe every episode by itself, then summarise; the answer does not depend on the number of workers.
+
+    `chosen` says in words how the `keys` were chosen, for the report.
+
+    Raises:
+        RateRefused: a rate is declared for an episode that it cannot be meant for.
+    """
+    wanted = list(source.keys() if keys is None else keys)
+    started(len(wanted))
+    count = workers or worker_count(source, len(wanted), size_bytes=None)
+    seen: dict[str, list[Observation]] = {name: [] for name in shelf("metrics").names()}
+    unread = {}
+    for key, observed, error in map_episodes(source, _observed, keys=wanted, workers=count, advance=advance):
+        if observed is None:
+            if isinstance(error, RateRefused):
+                raise error
+            unread[key] = str(error)
+            continue
+        for name, observation in observed.items():
+            seen[name].append(observation)
+    metrics = {name: shelf("metrics")[name].summarise(rows) for name, rows in seen.items()}
+    return Measured(str(source.path), len(wanted) - len(unread), metrics, unread, chosen)
+
+
+def _observed(episode: Episode) -> dict[str, Observation]:
+    return {name: shelf("metrics")[name].observe(episode) for name in shelf("metrics").names()}

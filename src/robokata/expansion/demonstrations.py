@@ -1,0 +1,215 @@
+"""Expansion by demonstrations: ten people's episodes told again as a thousand."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robokata.core.detection import reopen
+from robokata.core.episode import Origin
+from robokata.core.errors import UnknownName, Unsupported, WriteRefused
+from robokata.core.source import Source
+from robokata.core.world import Width, instruction_of
+from robokata.expansion.acceptance import Expansion, expansion_of
+from robokata.runtime.jobs import Made, produce, with_receipt
+from robokata.sim.cameras import Filming
+from robokata.sim.demonstration import Scene, world_of
+from robokata.sim.episode import episode_of
+from robokata.sim.gl import mujoco
+from robokata.sim.segments import Demonstration, demonstration_of, scene_told_by
+from robokata.sim.sensors import Sensors
+from robokata.sim.trajectory_transfer import Generated, generate
+from robokata.sim.transfer_options import Tellings
+
+_SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class TellingJob:
+    """Attempt `number` of the generator: the same number gives the same episode, whoever does it."""
+
+    path: str
+    format: str
+    keys: tuple[str, ...]
+    """Source demonstrations."""
+    scene: Scene
+    width: Width
+    seed: int = 0
+    tellings: Tellings = field(default_factory=Tellings)
+    filming: Filming | None = field(default_factory=Filming)
+    sensors: Sensors = field(default_factory=Sensors)
+    keep_failures: bool = False
+    clean_actions: bool = False
+    """True: `action.tip_pose` is the command as meant; else the one that was sent, with its wander."""
+    val_share: float = 0.0
+    """Share of source demonstrations whose descendants are the split `val`."""
+
+    def __call__(self, number: int) -> Made:
+        rng = np.random.default_rng([self.seed, number, 3])
+        split, sources = self._family(rng)
+        made = generate(
+            self.scene, sources, self.tellings, width=self.width, seed=[self.seed, number], sensors=self.sensors
+        )
+        row = self._row(made)
+        is_good = made.attempt.success_at_end
+        if not is_good and not self.keep_failures:
+            return Made(row)
+        return Made(row, self._episode(made, number, split, sources, rng), counts=is_good)
+
+    def described(self) -> dict[str, Any]:
+        """What makes two runs the same: everything but how many."""
+        return {
+            "by": "demonstrations",
+            "source": self.path,
+            "source_format": self.format,
+            "demonstrations": list(self.keys),
+            "scene": {"task": self.scene.task, "robot": self.scene.robot, "control_hz": self.scene.control_hz},
+            "width": str(self.width),
+            "seed": self.seed,
+            "tellings": self.tellings.as_json(),
+            "filming": None if self.filming is None else self.filming.as_json(),
+            "sensors": self.sensors.as_json(),
+            "keep_failures": self.keep_failures,
+            "clean_actions": self.clean_actions,
+            "val_share": self.val_share,
+        }
+
+    def _family(self, rng: np.random.Generator) -> tuple[str | None, Sequence[Demonstration]]:
+        """The split of this attempt and the sources it may use: one demonstration's descendants share its split."""
+        families = _families(self.path, self.format, self.keys, self.scene, self.val_share, self.seed)
+        names = sorted(families, key=str)
+        shares = np.array([len(families[name]) for name in names], dtype=float)
+        name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+        return name, families[name]
+
+    def _row(self, made: Generated) -> dict[str, Any]:
+        return {
+            "success": made.attempt.success_at_end,
+            "reason": made.reason,
+            "duration_s": len(made.attempt.steps) / self.scene.control_hz,
+            "told": {told.subtask: told.source for told in made.told},
+            "reset": {name: [float(v) for v in _planar(pose)] for name, pose in made.setup.poses.items()},
+        }
+
+    def _episode(
+        self,
+        made: Generated,
+        number: int,
+        split: str | None,
+        sources: Sequence[Demonstration],
+        rng: np.random.Generator,
+    ) -> Any:
+        leaf, world = self.scene.leaf, world_of(self.scene)
+        used = {told.source for told in made.told}
+        kin = sorted({name for source in sources if source.id in used for name in source.ancestry})
+        if self.clean_actions:
+            made.attempt.commands[:] = made.attempt.labels["clean_tip_pose"]
+        return episode_of(
+            made.attempt,
+            world,
+            id=f"{self.scene.task}-{self.scene.robot}-{self.width}-told-{_digest(self.described())[:8]}-{number:06d}",
+            instruction=instruction_of(leaf, made.setup, paraphrase=int(rng.integers(len(leaf.INSTRUCTIONS)))),
+            made={
+                "task": self.scene.task,
+                "width": str(self.width),
+                "seed": [self.seed, number],
+                "words": dict(made.setup.words),
+                "by": "demonstrations",
+                "told": {told.subtask: told.source for told in made.told},
+                "failed_because": made.reason or None,
+                "actions": "clean" if self.clean_actions else "applied",
+            },
+            origin=Origin(
+                split=split,
+                session=f"expansion {_digest(self.described())[:8]}",
+                made_from=tuple(kin),
+            ),
+            filming=self.filming,
+            rng=rng,
+        )
+
+
+def expand_by_demonstrations(
+    job: TellingJob,
+    out: Path,
+    *,
+    episodes: int,
+    attempts_per_episode: int = 10,
+    workers: int | None = None,
+    advance: Callable[[int], None] = lambda episodes: None,
+) -> Expansion:
+    """Tell the sources again until `episodes` attempts succeeded; a run that was killed goes on where it stopped.
+
+    Raises:
+        WriteRefused: the folder holds something else or cannot be written, or fewer than one attempt in
+            `attempts_per_episode` succeeds.
+        Unsupported: the sources cannot be told again.
+    """
+    recipe = job.described()
+    _families(job.path, job.format, job.keys, job.scene, job.val_share, job.seed)
+    most = attempts_per_episode * episodes
+    lines = produce(job, out, wanted=episodes, at_most=most, same_as=recipe, workers=workers, advance=advance)
+    made = with_receipt(out, lines, recipe, versions={"mujoco": mujoco().__version__})
+    report = expansion_of(made, lines)
+    if made.kept < episodes:
+        raise WriteRefused(
+            f"{out}: {made.succeeded} of {made.tried} attempts at {job.scene.task} {job.width} succeeded, fewer than "
+            f"one in {attempts_per_episode} ({report.most_common_reason}). {made.kept} episodes are kept there. Give "
+            f"more or better demonstrations, or a narrower --width."
+        )
+    return report
+
+
+def job_for(source: Source, *, keys: Sequence[str] | None = None, **options: Any) -> TellingJob:
+    """The job that tells these episodes again.
+
+    Raises:
+        Unsupported: they were not recorded in a simulated world, or there are none.
+        UnknownName: a telling is about a subtask that the task does not have.
+    """
+    wanted = tuple(source.keys() if keys is None else keys)
+    if not wanted:
+        raise Unsupported(f"{source.path}: there are no episodes to tell again.")
+    first = source.episode(wanted[0])
+    scene = scene_told_by(first)
+    parts = [str(name) for name in first.extra["simulation"].get("subtasks", ())]
+    for name in options.get("tellings", Tellings()).of_subtask:
+        if name not in parts:
+            raise UnknownName(f"subtask of {scene.task}", name, parts)
+    options.setdefault("width", Width(str(first.extra["simulation"].get("width", "D0"))))
+    return TellingJob(path=str(source.path), format=source.format, keys=wanted, scene=scene, **options)
+
+
+@functools.lru_cache(maxsize=2)
+def _families(
+    path: str, format: str, keys: tuple[str, ...], scene: Scene, val_share: float, seed: int
+) -> Mapping[str | None, tuple[Demonstration, ...]]:
+    """Split -> demonstrations: the sources' own splits, or those that `val_share` draws; read once per process."""
+    source = reopen(path, format)
+    found = [demonstration_of(source.episode(key), scene) for key in keys]
+    good = [each for each in found if each.reached]
+    if not good:
+        raise Unsupported(f"{path}: no episode reached a subtask: there is nothing to tell again.")
+    if any(each.split for each in good) or not val_share:
+        splits: list[str | None] = [each.split for each in good]
+    else:
+        # At least one each: a validation set without sources would be empty.
+        held = min(max(1, round(val_share * len(good))), len(good) - 1)
+        order = np.random.default_rng([seed, 17]).permutation(len(good))
+        splits = [_SPLITS[int(rank < held)] for rank in np.argsort(order)]
+    return {name: tuple(e for e, split in zip(good, splits, strict=True) if split == name) for name in set(splits)}
+
+
+def _planar(pose: Any) -> tuple[float, float, float]:
+    return float(pose[0, 3]), float(pose[1, 3]), float(np.arctan2(pose[1, 0], pose[0, 0]))
+
+
+def _digest(recipe: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True, default=str).encode()).hexdigest()

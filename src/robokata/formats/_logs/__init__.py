@@ -1,0 +1,1 @@
+"""Robot logs (MCAP, ROS bags) as episodes."""

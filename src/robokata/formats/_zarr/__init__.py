@@ -1,0 +1,1 @@
+"""Zarr replay buffers."""

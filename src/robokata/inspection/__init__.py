@@ -1,0 +1,1 @@
+"""Checks run on datasets: examination, report, catalogue of checks."""

@@ -1,0 +1,1 @@
+"""What a target format cannot hold, packed into bytes that it can."""

@@ -1,0 +1,1 @@
+"""LeRobot's policies, trained and run in LeRobot's own environment."""

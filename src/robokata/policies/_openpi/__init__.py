@@ -1,0 +1,1 @@
+"""openpi's websocket protocol: server, codec and limits."""

@@ -1,0 +1,1 @@
+"""How work runs: worker pool, jobs, atomic files, cache, locks, time limits, options."""

@@ -1,0 +1,171 @@
+"""Which combinations of levels a study runs: all, a fraction, or one factor at a time.
+
+Fractions of two-level designs after Box and Hunter, Technometrics 3 (1961) 311: each further factor is the product of
+some of the first ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from robokata.curation.recipe import Recipe, recipe_from
+from robokata.studies.spec import ExpandPart, Factor, Level, Study
+
+BASELINE = "baseline"
+_CHOOSING = frozenset({"drop_found", "drop_duplicate", "take_subset", "trim_idle"})
+"""Steps that can leave episodes out."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to make the data, and to train on it."""
+
+    name: str
+    levels: Mapping[str, str]
+    """Factor -> level."""
+    recipe: Recipe
+    expansions: tuple[ExpandPart, ...]
+    training: Mapping[str, Any]
+    control_of: str | None = None
+    """The arm whose size this random subset has."""
+    control_for: str | None = None
+    """The factor whose removing it is the control for."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {
+            "name": self.name,
+            "levels": dict(self.levels),
+            "recipe": self.recipe.as_json(),
+            "expansions": [vars(part) for part in self.expansions],
+            "training": dict(self.training),
+            "control_of": self.control_of,
+            "control_for": self.control_for,
+        }
+
+
+def arms_of(study: Study) -> list[Arm]:
+    """The arms of a study, the baseline first. That its levels can be met in one arm was settled in reading it."""
+    return [_arm(study, combination) for combination in _combinations(study)]
+
+
+def controls_of(study: Study, arms: Sequence[Arm], kept: Mapping[str, int]) -> list[Arm]:
+    """The random subsets that levels which remove data must be compared with.
+
+    `kept` is the number of recorded episodes of every arm. A control is its arm without what one factor's level
+    removes, and as many episodes as the arm keeps are drawn of that: all else, expansion too, is the arm's own. Where
+    an arm of the study shows that nothing was removed, there is none.
+    """
+    sizes = {str(arm.recipe.as_json()): kept[arm.name] for arm in arms}
+    out = []
+    for arm in arms:
+        levels = levels_of(study, arm)
+        for number, (factor, level) in enumerate(zip(study.factors, levels, strict=True)):
+            if may_remove(level):
+                whole = _arm(study, (*levels[:number], _without_removing(level), *levels[number + 1 :]))
+                if sizes.get(str(whole.recipe.as_json()), math.inf) > kept[arm.name]:
+                    out.append(subset_control(arm, whole, factor=factor.name, episodes=kept[arm.name]))
+    return out
+
+
+def _without_removing(level: Level) -> Level:
+    fragment = {name: value for name, value in level.fragment.items() if name not in ("checks", "selection", "step")}
+    steps = [step for step in _listed(level.fragment.get("step", [])) if step["name"] not in _CHOOSING]
+    return replace(level, fragment={**fragment, "step": steps})
+
+
+def may_remove(level: Level) -> bool:
+    """True where a level can leave episodes out: which ones, only the data can tell."""
+    names = {step["name"] for step in _listed(level.fragment.get("step", []))}
+    return bool(names & _CHOOSING) or not level.fragment.keys().isdisjoint(("checks", "selection"))
+
+
+def subset_control(arm: Arm, whole: Arm, *, factor: str, episodes: int) -> Arm:
+    """A random subset of `whole` that is as large as what `arm` keeps, which differs from it in `factor` alone: what is
+    left of an effect against it is not due to having less data.
+    """
+    data = whole.recipe.as_json()
+    # What another factor's checks leave out goes first: the subset is drawn of what they keep.
+    checks = data.pop("checks", None)
+    first = [] if checks is None else [{"name": "drop_found", **checks}]
+    data["step"] = [*data.get("step", []), *first, {"name": "take_subset", "episodes": episodes}]
+    drawn = f"random subset of {episodes} as {arm.levels[factor]}"
+    shown = ", ".join(f"{name} {drawn if name == factor else level}" for name, level in arm.levels.items())
+    return Arm(
+        shown,
+        dict(arm.levels),
+        recipe_from(data, where=f"control of {arm.name}", folder=whole.recipe.folder),
+        whole.expansions,
+        whole.training,
+        control_of=arm.name,
+        control_for=factor,
+    )
+
+
+def levels_of(study: Study, arm: Arm) -> tuple[Level, ...]:
+    """The levels that an arm is made of, in the order of the factors."""
+    return _combination(study, arm.levels)
+
+
+def steps_of(arm: Arm, study: Study) -> int:
+    """Steps of the optimizer: the study's, or what a level says."""
+    return int(arm.training.get("steps", study.steps))
+
+
+def _combination(study: Study, names: Mapping[str, str]) -> tuple[Level, ...]:
+    return tuple(next(level for level in factor.levels if level.name == names[factor.name]) for factor in study.factors)
+
+
+def _combinations(study: Study) -> Iterator[tuple[Level, ...]]:
+    factors = study.factors
+    if study.design == "one_at_a_time":
+        yield tuple(factor.baseline for factor in factors)
+        for number, factor in enumerate(factors):
+            for level in factor.levels[1:]:
+                yield tuple(level if at == number else other.baseline for at, other in enumerate(factors))
+    elif study.design == "fractional":
+        yield from _fraction(factors)
+    else:
+        yield from itertools.product(*(factor.levels for factor in factors))
+
+
+def _fraction(factors: Sequence[Factor]) -> Iterator[tuple[Level, ...]]:
+    count = len(factors)
+    # Resolution IV: products of an odd number of factors keep every main effect clear of every interaction of two; of
+    # k first factors there are 2^(k-1) - k. Three factors have no such fraction: theirs is the product of two.
+    first = 2 if count == 3 else next(k for k in range(3, count) if 2 ** (k - 1) - k >= count - k)
+    lengths = [first] if count - first == 1 else [length for length in range(first, 2, -1) if length % 2]
+    products = [word for length in lengths for word in itertools.combinations(range(first), length)]
+    for signs in itertools.product((0, 1), repeat=first):
+        # A product of signs -1, +1 is +1 where an even number of them is -1; level 0 is -1.
+        rest = [(sum(signs[i] for i in word) + len(word) + 1) % 2 for word in products[: count - first]]
+        yield tuple(factor.levels[sign] for factor, sign in zip(factors, (*signs, *rest), strict=True))
+
+
+def _arm(study: Study, combination: tuple[Level, ...]) -> Arm:
+    data = study.data.as_json()
+    training: dict[str, Any] = {}
+    for level in combination:
+        fragment = dict(level.fragment)
+        data["step"] = [*data.get("step", []), *_listed(fragment.pop("step", []))]
+        data["source"] = [*data["source"], *_listed(fragment.pop("source", []))]
+        data |= fragment
+        training |= level.training
+    names = {factor.name: level.name for factor, level in zip(study.factors, combination, strict=True)}
+    is_baseline = all(level is factor.baseline for factor, level in zip(study.factors, combination, strict=True))
+    shown = ", ".join(f"{factor} {level}" for factor, level in names.items())
+    return Arm(
+        name=f"{shown} ({BASELINE})" if is_baseline else shown,
+        levels=names,
+        recipe=recipe_from(data, where=f"arm {shown}", folder=study.data.folder),
+        expansions=tuple(level.expand for level in combination if level.expand is not None),
+        training=training,
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]

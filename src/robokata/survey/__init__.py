@@ -1,0 +1,1 @@
+"""What is in a dataset: counts, streams, rates, files that were not recognised."""

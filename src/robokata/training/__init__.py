@@ -1,0 +1,1 @@
+"""Training of policies: data, loop, receipt."""

@@ -1,0 +1,178 @@
+"""Demonstrations told again: at new resets, with the right parts, for any number of workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robokata.collection.scripted import ExpertJob, collect_expert
+from robokata.core.detection import open_source
+from robokata.core.errors import RecipeRefused, UnknownName, Unsupported, WriteRefused
+from robokata.core.source import EpisodeList
+from robokata.core.world import Width
+from robokata.expansion.demonstrations import expand_by_demonstrations, job_for
+from robokata.expansion.factors import expand_by_factors
+from robokata.geometry.poses import pose_from_seven, pose_of, yaw_rotation
+from robokata.sim.cameras import Filming
+from robokata.sim.demonstration import scene_of
+from robokata.sim.segments import cuts_of, demonstration_of
+from robokata.sim.sensors import Sensors
+from robokata.sim.transfer_options import SourceChoice, Telling, Tellings, moved, tellings_from
+from robokata.sim.variation import variation_from
+from robokata.testing.tiny import tiny_episode
+
+
+@pytest.fixture(scope="module")
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six demonstrations of stack, without pictures."""
+    out = tmp_path_factory.mktemp("sources") / "stack"
+    collect_expert(ExpertJob(scene_of("stack"), Width.D0, 0, None, Sensors(), operators=2), out, episodes=6, workers=1)
+    return out
+
+
+def names(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.glob("*.mcap"))}
+
+
+def test_the_same_dataset_for_any_number_of_workers(stacks: Path, tmp_path: Path) -> None:
+    for workers in (1, 2):
+        job = job_for(open_source(stacks), seed=3, width=Width.D1, filming=Filming(32, 32))
+        report = expand_by_demonstrations(job, tmp_path / str(workers), episodes=4, workers=workers)
+        assert report.production.kept == 4
+    assert names(tmp_path / "1") == names(tmp_path / "2")
+
+
+def test_every_part_is_the_source_moved_with_its_object(stacks: Path) -> None:
+    scene = scene_of("stack")
+    source = demonstration_of(open_source(stacks).episode(open_source(stacks).keys()[0]), scene)
+    cuts = cuts_of(source, scene, margin=5)
+    assert list(cuts) == ["take_red", "place_on_green"]
+    red = scene.leaf.PROPS[0]
+    # A quarter turn of a cube is no turn; 0.2 rad and a shift are what is left.
+    now = pose_of([0.05, -0.04, 0.02], yaw_rotation(np.pi / 2 + 0.2)) @ pose_of(
+        [0, 0, 0], cuts["take_red"].prop_at_start[:3, :3]
+    )
+    motion = moved(cuts["take_red"], red, now)
+    grasp = cuts["take_red"].targets[cuts["take_red"].end - 1]
+    before = np.linalg.inv(cuts["take_red"].prop_at_start) @ grasp
+    after = np.linalg.inv(now) @ motion @ grasp
+    assert np.linalg.norm(before[:3, 3]) == pytest.approx(np.linalg.norm(after[:3, 3]), abs=1e-9)
+    turn = np.arctan2(motion[1, 0], motion[0, 0])
+    assert abs(turn) == pytest.approx(0.2, abs=0.02), "the cube's symmetry was not used"
+
+
+@pytest.mark.parametrize("choice", list(SourceChoice))
+def test_every_choice_of_sources_succeeds_and_names_them(stacks: Path, tmp_path: Path, choice: SourceChoice) -> None:
+    source = open_source(stacks)
+    ids = {source.episode(key).id for key in source.keys()}
+    job = job_for(source, width=Width.D0, filming=None, tellings=Tellings(Telling(choice=choice)))
+    report = expand_by_demonstrations(job, tmp_path / "out", episodes=3, workers=1)
+    for key in open_source(tmp_path / "out").keys():
+        made = open_source(tmp_path / "out").episode(key)
+        assert made.outcome.success is True
+        told = made.extra["simulation"]["told"]
+        assert set(told) == {"take_red", "place_on_green"}
+        assert {word.partition("@")[0] for word in told.values()} <= ids
+        assert made.origin.made_from
+    assert report.acceptance.value is not None
+
+
+def test_clean_and_applied_commands_differ_by_the_wander_alone(stacks: Path, tmp_path: Path) -> None:
+    job = job_for(open_source(stacks), filming=None, tellings=Tellings(Telling(noise_m=0.002)))
+    expand_by_demonstrations(job, tmp_path / "out", episodes=2, workers=1)
+    source = open_source(tmp_path / "out")
+    made = source.episode(source.keys()[0])
+    wander_m = made.stream("action.tip_pose").table[:, :3] - made.stream("simulation.clean_tip_pose").table[:, :3]
+    assert 0.0005 < wander_m.std() < 0.004
+    np.testing.assert_allclose(
+        made.stream("action.tip_pose").table[:, 7], made.stream("simulation.clean_tip_pose").table[:, 7]
+    )
+
+
+def test_failures_are_kept_as_labelled_negatives_where_asked(stacks: Path, tmp_path: Path) -> None:
+    wild = Tellings(Telling(noise_m=0.02))
+    job = job_for(open_source(stacks), filming=None, tellings=wild, keep_failures=True)
+    report = expand_by_demonstrations(job, tmp_path / "out", episodes=2, attempts_per_episode=40, workers=1)
+    source = open_source(tmp_path / "out")
+    outcomes = [source.episode(key).outcome.success for key in source.keys()]
+    assert outcomes.count(True) == 2
+    assert outcomes.count(False) == report.production.tried - 2 > 0
+    failed = next(source.episode(key) for key in source.keys() if source.episode(key).outcome.success is False)
+    assert failed.extra["simulation"]["failed_because"] in report.reasons
+
+
+def test_descendants_of_one_demonstration_share_its_split(stacks: Path, tmp_path: Path) -> None:
+    job = job_for(open_source(stacks), filming=None, val_share=0.34)
+    expand_by_demonstrations(job, tmp_path / "out", episodes=8, workers=1)
+    source = open_source(tmp_path / "out")
+    split_of: dict[str, set[str | None]] = {}
+    for key in source.keys():
+        made = source.episode(key)
+        for parent in made.origin.made_from:
+            split_of.setdefault(parent, set()).add(made.origin.split)
+    assert {split for splits in split_of.values() for split in splits} == {"train", "val"}
+    assert all(len(splits) == 1 for splits in split_of.values())
+
+
+def test_too_few_successes_are_said_and_kept(stacks: Path, tmp_path: Path) -> None:
+    job = job_for(open_source(stacks), filming=None, tellings=Tellings(Telling(noise_m=0.2)))
+    with pytest.raises(WriteRefused, match=r"0 of 3 attempts at stack D0 succeeded, fewer than one in 3"):
+        expand_by_demonstrations(job, tmp_path / "out", episodes=1, attempts_per_episode=3, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"chice": "random"}, "knows no 'chice'. It may set choice, nearest,"),
+        ({"choice": "best"}, "choice is 'best'. It is one of random, nearest_object, nearest_robot."),
+        ({"noise_m": "much"}, "noise_m is 'much', and a number of at least 0 is needed."),
+        ({"subtask": {"take_red": {"offset_steps": [5, 1]}}}, "offset_steps is [5, 1], and two whole numbers"),
+    ],
+)
+def test_a_specification_that_cannot_be_obeyed_says_what_can(table: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeRefused) as refused:
+        tellings_from(table, where="telling.toml")
+    assert message in str(refused.value)
+
+
+def test_a_telling_of_an_unknown_subtask_lists_those_that_exist(stacks: Path) -> None:
+    tellings = tellings_from({"subtask": {"take_rde": {}}}, where="telling.toml")
+    with pytest.raises(UnknownName, match="Did you mean 'take_red'"):
+        job_for(open_source(stacks), tellings=tellings)
+
+
+def test_what_no_simulator_recorded_is_refused_with_the_way_out() -> None:
+    with pytest.raises(Unsupported, match="was not recorded in a simulated world"):
+        job_for(EpisodeList([tiny_episode()]))
+
+
+def test_looks_change_pictures_and_nothing_else(stacks: Path, tmp_path: Path) -> None:
+    source = open_source(stacks)
+    variation = variation_from(["light", "texture", "camera_pose", "distractors=2"], seed=1)
+    expand_by_factors(source, tmp_path / "out", variation, episodes=2, filming=Filming(32, 32), workers=1)
+    varied = open_source(tmp_path / "out")
+    for key in varied.keys():
+        made = varied.episode(key)
+        before = source.episode(made.extra["simulation"]["source"])
+        for name, stream in before.streams.items():
+            np.testing.assert_array_equal(stream.table, made.stream(name).table)
+        assert len(list(made.pictures())) == 2
+        assert set(made.extra["simulation"]["factors"]) == {"light", "texture", "camera_pose", "distractors"}
+
+
+def test_physics_is_simulated_again_and_only_successes_stay(stacks: Path, tmp_path: Path) -> None:
+    source = open_source(stacks)
+    variation = variation_from(["object_mass=1.0", "object_size=0.1"], seed=1)
+    report = expand_by_factors(source, tmp_path / "out", variation, episodes=3, filming=None, workers=1)
+    varied = open_source(tmp_path / "out")
+    made = varied.episode(varied.keys()[0])
+    before = source.episode(made.extra["simulation"]["source"])
+    first = pose_from_seven(before.stream("simulation.objects").table[0][:7])
+    np.testing.assert_allclose(
+        pose_from_seven(made.stream("simulation.objects").table[0][:7])[:2, 3], first[:2, 3], atol=2e-3
+    )
+    assert not np.array_equal(made.stream("observation.state").table, before.stream("observation.state").table)
+    assert report.production.kept == 3
+    assert made.outcome.success is True
