@@ -10,7 +10,7 @@ import pytest
 
 from makers import mcap as mcap_maker
 from makers import zarr_replay as zarr_maker
-from robokata.core import source as source_module
+from robokata.core import detection as source_module
 from robokata.core.detection import detect, find_datasets, open_source, readable_formats, reopen
 from robokata.core.errors import AmbiguousFormat, NotADataset, UnknownName
 from robokata.core.shelf import shelf

@@ -118,7 +118,7 @@ def test_the_same_recipe_gives_the_same_for_any_number_of_workers(dataset: Path)
 
 
 def test_its_source_travels_to_workers_and_gives_the_same_bytes_there(dataset: Path) -> None:
-    made = Recipe((SourcePart(str(dataset)),), (StepPart("add_noise", {}),), seed=1).episodes(workers=1)
+    made = curated(Recipe((SourcePart(str(dataset)),), (StepPart("add_noise", {}),), seed=1), workers=1)
     assert len(pickle.dumps(made.source)) < 5000
     again: RecipeSource = pickle.loads(pickle.dumps(made.source))
     for key in made.source.keys():
@@ -160,7 +160,7 @@ def test_a_damaged_episode_and_a_refused_one_cost_themselves(dataset: Path, tmp_
     for file in sorted(dataset.glob("*.mcap")):
         data = file.read_bytes()
         (copy / file.name).write_bytes(b"no recording" if file.stem == "3" else data)
-    made = Recipe((SourcePart(str(copy)),), (StepPart("mirror_episode", {"keep_original": True}),)).episodes(workers=1)
+    made = curated(Recipe((SourcePart(str(copy)),), (StepPart("mirror_episode", {"keep_original": True}),)), workers=1)
     assert len(made.source.keys()) == 7
     reasons = {each.episode: each.by for each in made.left_out}
     assert reasons.pop("3") == "damaged"

@@ -1,7 +1,7 @@
 """The program that runs inside lerobot's environment: asks, trains or serves, with lerobot's own code.
 
 It is run by path with that environment's Python (3.10 or newer) and imports nothing of Robokata but
-`_openpi_limits.py` beside it. Its parent holds its
+`_openpi/limits.py`. Its parent holds its
 standard input open: when that ends, for whatever reason, so does this program.
 
     _lerobot_child.py ask ARGUMENTS...      what is here, and whether lerobot takes these arguments; JSON
@@ -30,9 +30,13 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
-    import _openpi_limits  # type: ignore[import-not-found, unused-ignore]
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "_openpi"))
+    import limits  # type: ignore[import-not-found, unused-ignore]
+
+    # That folder was needed for one import: its names must not hide modules of lerobot's environment.
+    del sys.path[0]
 else:
-    from robokata.policies._openpi import limits as _openpi_limits
+    from robokata.policies._openpi import limits
 
 NEEDED = ("torch", "lerobot", "msgpack", "websockets")
 _NUMBER = re.compile(r"[<>|=]?[fiub][0-9]{1,2}|[?]", re.ASCII)
@@ -186,7 +190,7 @@ def serve(order: dict[str, Any]) -> None:
                 connection.close(code=1011, reason="the policy failed; the last frame says why")
 
     with server.serve(
-        talk, "127.0.0.1", 0, compression=None, max_size=_openpi_limits.MOST_BYTES, process_request=first
+        talk, "127.0.0.1", 0, compression=None, max_size=limits.MOST_BYTES, process_request=first
     ) as running:
         _say({"port": running.socket.getsockname()[1], "options": acting.options})
         running.serve_forever()
@@ -306,7 +310,7 @@ def unpacked(data: Any) -> dict[str, Any]:
     Raises:
         ValueError: it is no map, or an array's shape, kind and bytes do not agree.
     """
-    _openpi_limits.vet(data)
+    limits.vet(data)
     found = importlib.import_module("msgpack").unpackb(data, object_hook=_heard, strict_map_key=True)
     if not isinstance(found, dict):
         raise ValueError("the message is no map")

@@ -40,7 +40,7 @@ def unpacked(data: bytes) -> dict[str, Any]:
     """A message from bytes.
 
     Raises:
-        PolicyFailed: more than `_openpi_limits` lets pass, no msgpack, no map, or an array whose shape, kind or bytes
+        PolicyFailed: more than `limits` lets pass, no msgpack, no map, or an array whose shape, kind or bytes
             do not agree.
     """
     msgpack = require("msgpack", extra="serve")

@@ -35,7 +35,7 @@ def write_page(path: Path, *, title: str, body: str) -> None:
 
 def page(title: str, body: str) -> str:
     """A whole page around a body."""
-    style = (files("robokata.view") / "report.css").read_text(encoding="utf-8")
+    style = (files("robokata.viewing.html") / "report.css").read_text(encoding="utf-8")
     return visible(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
         f'initial-scale=1"><title>{escape(title)}</title><style>{style}</style></head><body><main>{body}</main></body>'

@@ -65,7 +65,7 @@ def write_training_html(trained: Trained, path: Path) -> None:
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     said = "".join(f"<li>{escape(note)}</li>" for note in trained.notes)
     lost = "".join(f"<li>{escape(each.key)}: {escape(each.reason)}</li>" for each in trained.left_out[:200])
-    style = (files("robokata.view") / "report.css").read_text(encoding="utf-8")
+    style = (files("robokata.viewing.html") / "report.css").read_text(encoding="utf-8")
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>kata train: {escape(trained.folder.name)}'
         f"</title><style>{style}</style></head><body><main><h1>{escape(trained.folder.name)}</h1><dl>{listed}</dl>"
