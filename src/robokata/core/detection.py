@@ -112,6 +112,15 @@ def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> S
     return source
 
 
+def as_source(dataset: str | os.PathLike[str] | Source, *, format: str | None = None) -> Source:
+    """An open source as it is, or the dataset at a path, opened: what every verb does with its first argument.
+
+    Raises:
+        RobokataError: the path cannot be opened; see `open_source`.
+    """
+    return open_source(dataset, format=format) if isinstance(dataset, (str, os.PathLike)) else dataset
+
+
 def _only_one(where: Path) -> Found:
     found = find_datasets(where)
     if len(found) > 1:

@@ -16,6 +16,7 @@
   x MissingPart          an optional library is not installed
   x QueryRefused         a `--where` that DuckDB does not accept
   x SuiteRefused         a suite file that cannot be obeyed
+  x OptionRefused        an option of a command line that is not NAME=VALUE
   x RecipeRefused        a recipe or specification that cannot be obeyed
   x WriteRefused         a target that would lose or overwrite something
   x HandheldRefused      settings of a handheld gripper that cannot be obeyed: board, camera, tags, trajectory
@@ -165,6 +166,10 @@ class QueryRefused(RobokataError):
 
 class SuiteRefused(RobokataError):
     """A suite file that cannot be obeyed: unknown check or threshold, waiver without reason or expiry."""
+
+
+class OptionRefused(RobokataError):
+    """An option of a command line that is not NAME=VALUE."""
 
 
 class RecipeRefused(RobokataError):

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robokata.core.errors import RecipeRefused
+from robokata.core.errors import OptionRefused, RecipeRefused
 
 _NEEDED = inspect.Parameter.empty
 OURS = frozenset({"seed", "keep", "rng"})
@@ -78,6 +78,21 @@ def fitted(options: Mapping[str, Any], known: Mapping[str, Option], *, where: st
             continue
         out[name] = _value(options[name], option, f"{where}: {name}")
     return out
+
+
+def parse_assignments(words: Sequence[str], what: str) -> dict[str, str]:
+    """Words such as `NAME=VALUE` as a table of texts; `what` is where they stand: `--option`.
+
+    Raises:
+        OptionRefused: a word has no name or no equals sign.
+    """
+    table = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip():
+            raise OptionRefused(f"{what} {word!r} is not NAME=VALUE.")
+        table[name.strip()] = value
+    return table
 
 
 def told(text: str, *, where: str) -> tuple[str, dict[str, Any]]:
