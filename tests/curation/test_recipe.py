@@ -22,8 +22,9 @@ from robokata.core.lineage import Relative, divided_by_family, families_of
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList
 from robokata.curation.curate import Curated, RecipeSource, curated
-from robokata.curation.recipe import ChecksPart, ChoicePart, Recipe, SourcePart, StepPart, read_recipe, recipe_from
+from robokata.curation.recipe import ChecksPart, ChoicePart, Recipe, StepPart, read_recipe, recipe_from
 from robokata.curation.write import training_sources, write_curated
+from robokata.loading.data_source import DataSource
 from robokata.testing import tiny_episode
 from robokata.training.data import opened
 
@@ -64,7 +65,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def memory(*episodes: Episode, **parts: object) -> Curated:
-    recipe = Recipe((SourcePart("memory"),), **parts)  # type: ignore[arg-type]
+    recipe = Recipe((DataSource("memory"),), **parts)  # type: ignore[arg-type]
     return curated(recipe, sources=[EpisodeList(episodes)])
 
 
@@ -73,7 +74,7 @@ def test_a_file_and_an_object_say_the_same_and_have_one_hash(dataset: Path) -> N
     file.write_text(TEXT)
     read = read_recipe(file)
     made = Recipe(
-        sources=(SourcePart("set", where="duration_s > 1", weight=2.0),),
+        sources=(DataSource("set", where="duration_s > 1", weight=2.0),),
         steps=(
             StepPart("plant_defect", {"check": "stuck_encoder"}, share=0.25),
             StepPart("keep_cameras", {"cameras": ("front",)}),
@@ -106,7 +107,7 @@ def test_a_recipe_plants_cleans_and_chooses_and_says_what_it_left_out(dataset: P
 
 def test_the_same_recipe_gives_the_same_for_any_number_of_workers(dataset: Path) -> None:
     recipe = Recipe(
-        (SourcePart(str(dataset)),),
+        (DataSource(str(dataset)),),
         (StepPart("add_noise", {"numbers_share": 0.02}), StepPart("take_subset", {"share": 0.5})),
         selection=ChoicePart("diversity", 3),
         seed=3,
@@ -118,7 +119,7 @@ def test_the_same_recipe_gives_the_same_for_any_number_of_workers(dataset: Path)
 
 
 def test_its_source_travels_to_workers_and_gives_the_same_bytes_there(dataset: Path) -> None:
-    made = curated(Recipe((SourcePart(str(dataset)),), (StepPart("add_noise", {}),), seed=1), workers=1)
+    made = curated(Recipe((DataSource(str(dataset)),), (StepPart("add_noise", {}),), seed=1), workers=1)
     assert len(pickle.dumps(made.source)) < 5000
     again: RecipeSource = pickle.loads(pickle.dumps(made.source))
     for key in made.source.keys():
@@ -142,14 +143,14 @@ def test_shares_are_exact_nested_and_of_the_seed() -> None:
 
 
 def test_several_sources_keep_their_episodes_apart_and_their_weights() -> None:
-    recipe = Recipe((SourcePart("a", weight=3.0), SourcePart("b", weight=1.0)))
+    recipe = Recipe((DataSource("a", weight=3.0), DataSource("b", weight=1.0)))
     sources = [EpisodeList([tiny_episode(n, seed=s, duration_s=1.0) for n in range(2)]) for s in (0, 1)]
     made = curated(recipe, sources=sources)
     assert list(made.source.keys()) == ["s1-0", "s1-1", "s2-0", "s2-1"]
     specs = training_sources(made, Path("out"))
     assert [(spec.episodes, spec.weight) for spec in specs] == [(("s1-0", "s1-1"), 3.0), (("s2-0", "s2-1"), 1.0)]
     (plain,) = training_sources(
-        curated(replace(recipe, sources=(SourcePart("a"), SourcePart("b"))), sources=sources), Path("o")
+        curated(replace(recipe, sources=(DataSource("a"), DataSource("b"))), sources=sources), Path("o")
     )
     assert plain.weight is None
 
@@ -160,7 +161,7 @@ def test_a_damaged_episode_and_a_refused_one_cost_themselves(dataset: Path, tmp_
     for file in sorted(dataset.glob("*.mcap")):
         data = file.read_bytes()
         (copy / file.name).write_bytes(b"no recording" if file.stem == "3" else data)
-    made = curated(Recipe((SourcePart(str(copy)),), (StepPart("mirror_episode", {"keep_original": True}),)), workers=1)
+    made = curated(Recipe((DataSource(str(copy)),), (StepPart("mirror_episode", {"keep_original": True}),)), workers=1)
     assert len(made.source.keys()) == 7
     reasons = {each.episode: each.by for each in made.left_out}
     assert reasons.pop("3") == "damaged"
@@ -251,7 +252,7 @@ def test_a_renumbered_ancestor_is_still_one_also_through_an_episode_of_no_split(
 
 def test_what_is_written_opens_trains_and_has_a_receipt_that_can_be_done_again(dataset: Path, tmp_path: Path) -> None:
     recipe = Recipe(
-        (SourcePart(str(dataset)),), (StepPart("add_noise", {}),), selection=ChoicePart("length", 3), seed=5
+        (DataSource(str(dataset)),), (StepPart("add_noise", {}),), selection=ChoicePart("length", 3), seed=5
     )
     written = write_curated(curated(recipe, workers=1), tmp_path / "out", workers=1)
     assert (written.episodes, written.candidates, written.left_out) == (3, 8, {"length": 5})
@@ -283,17 +284,20 @@ def test_a_kept_selection_is_obeyed_on_its_data_and_refused_on_other(tmp_path: P
 
 
 WRONG = [
-    ("x = ", "is no TOML: "),
-    ("[[sources]]", "knows no 'sources'. It may hold: source, step, checks, selection, families, splits, seed."),
+    ("x = ", "is not TOML: "),
+    ("[[sources]]", "unknown key 'sources'. Allowed: source, step, checks, selection, families, splits, seed."),
     ("seed = 1", 'names no data. Add a [[source]] with path = "...".'),
-    ("[[source]]", ", [[source]] 1: path is None, and a text is needed."),
-    ('[[source]]\npath = "a"\ncolour = 1', ", [[source]] 1: knows no 'colour'."),
-    ('[[source]]\npath = "a"\nweight = -1', ", [[source]] 1: weight is -1, and a number above 0 is needed."),
-    ('splits = { a = 0.5 }\n[[source]]\npath = "a"', ", splits: are {'a': 0.5}, and shares that add up to 1"),
-    ('seed = -1\n[[source]]\npath = "a"', "seed is -1, and a whole number of at least 0 is needed."),
-    ('families = "tear"\n[[source]]\npath = "a"', "families is 'tear'. It is one of refuse, move."),
+    ("[[source]]", ", [[source]] 1: path is missing."),
+    ('[[source]]\npath = "a"\ncolour = 1', ", [[source]] 1: unknown key 'colour'."),
+    (
+        '[[source]]\npath = "a"\nweight = -1',
+        ", [[source]] 1: weight must be a number > 0",
+    ),
+    ('splits = { a = 0.5 }\n[[source]]\npath = "a"', ", splits must be shares that add up to 1, got {'a': 0.5}"),
+    ('seed = -1\n[[source]]\npath = "a"', "seed must be an integer >= 0, got -1."),
+    ('families = "tear"\n[[source]]\npath = "a"', "families must be one of refuse, move, got 'tear'."),
     ('[[source]]\npath = "a"\n[[step]]\nname = "mirror"', ", [[step]] 1: No step is called 'mirror'."),
-    ('[[source]]\npath = "a"\n[[step]]', ", [[step]] 1: name is None. It is one of add_noise,"),
+    ('[[source]]\npath = "a"\n[[step]]', ", [[step]] 1: name must be one of add_noise,"),
     ('[[source]]\npath = "a"\n[[step]]\nname = "keep_cameras"', ", [[step]] 1 (keep_cameras): cameras is needed"),
     (
         '[[source]]\npath = "a"\n[[step]]\nname = "retime_motion"\nspeed = 2',
@@ -303,11 +307,14 @@ WRONG = [
         '[[source]]\npath = "a"\n[[step]]\nname = "retime_motion"\nspeed_ratio = "2"',
         "speed_ratio is '2', and a number is",
     ),
-    ('[[source]]\npath = "a"\n[[step]]\nname = "add_noise"\nshare = 1.5', "share is 1.5, and a number from 0 to 1"),
+    (
+        '[[source]]\npath = "a"\n[[step]]\nname = "add_noise"\nshare = 1.5',
+        "share must be a number from 0 to 1",
+    ),
     ('[[source]]\npath = "a"\n[[step]]\nname = "drop_duplicate"\nshare = 0.5', "looks at all episodes at once"),
     ('[[source]]\npath = "a"\n[checks]\nlevels = "error"', ", [checks]: knows no option 'levels'."),
     ('[[source]]\npath = "a"\n[selection]\ncurator = "best"\nkeep = 1', ", [selection]: No curator is called 'best'."),
-    ('[[source]]\npath = "a"\n[selection]\ncurator = "random"', ", [selection]: keep is None, and a number"),
+    ('[[source]]\npath = "a"\n[selection]\ncurator = "random"', ", [selection]: keep must be a number of episodes"),
 ]
 
 
@@ -328,7 +335,7 @@ def test_what_the_data_cannot_give_is_refused_before_anything_is_written() -> No
     with pytest.raises(QueryRefused, match="memory: holds no episode"):
         memory()
     with pytest.raises(UnknownName):
-        curated(Recipe((SourcePart("m", episodes=("0", "z")),)), sources=[EpisodeList(episodes)])
+        curated(Recipe((DataSource("m", episodes=("0", "z")),)), sources=[EpisodeList(episodes)])
     with pytest.raises(RecipeRefused, match="No check is called"):
         memory(*episodes, checks=ChecksPart(checks=("no_such",)))
 
@@ -339,7 +346,7 @@ def with_id(episode: Episode, name: str, split: str | None = None) -> Episode:
 
 def test_ids_with_slashes_are_learnt_from_after_writing(tmp_path: Path) -> None:
     shelf("formats")["rlds"].write(tmp_path / "rlds" / "1.0.0", [tiny_episode(n, duration_s=1.0) for n in range(3)])
-    recipe = Recipe((SourcePart(str(tmp_path / "rlds" / "1.0.0")),), selection=ChoicePart("random", 2))
+    recipe = Recipe((DataSource(str(tmp_path / "rlds" / "1.0.0")),), selection=ChoicePart("random", 2))
     made = curated(recipe, workers=1)
     assert all("/" in key for key in made.source.keys())
     write_curated(made, tmp_path / "out", workers=1)
@@ -351,17 +358,17 @@ def test_ids_with_slashes_are_learnt_from_after_writing(tmp_path: Path) -> None:
 def test_a_split_of_a_source_can_be_named_and_one_that_is_not_there_lists_those_that_are() -> None:
     episodes = [with_id(tiny_episode(n, duration_s=1.0), str(n), "val" if n == 3 else "train") for n in range(4)]
     source = EpisodeList(episodes)
-    made = curated(Recipe((SourcePart("m", split="train"),)), sources=[source], workers=1)
+    made = curated(Recipe((DataSource("m", split="train"),)), sources=[source], workers=1)
     assert list(made.source.keys()) == ["0", "1", "2"]
     assert made.notes == ("split train: 3 of 4 episodes; not used: val 1 (--split NAME or all)",)
-    assert list(curated(Recipe((SourcePart("m"),)), sources=[source], workers=1).source.keys()) == ["0", "1", "2", "3"]
+    assert list(curated(Recipe((DataSource("m"),)), sources=[source], workers=1).source.keys()) == ["0", "1", "2", "3"]
     with pytest.raises(UnknownName, match=r"No split of memory is called 'test'\. .*Known: train, val, all"):
-        curated(Recipe((SourcePart("m", split="test"),)), sources=[source], workers=1)
+        curated(Recipe((DataSource("m", split="test"),)), sources=[source], workers=1)
 
 
 def test_a_source_whose_episodes_all_drop_out_is_refused_with_its_weight(tmp_path: Path) -> None:
     sources = [EpisodeList([tiny_episode(n, duration_s=1.0)]) for n in range(2)]
-    parts = (SourcePart("a", weight=1.0), SourcePart("b", weight=3.0))
+    parts = (DataSource("a", weight=1.0), DataSource("b", weight=3.0))
     made = curated(Recipe(parts, selection=ChoicePart("random", 1)), sources=sources, workers=1)
     lost = 1 - next(iter(made.source.lines.values())).source
     with pytest.raises(
@@ -372,12 +379,12 @@ def test_a_source_whose_episodes_all_drop_out_is_refused_with_its_weight(tmp_pat
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_weight_that_is_no_share_is_refused_in_python_too(weight: float) -> None:
-    with pytest.raises(RecipeRefused, match="a number above 0 is needed"):
-        SourcePart("a", weight=weight)
+    with pytest.raises(RecipeRefused, match="weight must be a number > 0"):
+        DataSource("a", weight=weight)
 
 
 def test_a_recipe_over_episodes_in_memory_is_written_and_read_back(tmp_path: Path) -> None:
-    made = curated(Recipe((SourcePart("memory"),)), sources=[EpisodeList([tiny_episode(n) for n in range(2)])])
+    made = curated(Recipe((DataSource("memory"),)), sources=[EpisodeList([tiny_episode(n) for n in range(2)])])
     written = write_curated(made, tmp_path / "out")
     assert written.verified["is_equal"]
     assert written.verified["episodes"] == written.episodes == 2

@@ -125,10 +125,10 @@ def test_too_few_successes_are_said_and_kept(stacks: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"chice": "random"}, "knows no 'chice'. It may set choice, nearest,"),
-        ({"choice": "best"}, "choice is 'best'. It is one of random, nearest_object, nearest_robot."),
-        ({"noise_m": "much"}, "noise_m is 'much', and a number of at least 0 is needed."),
-        ({"subtask": {"take_red": {"offset_steps": [5, 1]}}}, "offset_steps is [5, 1], and two whole numbers"),
+        ({"chice": "random"}, "unknown key 'chice'. Allowed: choice, nearest,"),
+        ({"choice": "best"}, "choice must be one of random, nearest_object, nearest_robot, got 'best'."),
+        ({"noise_m": "much"}, "noise_m must be a number >= 0, got 'much'."),
+        ({"subtask": {"take_red": {"offset_steps": [5, 1]}}}, "offset_steps must be two integers that rise"),
     ],
 )
 def test_a_specification_that_cannot_be_obeyed_says_what_can(table: dict[str, object], message: str) -> None:

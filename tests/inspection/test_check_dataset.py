@@ -14,9 +14,10 @@ from robokata.core.finding import Finding, Level
 from robokata.core.shelf import shelf
 from robokata.core.suite import Suite, Waiver
 from robokata.curation.curate import curated
-from robokata.curation.recipe import ChecksPart, Recipe, SourcePart
+from robokata.curation.recipe import ChecksPart, Recipe
 from robokata.inspection import examination as examine
 from robokata.inspection.run import check_dataset
+from robokata.loading.data_source import DataSource
 from robokata.testing import tiny_source
 from robokata.testing.sample import write_sample
 
@@ -139,7 +140,7 @@ def test_a_check_that_fails_costs_a_recipe_its_verdict_and_is_named(monkeypatch:
     judge = SimpleNamespace(NEEDS=(), gather=lambda episode: 1, judge=lambda rows, facts: failing(rows))
     for leaf, places in ((SimpleNamespace(NEEDS=(), check=failing), 3), (judge, 1)):
         with_check(monkeypatch, leaf)
-        recipe = Recipe((SourcePart("memory"),), checks=ChecksPart())
+        recipe = Recipe((DataSource("memory"),), checks=ChecksPart())
         made = curated(recipe, sources=[tiny_source(3)], workers=1)
         assert len(made.source.keys()) == 3
         (note,) = made.notes

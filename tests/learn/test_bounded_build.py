@@ -15,7 +15,8 @@ from loading.reaching import reaching_episode
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.learn.checkpoint import CARD, STATE, read_state
 from robokata.learn.open_policy import open_policy
-from robokata.learn.training_spec import SourceSpec, TrainingSpec
+from robokata.learn.training_spec import TrainingSpec
+from robokata.loading.data_source import DataSource
 from robokata.policies import bc_mlp
 from robokata.training.data import in_memory
 from robokata.training.settings import settings_for
@@ -24,7 +25,7 @@ from robokata.training.train import plan, train
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    spec = TrainingSpec((SourceSpec("memory"),), options={"width": 16, "layers": 1})
+    spec = TrainingSpec((DataSource("memory"),), options={"width": 16, "layers": 1})
     source = in_memory([reaching_episode(n) for n in range(2)])
     job = plan("bc_mlp", spec, [source], settings_for(bc_mlp.HABITS, steps=1, threads=1, device="cpu"))
     return train(job, tmp_path_factory.mktemp("policy") / "out").folder

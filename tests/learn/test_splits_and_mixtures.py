@@ -14,7 +14,8 @@ from robokata.core.episode import Episode
 from robokata.core.errors import QueryRefused, TrainingRefused, UnknownName
 from robokata.core.source import EpisodeList
 from robokata.learn.trainable import Habits
-from robokata.learn.training_spec import SourceSpec, TrainingSpec, spec_from
+from robokata.learn.training_spec import TrainingSpec, spec_from
+from robokata.loading.data_source import DataSource
 from robokata.policies import bc_mlp
 from robokata.testing import tiny_episode, tiny_source
 from robokata.training.data import Weighted, in_memory, opened, prepared, window_for
@@ -38,37 +39,37 @@ def respelt(number: int, name: str) -> Episode:
 
 
 def test_the_training_split_is_learnt_from_and_the_others_are_named(tmp_path: Path) -> None:
-    source = opened(SourceSpec(written(tmp_path, tiny_source(6))))
+    source = opened(DataSource(written(tmp_path, tiny_source(6))))
     assert [source.episode(key).origin.split for key in source.keys] == ["train"] * 4
     assert source.choice is not None
     assert source.choice.sentence == "split train: 4 of 6 episodes; not used: val 2 (--split NAME or all)"
     path = str(source.source.path)
-    assert len(opened(SourceSpec(path, split="val")).keys) == 2
-    assert len(opened(SourceSpec(path, split="all")).keys) == 6
-    assert len(opened(SourceSpec(path, where="split = 'val'")).keys) == 2
+    assert len(opened(DataSource(path, split="val")).keys) == 2
+    assert len(opened(DataSource(path, split="all")).keys) == 6
+    assert len(opened(DataSource(path, where="split = 'val'")).keys) == 2
     with pytest.raises(UnknownName, match=r"No split of .* is called 'test'.* Known: train, val, all"):
-        opened(SourceSpec(path, split="test"))
+        opened(DataSource(path, split="test"))
 
 
 def test_a_dataset_that_holds_no_training_split_is_refused_with_its_splits(tmp_path: Path) -> None:
     held_out = [replace(e, origin=replace(e.origin, split="val")) for e in tiny_source(3).episodes.values()]
     path = written(tmp_path, EpisodeList(held_out))
     with pytest.raises(QueryRefused, match=r"has no split 'train' to learn from. It has: val \(3\)"):
-        opened(SourceSpec(path))
+        opened(DataSource(path))
     unsplit = [replace(e, origin=replace(e.origin, split=None)) for e in tiny_source(2).episodes.values()]
     path = written(tmp_path, EpisodeList(unsplit), "unsplit")
-    assert len(opened(SourceSpec(path)).keys) == 2
+    assert len(opened(DataSource(path)).keys) == 2
     with pytest.raises(QueryRefused, match="has no splits, and 'val' is asked for"):
-        opened(SourceSpec(path, split="val"))
+        opened(DataSource(path, split="val"))
 
 
 def test_splits_that_only_the_episodes_carry_are_found_too(tmp_path: Path) -> None:
     convert(tiny_source(6), tmp_path / "z", "zarr_replay", accept_loss=True, workers=1)
-    assert len(opened(SourceSpec(str(tmp_path / "z"))).keys) == 4
+    assert len(opened(DataSource(str(tmp_path / "z"))).keys) == 4
 
 
 def test_the_loss_is_watched_on_the_validation_split_which_is_never_learnt_from(tmp_path: Path) -> None:
-    source = opened(SourceSpec(written(tmp_path, tiny_source(6, duration_s=2.0))))
+    source = opened(DataSource(written(tmp_path, tiny_source(6, duration_s=2.0))))
     spec = TrainingSpec((), inputs=("observation.state",), action="action", options=SMALL)
     settings = settings_for(bc_mlp.HABITS, steps=6, batch_size=8, device="cpu", threads=1)
     job = plan("bc_mlp", spec, [source], settings)
@@ -87,7 +88,7 @@ def test_the_loss_is_watched_on_the_validation_split_which_is_never_learnt_from(
 
 
 def test_watching_changes_no_weight(tmp_path: Path) -> None:
-    source = opened(SourceSpec(written(tmp_path, tiny_source(6, duration_s=2.0))))
+    source = opened(DataSource(written(tmp_path, tiny_source(6, duration_s=2.0))))
     spec = TrainingSpec((), inputs=("observation.state",), action="action", options=SMALL)
     settings = settings_for(bc_mlp.HABITS, steps=5, batch_size=8, device="cpu", threads=1)
     curves = []
@@ -148,10 +149,10 @@ def test_a_source_that_gives_nothing_is_refused_and_its_weight_does_not_vanish()
 def test_weights_that_are_no_share_are_refused(weight: float) -> None:
     sources = [in_memory([tiny_episode(0)], weight=1.0), in_memory([tiny_episode(1)], weight=weight)]
     window = window_for(TrainingSpec(()), BLIND, sources)
-    with pytest.raises(TrainingRefused, match="a number above 0 is needed"):
+    with pytest.raises(TrainingRefused, match="weight must be a number > 0"):
         prepared(sources, window, BLIND)
     table = {"source": [{"path": "a", "weight": weight}]}
-    with pytest.raises(TrainingRefused, match="a number above 0 is needed"):
+    with pytest.raises(TrainingRefused, match="weight must be a number > 0"):
         spec_from(table, where="spec", folder=Path())
 
 
@@ -186,7 +187,7 @@ def test_a_policy_without_numbers_is_built_without_a_warning() -> None:
 def test_the_validation_split_of_one_robot_of_several_is_enough(tmp_path: Path) -> None:
     from robokata.core.episode import Embodiment
 
-    source = opened(SourceSpec(written(tmp_path, tiny_source(6, duration_s=1.0))))
+    source = opened(DataSource(written(tmp_path, tiny_source(6, duration_s=1.0))))
     other = replace(tiny_episode(9, duration_s=1.0), embodiment=Embodiment(name="another"))
     sources = [source, in_memory([other])]
     made = prepared(sources, window_for(TrainingSpec(()), BLIND, sources), BLIND)
@@ -197,6 +198,6 @@ def test_the_validation_split_of_one_robot_of_several_is_enough(tmp_path: Path) 
 
 def test_a_dataset_without_splits_says_nothing_of_splits(tmp_path: Path) -> None:
     unsplit = [replace(e, origin=replace(e.origin, split=None)) for e in tiny_source(2).episodes.values()]
-    choice = opened(SourceSpec(written(tmp_path, EpisodeList(unsplit)))).choice
+    choice = opened(DataSource(written(tmp_path, EpisodeList(unsplit)))).choice
     assert choice is not None
     assert choice.sentence is None

@@ -33,7 +33,8 @@ from robokata.core.errors import (
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList
 from robokata.learn.open_policy import open_policy
-from robokata.learn.training_spec import SourceSpec, TrainingSpec, spec_at
+from robokata.learn.training_spec import TrainingSpec, spec_at
+from robokata.loading.data_source import DataSource
 from robokata.testing import tiny_source
 from robokata.training.data import in_memory, options_for
 from robokata.training.settings import Settings, rate_at, settings_for
@@ -45,7 +46,7 @@ SMALL = {"width": 32, "layers": 1}
 def job(policy: str = "bc_mlp", *, steps: int = 30, seed: int = 0, px: int = 0, **window: Any) -> Job:
     episodes = [reaching_episode(n, px=px) for n in range(3)]
     options = {**SMALL, **({"heads": 2, "readouts": 2} if policy == "small_vla" else {})}
-    spec = TrainingSpec((SourceSpec("memory"),), options=options, **window)
+    spec = TrainingSpec((DataSource("memory"),), options=options, **window)
     settings = settings_for(
         shelf("policies")[policy].HABITS, steps=steps, seed=seed, device="cpu", threads=1, batch_size=16
     )
@@ -241,7 +242,7 @@ def test_two_arms_of_different_size_are_learnt_at_once(tmp_path: Path) -> None:
     episodes = [reaching_episode(n, robot=r, joints=j) for n in range(2) for r, j in (("small", 3), ("large", 7))]
     settings = settings_for(shelf("policies")["bc_mlp"].HABITS, steps=400, device="cpu", threads=1, batch_size=32)
     options = {"width": 64, "layers": 1}
-    made = plan("bc_mlp", TrainingSpec((SourceSpec("memory"),), options=options), [in_memory(episodes)], settings)
+    made = plan("bc_mlp", TrainingSpec((DataSource("memory"),), options=options), [in_memory(episodes)], settings)
     trained = train(made, tmp_path / "out")
     loss = trained.curve.column("loss")
     # Measured: 0.17, and errors of 0.16 to 0.20 of the way.
@@ -270,7 +271,7 @@ def test_two_arms_of_different_size_are_learnt_at_once(tmp_path: Path) -> None:
 )
 def test_a_stream_that_the_data_lacks_is_refused_with_what_there_is(window: dict[str, Any], said: str) -> None:
     source = tiny_source(2)
-    spec = TrainingSpec((SourceSpec("memory"),), **window)
+    spec = TrainingSpec((DataSource("memory"),), **window)
     settings = settings_for(shelf("policies")["bc_mlp"].HABITS, device="cpu")
     with pytest.raises(TrainingRefused, match=said):
         plan("bc_mlp", spec, [in_memory(list(source.episodes.values()))], settings)
@@ -285,7 +286,7 @@ def test_a_policy_of_pictures_is_not_trained_blind_unasked() -> None:
 def test_an_episode_without_action_costs_itself_and_is_named(tmp_path: Path) -> None:
     episodes = [reaching_episode(0), reaching_episode(1).without_stream("action.tip_pose")]
     settings = settings_for(shelf("policies")["bc_mlp"].HABITS, steps=1, device="cpu", threads=1)
-    made = plan("bc_mlp", TrainingSpec((SourceSpec("memory"),), options=SMALL), [in_memory(episodes)], settings)
+    made = plan("bc_mlp", TrainingSpec((DataSource("memory"),), options=SMALL), [in_memory(episodes)], settings)
     assert [(each.key, each.reason[:40]) for each in made.prepared.left_out] == [
         ("toy-1", "episode toy-1 has no numbers in 'action.")
     ]
@@ -358,8 +359,8 @@ def test_a_toml_says_the_same_as_the_spec(tmp_path: Path) -> None:
     )
     assert spec_at(file) == TrainingSpec(
         (
-            SourceSpec(str(tmp_path / "a"), where="success", weight=0.25),
-            SourceSpec(str(tmp_path / "b"), weight=0.75),
+            DataSource(str(tmp_path / "a"), where="success", weight=0.25),
+            DataSource(str(tmp_path / "b"), weight=0.75),
         ),
         cameras=(CAMERA,),
         chunk_steps=8,
@@ -372,7 +373,7 @@ def test_a_mixture_draws_its_sources_by_their_weights() -> None:
     one = in_memory([reaching_episode(n) for n in range(3)], weight=0.5)
     other = in_memory([reaching_episode(9)], weight=0.5)
     settings = settings_for(shelf("policies")["bc_mlp"].HABITS, device="cpu")
-    made = plan("bc_mlp", TrainingSpec((SourceSpec("memory"),)), [one, other], settings)
+    made = plan("bc_mlp", TrainingSpec((DataSource("memory"),)), [one, other], settings)
     of_other = made.prepared.feed.episode_of == 3
     assert made.prepared.weights[of_other].sum() == pytest.approx(made.prepared.weights[~of_other].sum())
 

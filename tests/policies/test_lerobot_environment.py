@@ -27,7 +27,8 @@ from robokata.core.shelf import shelf
 from robokata.learn.checkpoint import read_card, sha256_of
 from robokata.learn.open_policy import open_policy
 from robokata.learn.trainable import ForeignJob
-from robokata.learn.training_spec import SourceSpec, TrainingSpec
+from robokata.learn.training_spec import TrainingSpec
+from robokata.loading.data_source import DataSource
 from robokata.policies._lerobot.environment import VARIABLE
 
 pytestmark = [
@@ -44,7 +45,7 @@ STEPS = {"lerobot_act": 8, "lerobot_diffusion": 4}
 
 def job(policy: str, data: Path, out: Path, *, steps: int = 2, told: Any = lambda line: None, **options: Any) -> Any:
     spec = TrainingSpec(
-        (SourceSpec(str(data)),),
+        (DataSource(str(data)),),
         chunk_steps=8,
         picture_px=32,
         options={**SMALL[policy], "num_workers": 0, "save_freq": 1, **options},

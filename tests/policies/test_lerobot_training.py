@@ -23,7 +23,8 @@ from robokata.core.errors import DamagedData, MissingPart, NotADataset, Robokata
 from robokata.learn.checkpoint import sha256_of
 from robokata.learn.open_policy import open_policy
 from robokata.learn.trainable import ForeignJob
-from robokata.learn.training_spec import SourceSpec, TrainingSpec
+from robokata.learn.training_spec import TrainingSpec
+from robokata.loading.data_source import DataSource
 from robokata.policies import lerobot_act, lerobot_diffusion
 from robokata.policies._lerobot import child
 from robokata.policies._lerobot.environment import VARIABLE, ask, python_from
@@ -43,7 +44,7 @@ def data(tmp_path: Path) -> Path:
 
 def job(data: Path, out: Path, **window: Any) -> ForeignJob:
     options = {"python": sys.executable, **window.pop("options", {})}
-    spec = TrainingSpec((SourceSpec(str(data)),), options=options, **window)
+    spec = TrainingSpec((DataSource(str(data)),), options=options, **window)
     return ForeignJob(spec, out, seed=0, steps=2, device="cpu", told=lambda line: None)
 
 

@@ -14,7 +14,7 @@ from robokata.core.suite import read_suite
 from robokata.evaluation.evaluation import earlier_at
 from robokata.learn.checkpoint import read_card
 from robokata.learn.training_spec import spec_at
-from robokata.runtime.toml_file import read_toml
+from robokata.runtime.schema import read_toml
 
 JSON = {"nested": "[" * 100_000, "digits": '{"version": ' + "1" * 10_000 + "}"}
 TOML = {"nested": "a = " + "[" * 100_000, "digits": "a = " + "1" * 10_000}

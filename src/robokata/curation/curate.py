@@ -32,7 +32,8 @@ from robokata.core.lineage import divided_by_family, moves_that_mend, refuse_tor
 from robokata.core.selection import Described, Selection, read_selection
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, Facts, Source, row_of
-from robokata.curation.recipe import ChoicePart, Recipe, SourcePart, StepPart
+from robokata.curation.recipe import ChoicePart, Recipe, StepPart
+from robokata.loading.data_source import DataSource
 from robokata.runtime.engine import Crew, map_episodes, worker_count
 from robokata.runtime.episode_filter import choose_episodes, mixture_id
 from robokata.runtime.options import takes
@@ -76,7 +77,7 @@ class LeftOut(NamedTuple):
 class RecipeSource:
     """The episodes of a recipe as a Source: keys are known, episodes are made when they are opened."""
 
-    parts: tuple[SourcePart, ...]
+    parts: tuple[DataSource, ...]
     """With paths as seen from here."""
     stages: tuple[Stage, ...]
     lines: Mapping[str, Line]

@@ -33,46 +33,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from robokata.core.declared_rate import rates_from
-from robokata.core.errors import RateRefused, RecipeRefused, UnknownName
+from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.shelf import shelf
+from robokata.loading.data_source import DataSource, read_sources
 from robokata.runtime.options import Option, fitted, options_of, told
-from robokata.runtime.toml_file import read_toml
+from robokata.runtime.schema import read_toml, require_keys, require_table
 
 FAMILIES = ("refuse", "move")
-
-
-@dataclass(frozen=True)
-class SourcePart:
-    """One dataset that goes in."""
-
-    path: str
-    """A dataset, or a snapshot (`STORE@ID`)."""
-    format: str | None = None
-    where: str | None = None
-    """SQL condition on its table of episodes, None for all."""
-    episodes: tuple[str, ...] | None = None
-    """Only these, None for all."""
-    weight: float | None = None
-    """Share of the training samples that come from here, relative to the other weights; None: as many as it has."""
-    split: str | None = None
-    """Only episodes of this split; None: all, each with its split."""
-    rate_hz: tuple[str, ...] | None = None
-    """Rates that the user declares for streams without times: `10`, or `STREAM=10`."""
-
-    def __post_init__(self) -> None:
-        if self.weight is not None and not 0 < self.weight < float("inf"):
-            raise RecipeRefused(
-                f"{self.path}: weight is {self.weight!r}, and a number above 0 is needed. A source that shall not be "
-                "learnt from is left out."
-            )
 
 
 @dataclass(frozen=True)
@@ -132,7 +106,7 @@ class ChoicePart:
 class Recipe:
     """What a dataset is made of. Equal recipes have equal hashes, whatever file they come from."""
 
-    sources: tuple[SourcePart, ...]
+    sources: tuple[DataSource, ...]
     steps: tuple[StepPart, ...] = ()
     checks: ChecksPart | None = None
     selection: ChoicePart | None = None
@@ -160,7 +134,8 @@ class Recipe:
         ]
         out: dict[str, Any] = {"seed": self.seed, "families": self.families}
         out |= {"splits": dict(self.splits)} if self.splits else {}
-        out["source"] = [_plain(vars(source)) for source in self.sources]
+        # Empty fields are left out: a recipe that does not use them says the same, and has the same hash.
+        out["source"] = [{n: v for n, v in _plain(vars(s)).items() if v not in ([], {})} for s in self.sources]
         out |= {"step": steps} if steps else {}
         out |= {"checks": _plain(vars(self.checks))} if self.checks else {}
         if self.selection:
@@ -184,7 +159,7 @@ def read_recipe(path: Path) -> Recipe:
     """The recipe of a TOML file.
 
     Raises:
-        RecipeRefused: it is no TOML, or says what no recipe can; names file and key.
+        RecipeRefused: it is not TOML, or says what no recipe can; names file and key.
     """
     return recipe_from(read_toml(path), where=str(path), folder=str(path.parent))
 
@@ -195,19 +170,17 @@ def recipe_from(data: Mapping[str, Any], *, where: str = "recipe", folder: str =
     Raises:
         RecipeRefused: an unknown key, a value of the wrong kind, or no source; names the place.
     """
-    _only(data, ("source", "step", "checks", "selection", "families", "splits", "seed"), where)
-    sources, steps = data.get("source", []), data.get("step", [])
-    if not isinstance(sources, list) or not sources:
-        raise RecipeRefused(f'{where}: names no data. Add a [[source]] with path = "...".')
+    require_keys(data, ("source", "step", "checks", "selection", "families", "splits", "seed"), where=where)
+    steps = data.get("step", [])
     if not isinstance(steps, list):
         raise RecipeRefused(f"{where}: steps are written as [[step]], one table each.")
     families, seed = data.get("families", "refuse"), data.get("seed", 0)
     if families not in FAMILIES:
-        raise RecipeRefused(f"{where}: families is {families!r}. It is one of {', '.join(FAMILIES)}.")
+        raise RecipeRefused(f"{where}: families must be one of {', '.join(FAMILIES)}, got {families!r}.")
     if type(seed) is not int or seed < 0:
-        raise RecipeRefused(f"{where}: seed is {seed!r}, and a whole number of at least 0 is needed.")
+        raise RecipeRefused(f"{where}: seed must be an integer >= 0, got {seed!r}.")
     return Recipe(
-        sources=tuple(_source(each, f"{where}, [[source]] {n}") for n, each in enumerate(sources, 1)),
+        sources=read_sources(data.get("source"), where=where),
         steps=tuple(step_from(each, where=f"{where}, [[step]] {n}") for n, each in enumerate(steps, 1)),
         checks=_checks(data["checks"], f"{where}, [checks]") if "checks" in data else None,
         selection=choice_from(data["selection"], where=f"{where}, [selection]") if "selection" in data else None,
@@ -224,7 +197,7 @@ def step_from(data: Any, *, where: str) -> StepPart:
     Raises:
         RecipeRefused: there is no such step or option, or a value of the wrong kind.
     """
-    _table(data, where)
+    require_table(data, where=where)
     options = {name: value for name, value in data.items() if name != "name"}
     name, share = data.get("name"), None
     leaf = _leaf("steps", name, where)
@@ -232,7 +205,7 @@ def step_from(data: Any, *, where: str) -> StepPart:
     if "share" not in known:
         share = options.pop("share", None)
     if share is not None and not (type(share) in (int, float) and 0 <= share <= 1):
-        raise RecipeRefused(f"{where}: share is {share!r}, and a number from 0 to 1 is needed.")
+        raise RecipeRefused(f"{where}: share must be a number from 0 to 1, got {share!r}.")
     if share is not None and not hasattr(leaf, "step"):
         raise RecipeRefused(f"{where}: {name} looks at all episodes at once and takes no share.")
     return StepPart(str(name), fitted(options, known, where=f"{where} ({name})"), share)
@@ -244,15 +217,15 @@ def choice_from(data: Any, *, where: str) -> ChoicePart:
     Raises:
         RecipeRefused: neither or both, no such curator or option, or a value of the wrong kind.
     """
-    _table(data, where)
+    require_table(data, where=where)
     if "file" in data:
-        _only(data, ("file",), where)
+        require_keys(data, ("file",), where=where)
         return ChoicePart(file=str(data["file"]))
     curator, keep = data.get("curator"), data.get("keep")
     leaf = _leaf("curators", curator, where)
     is_count = type(keep) is int and keep >= 1
     if not is_count and not (type(keep) is float and 0 < keep <= 1):
-        raise RecipeRefused(f"{where}: keep is {keep!r}, and a number of episodes or a share such as 0.5 is needed.")
+        raise RecipeRefused(f"{where}: keep must be a number of episodes or a share such as 0.5, got {keep!r}.")
     options = {name: value for name, value in data.items() if name not in ("curator", "keep")}
     known = options_of(leaf.describe, leaf.choose)
     return ChoicePart(str(curator), keep, fitted(options, known, where=f"{where} ({curator})"))
@@ -263,55 +236,16 @@ def step_options(leaf: ModuleType) -> dict[str, Option]:
     return options_of(leaf.step) if hasattr(leaf, "step") else options_of(leaf.describe, leaf.choose)
 
 
-def _source(data: Any, where: str) -> SourcePart:
-    _only(data, tuple(SourcePart.__dataclass_fields__), where)
-    path, weight, episodes = data.get("path"), data.get("weight"), data.get("episodes")
-    if not isinstance(path, str) or not path:
-        raise RecipeRefused(f"{where}: path is {path!r}, and a text is needed.")
-    for name in ("format", "where", "split"):
-        if data.get(name) is not None and not isinstance(data[name], str):
-            raise RecipeRefused(f"{where}: {name} is {data[name]!r}, and a text is needed.")
-    if weight is not None and not (type(weight) in (int, float) and 0 < weight < float("inf")):
-        raise RecipeRefused(
-            f"{where}: weight is {weight!r}, and a number above 0 is needed. A source that shall not be learnt from is "
-            "left out."
-        )
-    if episodes is not None and not (isinstance(episodes, list) and all(isinstance(e, (str, int)) for e in episodes)):
-        raise RecipeRefused(f"{where}: episodes is {episodes!r}, and a list of ids is needed.")
-    return SourcePart(
-        path,
-        data.get("format"),
-        data.get("where"),
-        None if episodes is None else tuple(map(str, episodes)),
-        None if weight is None else float(weight),
-        data.get("split"),
-        _rates(data.get("rate_hz"), where),
-    )
-
-
-def _rates(value: Any, where: str) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    words = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    if any(isinstance(word, bool) or not isinstance(word, (str, int, float)) for word in words):
-        raise RecipeRefused(f"{where}: rate_hz is {value!r}, and a number, or a list of STREAM=NUMBER, is needed.")
-    try:
-        rates_from(words)
-    except RateRefused as refused:
-        raise RecipeRefused(f"{where}: {refused}") from None
-    return tuple(map(str, words))
-
-
 def _splits(data: Any, where: str) -> dict[str, float]:
-    _table(data, where)
+    require_table(data, where=where)
     is_right = all(type(share) in (int, float) and 0 <= share <= 1 for share in data.values())
     if data and (not is_right or abs(sum(data.values()) - 1) > 1e-9):
-        raise RecipeRefused(f"{where}: are {dict(data)!r}, and shares that add up to 1 are needed.")
+        raise RecipeRefused(f"{where} must be shares that add up to 1, got {dict(data)!r}.")
     return {str(name): float(share) for name, share in data.items()}
 
 
 def _checks(data: Any, where: str) -> ChecksPart:
-    _table(data, where)
+    require_table(data, where=where)
     options = fitted(data, step_options(shelf("steps")["drop_found"]), where=where)
     return ChecksPart(options["level"], options["checks"], options["suite"])
 
@@ -320,23 +254,11 @@ def _leaf(folder: str, name: Any, where: str) -> ModuleType:
     word = folder.removesuffix("s")
     key = "name" if folder == "steps" else "curator"
     if not isinstance(name, str):
-        raise RecipeRefused(f"{where}: {key} is {name!r}. It is one of {', '.join(shelf(folder).names())}.")
+        raise RecipeRefused(f"{where}: {key} must be one of {', '.join(shelf(folder).names())}, got {name!r}.")
     try:
         return shelf(folder)[name]
     except UnknownName as error:
         raise RecipeRefused(f"{where}: {error} See docs/curating.md for every {word}.") from None
-
-
-def _only(data: Any, known: Sequence[str], where: str) -> None:
-    _table(data, where)
-    unknown = next((name for name in data if name not in known), None)
-    if unknown is not None:
-        raise RecipeRefused(f"{where}: knows no {unknown!r}. It may hold: {', '.join(known)}.")
-
-
-def _table(data: Any, where: str) -> None:
-    if not isinstance(data, Mapping):
-        raise RecipeRefused(f"{where}: is {data!r}, and a table is needed.")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from robokata.core.errors import RecipeRefused, WriteRefused
 from robokata.core.estimate import Estimate
 from robokata.core.selection import Described
 from robokata.curation.curate import Curated
-from robokata.learn.training_spec import SourceSpec
+from robokata.loading.data_source import DataSource
 from robokata.runtime.atomic import replace_json
 from robokata.runtime.file_name import file_names
 from robokata.statistics.confound import correlation_with_choice
@@ -114,7 +114,7 @@ def write_curated(
     )
 
 
-def training_sources(curated: Curated, out: Path) -> tuple[SourceSpec, ...]:
+def training_sources(curated: Curated, out: Path) -> tuple[DataSource, ...]:
     """What a training reads of a recipe written as MCAP: one part per source and weight, with the recipe's shares.
 
     Without any weight, every sample counts the same. A source's weight is divided among its episodes by their steps
@@ -135,7 +135,7 @@ def training_sources(curated: Curated, out: Path) -> tuple[SourceSpec, ...]:
     is_plain = all(part.weight is None for part in curated.recipe.sources) and {w for _, w in groups} <= {1.0}
     told = sorted(groups.items())
     if is_plain:
-        return (SourceSpec(str(out), episodes=tuple(names[key] for _, keys in told for key in keys), format="mcap"),)
+        return (DataSource(str(out), episodes=tuple(names[key] for _, keys in told for key in keys), format="mcap"),)
     mass = {group: sum(steps[key] for key in keys) * group[1] for group, keys in told}
     specs = []
     for (source, weight), keys in told:
@@ -143,7 +143,7 @@ def training_sources(curated: Curated, out: Path) -> tuple[SourceSpec, ...]:
         wanted = curated.recipe.sources[source].weight
         share = whole if wanted is None else wanted
         specs.append(
-            SourceSpec(
+            DataSource(
                 str(out),
                 episodes=tuple(names[key] for key in keys),
                 weight=share * mass[source, weight] / whole,

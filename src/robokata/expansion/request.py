@@ -11,7 +11,7 @@ from robokata.core.errors import UnknownName
 from robokata.core.source import Source
 from robokata.core.world import Width
 from robokata.expansion import by_steps, demonstrations, factors, world_model
-from robokata.runtime.toml_file import read_toml
+from robokata.runtime.schema import read_toml
 from robokata.sim.cameras import Filming
 from robokata.sim.transfer_options import Tellings, tellings_from
 from robokata.sim.variation import variation_from

@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from robokata.geometry.poses import (
     nearest_turn,
     pose_of,
 )
+from robokata.runtime.schema import Count, Kind, Positive, Size, is_integer, read_table, require_table
 from robokata.sim.segments import Cut
 from robokata.sim.world import Target
 
@@ -39,22 +40,30 @@ class SourceChoice(enum.StrEnum):
     """One of those whose first command, moved, is nearest to where the arm is now."""
 
 
+def _is_range(value: Any) -> bool:
+    is_pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(is_integer, value))
+    return is_pair and 0 <= value[0] <= value[1]
+
+
+_Range = Annotated[tuple[int, int], Kind("two integers that rise, such as [1, 5]", _is_range)]
+
+
 @dataclass(frozen=True)
 class Telling:
     """How one subtask is told again."""
 
     choice: SourceChoice = SourceChoice.NEAREST_OBJECT
-    nearest: int = 3
+    nearest: Count = 3
     """Sources among which a nearest choice picks: MimicGen's 3 keeps variety."""
-    offset_steps: tuple[int, int] = (1, 5)
+    offset_steps: _Range = (1, 5)
     """Steps by which the boundary moves past the moment at which the subtask was reached, drawn anew each time."""
-    bridge_least_steps: int = 5
-    bridge_speed_m_s: float = 0.4
+    bridge_least_steps: Count = 5
+    bridge_speed_m_s: Positive = 0.4
     """Mean speed of an operator's transit."""
-    bridge_turn_rad_s: float = 1.8
-    noise_m: float = 0.001
+    bridge_turn_rad_s: Positive = 1.8
+    noise_m: Size = 0.001
     """Standard deviation of the wander added to commanded positions: acceptance falls from 2 mm on."""
-    yaw_weight_m_rad: float = 0.05
+    yaw_weight_m_rad: Size = 0.05
     """What a turn of the object counts beside its distance in a nearest choice."""
 
 
@@ -155,48 +164,14 @@ def tellings_from(table: Mapping[str, Any], *, where: str) -> Tellings:
     Raises:
         RecipeRefused: an unknown key, or a value that it cannot have; it begins with `where`.
     """
-    rest = dict(_table(table, where))
-    parts = _table(rest.pop("subtask", {}), f"{where}, [subtask]")
+    rest = dict(require_table(table, where=where))
+    parts = require_table(rest.pop("subtask", {}), where=f"{where}, [subtask]")
     one_source = rest.pop("one_source", False)
     if type(one_source) is not bool:
-        raise RecipeRefused(f"{where}: one_source is {one_source!r}, and true or false is needed.")
-    base = replace(Telling(), **_typed(rest, where))
-    of_subtask = {name: replace(base, **_typed(part, f"{where}, [subtask.{name}]")) for name, part in parts.items()}
-    return Tellings(base, of_subtask, one_source)
-
-
-def _table(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise RecipeRefused(f"{where}: is {value!r}, and a table is needed.")
-    return value
-
-
-def _typed(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    known = list(Telling.__dataclass_fields__)
-    unknown = next((name for name in _table(table, where) if name not in known), None)
-    if unknown is not None:
-        raise RecipeRefused(
-            f"{where}: knows no {unknown!r}. It may set {', '.join(known)}, one_source, and [subtask.NAME] tables."
-        )
-    out = dict(table)
-    for name, value in table.items():
-        if name == "choice":
-            if value not in list(SourceChoice):
-                raise RecipeRefused(f"{where}: choice is {value!r}. It is one of {', '.join(SourceChoice)}.")
-            out[name] = SourceChoice(value)
-        elif name == "offset_steps":
-            is_pair = isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)
-            if not is_pair or not 0 <= value[0] <= value[1]:
-                raise RecipeRefused(
-                    f"{where}: offset_steps is {value!r}, and two whole numbers such as [1, 5] are needed."
-                )
-            out[name] = tuple(value)
-        elif name in ("nearest", "bridge_least_steps"):
-            if type(value) is not int or not 1 <= value < 1e6:
-                raise RecipeRefused(f"{where}: {name} is {value!r}, and a whole number of at least 1 is needed.")
-        elif name in ("bridge_speed_m_s", "bridge_turn_rad_s"):
-            if type(value) not in (int, float) or not 0 < value < 1e6:
-                raise RecipeRefused(f"{where}: {name} is {value!r}, and a number above 0 is needed.")
-        elif type(value) not in (int, float) or not 0 <= value < 1e6:
-            raise RecipeRefused(f"{where}: {name} is {value!r}, and a number of at least 0 is needed.")
-    return out
+        raise RecipeRefused(f"{where}: one_source must be true or false, got {one_source!r}.")
+    more = "one_source, and [subtask.NAME] tables"
+    of_subtask = {}
+    for name, part in parts.items():
+        place = f"{where}, [subtask.{name}]"
+        of_subtask[name] = read_table(Telling, {**rest, **require_table(part, where=place)}, where=place, more=more)
+    return Tellings(read_table(Telling, rest, where=where, more=more), of_subtask, one_source)

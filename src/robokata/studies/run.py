@@ -24,7 +24,8 @@ from robokata.expansion.demonstrations import expand_by_demonstrations, job_for
 from robokata.expansion.factors import expand_by_factors
 from robokata.learn.checkpoint import STATE
 from robokata.learn.trainable import ForeignJob, ForeignLeaf, TrainableLeaf
-from robokata.learn.training_spec import SourceSpec, TrainingSpec
+from robokata.learn.training_spec import TrainingSpec
+from robokata.loading.data_source import DataSource
 from robokata.runtime.atomic import replace_json
 from robokata.runtime.jobs import workers_of
 from robokata.runtime.pool import WorkerKilled, WorkerPool, answers_of
@@ -120,14 +121,14 @@ def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) ->
     weights = [source.weight for source in sources]
     each = None if None in weights else sum(w for w in weights if w is not None) / told["kept"]
     made = [
-        SourceSpec(str(folder / f"made-{n}"), format="mcap", weight=None if each is None else each * count)
+        DataSource(str(folder / f"made-{n}"), format="mcap", weight=None if each is None else each * count)
         for n, count in enumerate(told["made"])
     ]
     spec = training_of(study, arm, (*sources, *made))
     return Data(arm.name, key, str(folder), spec, told["kept"], sum(told["made"]), told["left_out"], told["seconds"])
 
 
-def training_of(study: Study, arm: Arm, sources: Sequence[SourceSpec]) -> TrainingSpec:
+def training_of(study: Study, arm: Arm, sources: Sequence[DataSource]) -> TrainingSpec:
     """How an arm is trained on what lies there."""
     fields = {name: _tupled(value) for name, value in arm.training.items() if name != "steps"}
     return TrainingSpec(tuple(sources), **fields, options=dict(study.options))

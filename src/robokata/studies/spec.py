@@ -39,7 +39,7 @@ from robokata.core.shelf import shelf
 from robokata.curation.recipe import Recipe, recipe_from
 from robokata.learn.device import why_no_name
 from robokata.learn.trainable import Habits
-from robokata.runtime.toml_file import read_toml
+from robokata.runtime.schema import read_toml
 from robokata.sim.demonstration import scene_of
 from robokata.studies.levels import (
     ExpandPart,

@@ -15,7 +15,8 @@ from robokata.curation.write import training_sources, write_curated
 from robokata.evaluation.trial import run_trial
 from robokata.learn.open_policy import open_policy
 from robokata.learn.trainable import ForeignJob, ForeignLeaf
-from robokata.learn.training_spec import SourceSpec, TrainingSpec
+from robokata.learn.training_spec import TrainingSpec
+from robokata.loading.data_source import DataSource
 from robokata.studies.design import Arm
 from robokata.studies.run import trial_job
 from robokata.studies.spec import Study
@@ -51,7 +52,7 @@ class _Timed(NamedTuple):
 
 def _by_us(study: Study, baseline: Arm, out: Path) -> _Timed:
     source = curated(baseline.recipe, workers=1, is_for_training=True).source
-    spec = TrainingSpec((SourceSpec(str(source.path)),), options=dict(study.options))
+    spec = TrainingSpec((DataSource(str(source.path)),), options=dict(study.options))
     settings = settings_for(shelf("policies")[study.policy].HABITS, steps=_STEPS, device=study.device, threads=1)
     began = time.perf_counter()
     job = plan(study.policy, spec, [Weighted(source, tuple(source.keys()), None)], settings)

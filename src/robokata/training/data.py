@@ -18,9 +18,10 @@ from robokata.core.errors import RobokataError, TrainingRefused, UnknownName, Wr
 from robokata.core.source import EpisodeList, Source
 from robokata.core.stream import Role
 from robokata.learn.trainable import Habits
-from robokata.learn.training_spec import SourceSpec, TrainingSpec
+from robokata.learn.training_spec import TrainingSpec
 from robokata.loading.axis import places_on_one_axis
 from robokata.loading.codec import Codec, CodecSpec, fitted
+from robokata.loading.data_source import DataSource
 from robokata.loading.feed import Feed
 from robokata.loading.gather import Gathered, gather
 from robokata.loading.window_spec import WindowSpec
@@ -75,7 +76,7 @@ class Prepared:
     """Samples that are never learnt from, None where the data has no validation split."""
 
 
-def opened(spec: SourceSpec) -> Weighted:
+def opened(spec: DataSource) -> Weighted:
     """A source of the spec with the episodes that it means.
 
     Raises:
@@ -277,7 +278,7 @@ def _refuse_weights(sources: Sequence[Weighted]) -> None:
     wrong = next((each for each in sources if each.weight is not None and not 0 < each.weight < float("inf")), None)
     if wrong is not None:
         raise TrainingRefused(
-            f"{wrong.source.path}: weight is {wrong.weight}, and a number above 0 is needed. A source that shall not "
+            f"{wrong.source.path}: weight must be a number > 0, got {wrong.weight}. A source that shall not "
             "be learnt from is left out."
         )
 
