@@ -21,7 +21,7 @@ from typing import NamedTuple
 from benchmarks.timing import Row
 from robokata.core.shelf import shelf
 from robokata.core.world import Width
-from robokata.sim.demonstration import demonstrate, scene_of
+from robokata.sim.demonstration import demonstrate, robots_for, scene_of
 from robokata.sim.gl import mujoco
 from robokata.sim.operator import style_of
 
@@ -56,7 +56,7 @@ def cells() -> list[Cell]:
     """Every task on every robot that can do it."""
     tasks = shelf("tasks")
     kinds = [*(str(width) for width in Width), "clumsy"]
-    return [Cell(task, robot, kind) for kind in kinds for task in tasks.names() for robot in tasks[task].ROBOTS]
+    return [Cell(task, robot, kind) for kind in kinds for task in tasks.names() for robot in robots_for(task)]
 
 
 def attempt(cell: Cell, number: int) -> tuple[bool, bool]:
@@ -109,7 +109,7 @@ def row_of(version: str, cell: Cell, counted: Count) -> Row:
     from robokata.statistics.intervals import clopper_pearson
 
     low, high = clopper_pearson(counted.successes, counted.attempts)
-    is_usual = shelf("tasks")[cell.task].ROBOTS[0] == cell.robot
+    is_usual = cell.robot == shelf("tasks")[cell.task].ROBOT
     floor = FLOOR_SHARES.get(cell.width) if is_usual else None
     measured = f"{counted.successes}/{counted.attempts} [{low:.3f}, {high:.3f}], {counted.in_order} in order"
     what = f"MuJoCo {version}: {cell.task}, {cell.robot}, {cell.width}"

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from robokata.conversion.convert import plan_conversion, writable_formats
+from robokata.conversion.convert import plan_conversion
 from robokata.core.declared_rate import rates_from, with_rates
-from robokata.core.detection import open_source, readable_formats
+from robokata.core.detection import open_source
 from robokata.core.errors import RobokataError, WriteRefused
 from robokata.core.layout import LossReport
+from robokata.core.leaf_kinds import readable_formats, writable_formats
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, Source
 from robokata.testing import tiny_episode

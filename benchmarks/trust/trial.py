@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 from benchmarks.trust.batch import batch_differences
 from benchmarks.trust.oracles import unlike_target
 from benchmarks.trust.truth import EpisodeTruth, Variant, differences
-from robokata.conversion.convert import Receipt, convert, options_of, plan_conversion, writable_formats, writer_of
+from robokata.conversion.convert import Receipt, convert, options_of, plan_conversion
 from robokata.core.declared_rate import rates_from, with_rates
-from robokata.core.detection import open_source, readable_formats
+from robokata.core.detection import open_source
 from robokata.core.errors import ClockUnknown, RobokataError
 from robokata.core.layout import LossReport
+from robokata.core.leaf_kinds import readable_formats, writable_format, writable_formats
 from robokata.core.source import Source
 from robokata.inspection.run import check_dataset
 from robokata.media import video
@@ -201,7 +202,7 @@ class _Trial:
         except RobokataError as refusal:
             if "rate" not in str(refusal) and not isinstance(refusal, ClockUnknown):
                 raise
-            if "rate_hz" in options_of(writer_of(target)) and "--option rate_hz" in str(refusal):
+            if "rate_hz" in options_of(writable_format(target)) and "--option rate_hz" in str(refusal):
                 options = {"rate_hz": Fraction(RATE_HZ)}
             else:
                 source = with_rates(source, rates_from([str(RATE_HZ)]))

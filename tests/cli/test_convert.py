@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from kata_command import Kata
 
-from robokata.conversion.convert import receipt_path, writable_formats
+from robokata.conversion.convert import receipt_path
 from robokata.core.detection import detect, open_source
+from robokata.core.leaf_kinds import writable_formats
 
 
 def test_a_plan_says_what_it_costs_and_writes_nothing(kata: Kata, sound: Path, tmp_path: Path) -> None:

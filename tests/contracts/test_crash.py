@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from robokata.conversion.convert import writable_formats
+from robokata.core.leaf_kinds import writable_formats
 
 WRITER = Path(__file__).with_name("killed_writer.py")
 FULL = ("No space left on device", "Disk quota exceeded", "File too large")

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.core.detection import detect, open_source, readable_formats
+from robokata.core.detection import detect, open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError
+from robokata.core.leaf_kinds import readable_formats
 from robokata.core.source import Source
 from robokata.media.luma_summary import glance
 from robokata.testing import SOURCE_CLAUSES, read_barcode

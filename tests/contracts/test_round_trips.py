@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.conversion.convert import convert, plan_conversion, writable_formats
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.declared_rate import rates_from, with_rates
-from robokata.core.detection import detect, open_source, readable_formats
+from robokata.core.detection import detect, open_source
 from robokata.core.errors import RobokataError, WriteRefused
+from robokata.core.leaf_kinds import readable_formats, writable_formats
 from robokata.core.source import EpisodeList, Source
 from robokata.core.stream import Role, Stream
 from robokata.testing import tiny_episode

@@ -12,13 +12,13 @@ import pytest
 from robokata.core.shelf import shelf
 from robokata.core.world import Pose, Setup, Subtask, Width, instruction_of
 from robokata.sim.attempt import Attempt
-from robokata.sim.demonstration import Scene, demonstrate, robot_of, world_of
+from robokata.sim.demonstration import Scene, demonstrate, robot_of, robots_for, world_of
 from robokata.sim.operator import style_of
 from robokata.sim.world import SimWorld
 from robokata.tasks import _moves, _resets
 
 TASKS = {name: shelf("tasks")[name] for name in shelf("tasks").names()}
-SCENES = [Scene(name, robot) for name, task in TASKS.items() for robot in task.ROBOTS]
+SCENES = [Scene(name, robot) for name in TASKS for robot in robots_for(name)]
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 each_scene = pytest.mark.parametrize("scene", SCENES, ids=[f"{scene.task}-{scene.robot}" for scene in SCENES])
 each_width = pytest.mark.parametrize("width", list(Width))

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robokata.conversion.convert import convert, options_of, plan_conversion, receipt_path, writable_formats
+from robokata.conversion.convert import convert, options_of, plan_conversion, receipt_path
 from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, UnknownName, WriteRefused
 from robokata.core.layout import Way
+from robokata.core.leaf_kinds import writable_formats
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList
 from robokata.core.values import ArrayValues

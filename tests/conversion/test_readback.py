@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robokata.conversion.convert import convert, plan_conversion, receipt_path, writable_formats
+from robokata.conversion.convert import convert, plan_conversion, receipt_path
 from robokata.conversion.readback import Depth, depth_named
 from robokata.core.clock import measured_clock
-from robokata.core.detection import open_source, readable_formats
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode, Instruction
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
+from robokata.core.leaf_kinds import readable_formats, writable_formats
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList
 from robokata.core.values import ArrayValues

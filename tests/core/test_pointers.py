@@ -9,8 +9,9 @@ import pytest
 
 from robokata.conversion.convert import convert
 from robokata.core.declared_rate import rates_from, with_rates
-from robokata.core.detection import find_datasets, open_source, readable_formats
+from robokata.core.detection import find_datasets, open_source
 from robokata.core.errors import DamagedData, NotADataset, RobokataError
+from robokata.core.leaf_kinds import readable_formats
 from robokata.core.pointers import pointers_below
 from robokata.inspection.run import check_dataset
 from robokata.survey.dataset_survey import survey

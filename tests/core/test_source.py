@@ -10,9 +10,11 @@ import pytest
 
 from makers import mcap as mcap_maker
 from makers import zarr_replay as zarr_maker
-from robokata.core import detection as source_module
-from robokata.core.detection import detect, find_datasets, open_source, readable_formats, reopen
+from robokata.core import detection as detection_module
+from robokata.core import shelf as shelf_module
+from robokata.core.detection import detect, find_datasets, open_source, reopen
 from robokata.core.errors import AmbiguousFormat, NotADataset, UnknownName
+from robokata.core.leaf_kinds import readable_formats
 from robokata.core.shelf import shelf
 from robokata.core.source import Declaration, EpisodeList, row_of
 from robokata.testing import tiny_episode, tiny_source
@@ -99,13 +101,14 @@ def test_a_folder_that_is_a_dataset_of_files_is_one_dataset(tmp_path: Path) -> N
 
 
 def fake_shelf(monkeypatch: pytest.MonkeyPatch, **sniffs: object) -> None:
-    leaves = {name: SimpleNamespace(sniff=sniff, read=None, LOOKS_FOR=f"a {name}") for name, sniff in sniffs.items()}
-
     class Fake(dict[str, object]):
         def names(self) -> tuple[str, ...]:
             return tuple(sorted(self))
 
-    monkeypatch.setattr(source_module, "shelf", lambda folder: Fake(leaves))
+    leaves = Fake()
+    for name, sniff in sniffs.items():
+        leaves[name] = SimpleNamespace(sniff=sniff, read=open, LOOKS_FOR=f"a {name}", IS_FOLDER_OF_FILES=False)
+    monkeypatch.setattr(shelf_module, "_shelf", lambda folder: leaves)
 
 
 def test_two_formats_that_claim_one_path_are_told_and_format_decides(
@@ -136,8 +139,8 @@ def test_a_folder_of_ten_thousand_pictures_costs_three_openings(
     fake_shelf(monkeypatch, one=lambda p: probed.append(p) or 0.9 * (p.suffix == ".log"))
     assert len(find_datasets(tmp_path)) == 50
     files = [path for path in probed if path.is_file()]
-    assert sum(path.suffix == ".jpg" for path in files) == source_module.MISSES_PER_SUFFIX
-    assert len(files) - 50 <= source_module.MISSES_PER_FOLDER
+    assert sum(path.suffix == ".jpg" for path in files) == detection_module.MISSES_PER_SUFFIX
+    assert len(files) - 50 <= detection_module.MISSES_PER_FOLDER
 
 
 def test_links_that_lead_back_are_not_followed(sample: Path, tmp_path: Path) -> None:

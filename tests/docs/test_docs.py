@@ -15,11 +15,12 @@ from types import ModuleType
 import pytest
 
 from contracts import test_formats as format_contract
-from robokata.conversion.convert import convert, plan_conversion, writable_formats
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.detection import detect, open_source
 from robokata.core.errors import LeafRefused
 from robokata.core.finding import Level
 from robokata.core.layout import Way
+from robokata.core.leaf_kinds import writable_formats
 from robokata.core.shelf import shelf
 from robokata.core.suite import Suite, read_suite
 from robokata.inspection.run import check_dataset

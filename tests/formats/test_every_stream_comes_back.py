@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from robokata.conversion.convert import convert, plan_conversion, writable_formats
+from robokata.conversion.convert import convert, plan_conversion
 from robokata.core.clock import Clock, grid_clock, measured_clock
 from robokata.core.detection import open_source
 from robokata.core.episode import Episode, Instruction
+from robokata.core.leaf_kinds import writable_formats
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, Source
 from robokata.core.stream import Kind, Role, Stream

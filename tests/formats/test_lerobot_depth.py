@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from makers.foreign_cameras import FRONT, depth, distances
-from robokata.conversion.convert import convert, plan_conversion, writable_formats
-from robokata.core.detection import open_source, readable_formats
+from robokata.conversion.convert import convert, plan_conversion
+from robokata.core.detection import open_source
 from robokata.core.layout import Way
+from robokata.core.leaf_kinds import readable_formats, writable_formats
 from robokata.core.stream import Role, Stream
 from robokata.media.depth import depth_codes
 from robokata.media.thumbnail import thumbnail_jpeg

@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from robokata.cli.main import app
 from robokata.conversion.convert import convert
-from robokata.core.detection import open_source, readable_formats
+from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, MediaMissing, NotADataset, UnknownName, WriteRefused
+from robokata.core.leaf_kinds import readable_formats
 from robokata.core.source import EpisodeList
 from robokata.steps import add_noise
 from robokata.store.backend import Folder

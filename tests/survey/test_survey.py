@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from robokata.conversion.convert import convert, writable_formats
-from robokata.core.detection import open_source, readable_formats
+from robokata.conversion.convert import convert
+from robokata.core.detection import open_source
 from robokata.core.episode import Embodiment
 from robokata.core.errors import QueryRefused
+from robokata.core.leaf_kinds import readable_formats, writable_formats
 from robokata.core.source import EpisodeList, EpisodeRow, Facts
 from robokata.core.values import ArrayValues
 from robokata.runtime.query import rows_where

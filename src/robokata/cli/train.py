@@ -42,15 +42,16 @@ def train(
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
     from robokata.cli.training import folder_for, spec_of, told_on_stderr, trained_by_others
-    from robokata.core.shelf import shelf
+    from robokata.core.contracts import ForeignLeaf
+    from robokata.core.leaf_kinds import trainable_policy
     from robokata.viewing.terminal.training import show_trained
 
-    leaf = shelf("policies")[policy]
+    leaf = trainable_policy(policy)
     spec = spec_of(recipe, where, split, option or [], rates=rate_hz or (), in_steps=in_steps)
     out = out or Path(f"{recipe.resolve().stem}-{policy}")
     # Held until the command ends: a second run is refused before it reads anything.
     context.with_resource(folder_for(out, resume=resume, steps=steps))
-    if hasattr(leaf, "train"):
+    if isinstance(leaf, ForeignLeaf):
         from robokata.learn.trainable import ForeignJob
 
         foreign = ForeignJob(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from robokata.conversion.episode_comparison import Difference
@@ -27,11 +26,12 @@ from robokata.conversion.plan import (
     stamps_of,
 )
 from robokata.conversion.readback import Depth, ReadBack, read_back
+from robokata.core.contracts import WritableFormatLeaf
 from robokata.core.declared_rate import EVERY, Rate, rates_in, with_rates
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, LossReport, loss_report
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import writable_format
 from robokata.core.source import Source
 from robokata.core.version import __version__
 from robokata.runtime.atomic import refuse_occupied, replace_json, staged
@@ -64,12 +64,7 @@ class Receipt:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def writable_formats() -> tuple[str, ...]:
-    """Formats that can be written."""
-    return tuple(name for name in shelf("formats").names() if hasattr(shelf("formats")[name], "write"))
-
-
-def options_of(leaf: ModuleType) -> dict[str, inspect.Parameter]:
+def options_of(leaf: WritableFormatLeaf) -> dict[str, inspect.Parameter]:
     """What a format's writer can be told: the keyword-only arguments of its `write`."""
     parameters = inspect.signature(leaf.write).parameters
     return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
@@ -94,7 +89,7 @@ def plan_conversion(
         WriteRefused: an episode does not fit the format at all, or not beside the others.
         DamagedData: an episode cannot be read.
     """
-    leaf, chosen = writer_of(format_name), dict(options or {})
+    leaf, chosen = writable_format(format_name), dict(options or {})
     _refuse_unknown_options(format_name, leaf, chosen)
     source = _paced(source, chosen)
     wanted = _wanted(source, keys)
@@ -146,12 +141,12 @@ def convert(
             report = plan_conversion(source, format_name, keys=wanted, options=options, without=without, workers=crew)
         if report is not None and not accept_loss:
             _refuse_loss(report)
-        _refuse_unknown_options(format_name, writer_of(format_name), chosen)
+        _refuse_unknown_options(format_name, writable_format(format_name), chosen)
         watch = None if report is not None else Watch(format_name, chosen)
         refuse = partial(_refuse_lossy_plan, source, format_name, wanted, chosen, without, crew)
         passing = Passing(source, wanted, tuple(without), before, crew, advance, watch, refuse)
         with staged(out) as place:
-            writer_of(format_name).write(place, passing, **chosen)
+            writable_format(format_name).write(place, passing, **chosen)
             report = report or passing.losses.report(format_name, options=_plain_options(chosen))
             seen = read_back(source, wanted, place, report, depth=verify, workers=crew, advance=on_read_back)
             refuse_differences(out, seen, accept_loss=accept_loss)
@@ -201,17 +196,6 @@ def refuse_target(source: Source, out: Path) -> None:
     if Path(source.path).resolve() in out.resolve().parents:
         raise WriteRefused(f"{out} lies inside the source {source.path}. Choose a target outside of it.")
     refuse_occupied(out)
-
-
-def writer_of(format_name: str) -> ModuleType:
-    """The format's module, which can write.
-
-    Raises:
-        UnknownName: the format cannot be written.
-    """
-    if format_name not in writable_formats():
-        raise UnknownName("writable format", format_name, writable_formats())
-    return shelf("formats")[format_name]
 
 
 def receipt_path(out: Path) -> Path:
@@ -297,7 +281,7 @@ def _wanted(source: Source, keys: Sequence[str] | None) -> list[str]:
     return wanted
 
 
-def _refuse_unknown_options(format_name: str, leaf: ModuleType, options: Mapping[str, Any]) -> None:
+def _refuse_unknown_options(format_name: str, leaf: WritableFormatLeaf, options: Mapping[str, Any]) -> None:
     known = options_of(leaf)
     for name in options:
         if name not in known:

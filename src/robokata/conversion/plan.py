@@ -11,10 +11,11 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from robokata.core.contracts import ReadableFormatLeaf
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, UnknownName, WriteRefused
 from robokata.core.layout import Layout, Losses, LossReport, Place, Way
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import writable_format
 from robokata.core.source import Source
 from robokata.core.stream import LATE, UNDECODABLE, Stream
 from robokata.media.container import with_display
@@ -62,15 +63,19 @@ def planned_by(watch: Watch, without: Sequence[str], episode: Episode) -> Planne
 
 def _plan_of(what: _Held, format_name: str, options: Mapping[str, Any]) -> Planned:
     held, left_out, notes = what
-    leaf = shelf("formats")[format_name]
-    layout: Layout = leaf.layout(held, **options)
+    leaf = writable_format(format_name)
+    layout = leaf.layout(held, **options)
     streams = {target: held.streams[name] for name, target in layout.names.items()}
     shapes = {target: stream.shape if stream.is_numeric else None for target, stream in streams.items()}
     # Which sample stands in which row is for the writer: of 10,000 episodes it would be most of a report.
     places = tuple(replace(place, appears_at=None) for place in layout.places)
-    if not getattr(leaf, "COPIES_MESSAGES", False):
+    if not leaf.COPIES_MESSAGES:
         places += tuple(_undecodable(held))
-    kept = "How to show them is kept beside." if hasattr(leaf, "read") else "The target does not say how to show them."
+    kept = (
+        "How to show them is kept beside."
+        if isinstance(leaf, ReadableFormatLeaf)
+        else "The target does not say how to show them."
+    )
     said = (*layout.notes, *(f"{note} {kept}" for note in notes), *_clock_notes(held))
     return Planned(held.id, Layout((*places, *left_out), said), shapes)
 
@@ -173,7 +178,7 @@ def refuse_misfit(format_name: str, first: Planned, planned: Planned) -> None:
     Raises:
         WriteRefused: they differ.
     """
-    if not getattr(shelf("formats")[format_name], "IS_ONE_TABLE", False):
+    if not writable_format(format_name).IS_ONE_TABLE:
         return
     lacking = [name for name in first.shapes if name not in planned.shapes]
     added = [name for name in planned.shapes if name not in first.shapes]

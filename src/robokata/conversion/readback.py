@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robokata.conversion.episode_comparison import Counts, Difference, EpisodeComparison, Plan, compare_episodes, lower
+from robokata.core.contracts import ComparableFormatLeaf, ReadableFormatLeaf
 from robokata.core.detection import reopen
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, UnknownName
@@ -115,13 +116,13 @@ def read_back(
     """
     began = time.perf_counter()
     leaf = shelf("formats")[report.format]
-    if hasattr(leaf, "compare"):
-        return _compare_elsewhere(source, keys, target, report, began, advance)
-    if not hasattr(leaf, "read"):
+    if isinstance(leaf, ComparableFormatLeaf):
+        return _compare_elsewhere(source, leaf, keys, target, report, began, advance)
+    if not isinstance(leaf, ReadableFormatLeaf):
         return _unread(report, depth, f"Robokata writes {report.format} and does not read it")
     try:
         # Not `reopen`: what lies at the path now is gone in a moment, and must not be remembered.
-        written: Source = leaf.read(target)
+        written = leaf.read(target)
         order = _order(source, keys, written)
     except RobokataError as error:
         broken = Difference("", None, f"what was written cannot be opened: {error}", is_broken=True)
@@ -175,6 +176,7 @@ def _order(source: Source, keys: Sequence[str], written: Source) -> tuple[int, .
 
 def _compare_elsewhere(
     source: Source,
+    leaf: ComparableFormatLeaf,
     keys: Sequence[str],
     target: Path,
     report: LossReport,
@@ -184,7 +186,7 @@ def _compare_elsewhere(
     """Through the library of a format that Robokata only writes: times of all streams, numbers of curves."""
     compared = []
     try:
-        for each in shelf("formats")[report.format].compare(target, map(source.episode, keys)):
+        for each in leaf.compare(target, map(source.episode, keys)):
             wrong = tuple(Difference(each.episode, stream, what, is_broken=True) for stream, what in each.differences)
             compared.append(EpisodeComparison(Counts(times=each.times), wrong, None))
             advance(1)

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from robokata.core.contracts import ReadableFormatLeaf
 from robokata.core.episode import Episode, EpisodeRef
 from robokata.core.errors import AmbiguousFormat, NotADataset, Unsupported
+from robokata.core.leaf_kinds import readable_format, readable_formats
 from robokata.core.pointers import note_root, pointers_below
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
@@ -30,11 +32,6 @@ class Found(NamedTuple):
 
     path: Path
     format: str
-
-
-def readable_formats() -> tuple[str, ...]:
-    """Formats that can be read; the others are written for other programs, and nothing is recognised as them."""
-    return tuple(name for name in shelf("formats").names() if hasattr(shelf("formats")[name], "read"))
 
 
 def detect(path: str | os.PathLike[str]) -> str:
@@ -103,10 +100,10 @@ def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> S
         return open_source(found.path, format=found.format)
     leaf = shelf("formats")[format]
     _must_exist(where)
-    if format not in readable_formats():
+    if not isinstance(leaf, ReadableFormatLeaf):
         raise Unsupported(f"{where}: {format} is written for other programs, and Robokata does not read it back.")
     note_root(where)
-    source: Source = leaf.read(where)
+    source = leaf.read(where)
     if not source.keys() and not leaf.sniff(where):
         raise NotADataset(f"{where}: holds nothing of the format {format}. Looked for {leaf.LOOKS_FOR}.")
     return source
@@ -138,8 +135,7 @@ def reopen(path: str, format_name: str) -> Source:
     """
     _must_exist(Path(path))
     note_root(path)
-    source: Source = shelf("formats")[format_name].read(Path(path))
-    return source
+    return readable_format(format_name).read(Path(path))
 
 
 def open_episode(ref: EpisodeRef) -> Episode:
@@ -154,7 +150,7 @@ def open_episode(ref: EpisodeRef) -> Episode:
 
 def _claims(path: Path, *, at_least_score: float = 0.0) -> list[str]:
     """Formats that recognise `path`, of highest confidence only; none below `at_least_score`."""
-    scores = {name: float(shelf("formats")[name].sniff(path)) for name in readable_formats()}
+    scores = {name: float(readable_format(name).sniff(path)) for name in readable_formats()}
     best = max(scores.values(), default=0.0)
     return [name for name, score in scores.items() if score == best and score > 0 and score >= at_least_score]
 

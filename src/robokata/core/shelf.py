@@ -6,23 +6,38 @@ import functools
 import importlib
 import importlib.util
 import pkgutil
-from types import ModuleType
+from typing import Any, Generic, Literal, TypeVar, overload
 
+from robokata.core.contracts import (
+    CheckLeaf,
+    CuratorLeaf,
+    DatasetCheckLeaf,
+    DatasetStepLeaf,
+    FormatLeaf,
+    MetricLeaf,
+    PolicyLeaf,
+    RobotLeaf,
+    StepLeaf,
+    TaskLeaf,
+)
+from robokata.core.contracts.demands import faults, fill_defaults
 from robokata.core.errors import LeafRefused, UnknownName
 
+Leaf = TypeVar("Leaf", covariant=True)
 
-class Shelf:
+
+class Shelf(Generic[Leaf]):
     """The leaves of one folder, by name, plus those of third parties.
 
     Listing imports nothing but the (empty) folder package: names come from the file names. A leaf is
-    imported when it is asked for. Third parties add leaves through the entry-point group
-    `robokata.<folder>`. Files that start with an underscore are shared parts, not leaves.
+    imported when it is asked for, and held against the contract of its shelf then. Third parties add leaves through
+    the entry-point group `robokata.<folder>`. Files that start with an underscore are shared parts, not leaves.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.package = f"robokata.{folder}"
-        self._loaded: dict[str, ModuleType] = {}
+        self._loaded: dict[str, Leaf] = {}
 
     @functools.cached_property
     def _own(self) -> tuple[str, ...]:
@@ -45,47 +60,78 @@ class Shelf:
     def __contains__(self, name: str) -> bool:
         return name in self._own or name in self._foreign
 
-    def __getitem__(self, name: str) -> ModuleType:
+    def get(self, name: str) -> Leaf | None:
+        """A leaf, or None where none has this name.
+
+        Raises:
+            LeafRefused: it cannot be imported, or lacks what its contract demands.
+        """
+        if name not in self:
+            return None
+        return self[name]
+
+    def __getitem__(self, name: str) -> Leaf:
         """Import one leaf.
 
         Raises:
             UnknownName: no leaf has this name; the message lists those that exist.
-            LeafRefused: a third party's leaf cannot be imported, or lacks what its contract demands.
+            LeafRefused: a third party's leaf cannot be imported, or a leaf lacks what its contract demands.
         """
         if name not in self._loaded:
-            if name in self._own:
-                self._loaded[name] = importlib.import_module(f"{self.package}.{name}")
-            elif name in self._foreign:
-                self._loaded[name] = self._load_foreign(name)
-            else:
+            if name not in self:
                 raise UnknownName(_one_of(self.folder), name, self.names())
+            self._loaded[name] = self._load(name)
         return self._loaded[name]
 
-    def _load_foreign(self, name: str) -> ModuleType:
-        # Imported here: the contracts name what lies on shelves.
-        from robokata.core.contracts import lacking_names
-
-        place = self._foreign[name]
-        subject = f"the {_one_of(self.folder)} {name!r} of another package ({place})"
+    def _load(self, name: str) -> Leaf:
+        one, place = _one_of(self.folder), self._foreign.get(name)
+        subject = f"the {one} {name!r}" if place is None else f"the {one} {name!r} of another package ({place})"
         try:
-            leaf = importlib.import_module(place)
+            leaf: Any = importlib.import_module(place or f"{self.package}.{name}")
         except ImportError as error:
+            if place is None:
+                raise
             raise LeafRefused(
                 f"{subject} cannot be imported: {error}. Install what it lacks, or uninstall the package that names "
                 f"it in the entry points {self.package}."
             ) from None
-        lacking = lacking_names(self.folder, leaf)
+        lacking = faults(self.folder, leaf)
         if lacking:
+            remedy = "" if place is None else ", or uninstall the package"
             raise LeafRefused(
-                f"{subject} lacks {', '.join(lacking)}: see docs/adding.md for what a {_one_of(self.folder)} defines. "
-                "Add it there, or uninstall the package."
+                f'{subject} lacks {", ".join(lacking)}. See "A {one}" in docs/adding.md for what a {one} defines: add '
+                f"it there{remedy}."
             )
-        return leaf
+        fill_defaults(self.folder, leaf)
+        loaded: Leaf = leaf
+        return loaded
+
+
+@overload
+def shelf(folder: Literal["formats"]) -> Shelf[FormatLeaf]: ...
+@overload
+def shelf(folder: Literal["checks"]) -> Shelf[CheckLeaf | DatasetCheckLeaf]: ...
+@overload
+def shelf(folder: Literal["metrics"]) -> Shelf[MetricLeaf]: ...
+@overload
+def shelf(folder: Literal["steps"]) -> Shelf[StepLeaf | DatasetStepLeaf]: ...
+@overload
+def shelf(folder: Literal["curators"]) -> Shelf[CuratorLeaf]: ...
+@overload
+def shelf(folder: Literal["robots"]) -> Shelf[RobotLeaf]: ...
+@overload
+def shelf(folder: Literal["tasks"]) -> Shelf[TaskLeaf]: ...
+@overload
+def shelf(folder: Literal["policies"]) -> Shelf[PolicyLeaf]: ...
+@overload
+def shelf(folder: str) -> Shelf[Any]: ...
+def shelf(folder: str) -> Shelf[Any]:
+    """The shelf of one folder: `shelf("formats")["rlds"]` is the module that reads RLDS."""
+    return _shelf(folder)
 
 
 @functools.cache
-def shelf(folder: str) -> Shelf:
-    """The shelf of one folder: `shelf("formats")["rlds"]` is the module that reads RLDS."""
+def _shelf(folder: str) -> Shelf[Any]:
     return Shelf(folder)
 
 

@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from robokata.core.errors import SuiteRefused, UnknownName
@@ -62,7 +61,7 @@ class Suite:
         return {name: value for name, value in chosen.items() if name in known}
 
 
-def thresholds_of(leaf: ModuleType, *, parts: tuple[str, ...] = ("check", "gather", "judge")) -> dict[str, Any]:
+def thresholds_of(leaf: object, *, parts: tuple[str, ...] = ("check", "gather", "judge")) -> dict[str, Any]:
     """Thresholds that a check takes, with their defaults: the keyword-only arguments of its functions."""
     found: dict[str, Any] = {}
     for part in parts:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.episode import Embodiment
 from robokata.core.errors import UnknownName
 
 Pose = NDArray[np.float64]
@@ -149,6 +150,30 @@ class World(Protocol):
         ...
 
 
+class RobotNeed(NamedTuple):
+    """What a task needs of a robot."""
+
+    arms: tuple[str, ...]
+    """Names of its arms: `("arm",)`, or `("left", "right")`."""
+    reach_m: tuple[float, float]
+    """Half extents (x, y) of the table that every arm must reach: its resets are laid out in them."""
+    joints: int = 5
+    """Joints of each arm: five point the hand down at any turn, six turn it as they like."""
+
+    def unmet(self, robot: Embodiment) -> str | None:
+        """What a robot lacks, in words; None where it lacks nothing."""
+        arms = {arm.name: arm for arm in robot.arms}
+        if tuple(sorted(arms)) != tuple(sorted(self.arms)):
+            return f"it has the arms {', '.join(arms) or 'none'}, and {', '.join(self.arms)} are needed"
+        fewest = min(len(arm.joints) for arm in robot.arms)
+        if fewest < self.joints:
+            return f"an arm of {fewest} joints, and {self.joints} are needed"
+        if robot.reach_m is None or any(has < need for has, need in zip(robot.reach_m, self.reach_m, strict=True)):
+            has = "an unknown reach" if robot.reach_m is None else f"a reach of {robot.reach_m} m"
+            return f"{has}, and {self.reach_m} m are needed"
+        return None
+
+
 class Subtask(NamedTuple):
     """One part of a task: it ends when `reached`, and its motion is relative to `prop`."""
 
@@ -178,34 +203,6 @@ class Move:
     """Share of the operator's own speed: contacts are made slowly."""
     is_transit: bool = False
     """True in free space: here a clumsy operator dawdles and takes detours."""
-
-
-class TaskLeaf(Protocol):
-    """A file in `tasks/`."""
-
-    ROBOTS: tuple[str, ...]
-    """Robots that can do it, the usual one first."""
-    INSTRUCTIONS: tuple[str, ...]
-    """The instruction and its paraphrases, with the slots that `Setup.words` fills."""
-    PROPS: tuple[Prop, ...]
-    HORIZON_S: float
-    """Time after which an attempt has failed."""
-
-    def reset(self, rng: np.random.Generator, *, width: Width, reach_m: tuple[float, float]) -> Setup:
-        """Draw where things are and what is asked, within a robot's reach (half extents around the origin)."""
-        ...
-
-    def subtasks(self, setup: Setup) -> tuple[Subtask, ...]:
-        """The parts of the task, in order; they are its subgoals too."""
-        ...
-
-    def succeeded(self, world: World, setup: Setup) -> bool:
-        """True while the task is done."""
-        ...
-
-    def demonstrate(self, world: World, setup: Setup, rng: np.random.Generator) -> Iterator[tuple[Move, ...]]:
-        """What a skilled operator would do next, looking at the world between moves; one tuple happens at once."""
-        ...
 
 
 def instruction_of(task: Any, setup: Setup, *, paraphrase: int = 0) -> str:

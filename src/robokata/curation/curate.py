@@ -16,11 +16,13 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from robokata.core.ancestry import name_of
+from robokata.core.contracts import DatasetStepLeaf
 from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import (
     DamagedData,
+    LeafRefused,
     MissingPart,
     RateRefused,
     RecipeRefused,
@@ -28,8 +30,9 @@ from robokata.core.errors import (
     SuiteRefused,
     UnknownName,
 )
+from robokata.core.leaf_kinds import dataset_step, episode_step, refuse_silent_removal
 from robokata.core.lineage import divided_by_family, moves_that_mend, refuse_torn
-from robokata.core.selection import Described, Selection, read_selection
+from robokata.core.selection import Described, Selection, read_selection, selection_of
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeList, Facts, Source, row_of
 from robokata.curation.recipe import ChoicePart, Recipe, StepPart
@@ -39,7 +42,7 @@ from robokata.runtime.episode_filter import choose_episodes, mixture_id
 from robokata.runtime.options import takes
 
 Result = TypeVar("Result")
-_OURS = (RecipeRefused, RateRefused, SuiteRefused, UnknownName, MissingPart)
+_OURS = (RecipeRefused, RateRefused, SuiteRefused, UnknownName, MissingPart, LeafRefused)
 """What is wrong with the recipe, and not with one episode."""
 _AGAIN = 1_000_003
 """A step that comes twice draws twice: the n-th time with seed + n * this prime."""
@@ -119,10 +122,9 @@ class RecipeSource:
         return replace(episode, id=key, ref=None)
 
     def _output(self, stage: Stage, wanted: int, episode: Episode) -> Episode:
-        for number, out in enumerate(shelf("steps")[stage.name].step(episode, **stage.options)):
+        for number, out in enumerate(episode_step(stage.name).step(episode, **stage.options)):
             if number == wanted:
-                changed: Episode = out
-                return changed
+                return out
         raise DamagedData(
             self.path, f"{stage.name} gives fewer episodes of {episode.id} than it did.", next_move="Do it again."
         )
@@ -191,7 +193,7 @@ def curated(
         for step in recipe.steps:
             plan.take(step)
         if recipe.checks is not None:
-            plan.leave_out("drop_found", vars(recipe.checks), called="checks")
+            plan.leave_out("drop_found", vars(recipe.checks), dataset_step("drop_found"), called="checks")
         return plan.finish()
     finally:
         plan.crew.dismiss()
@@ -241,11 +243,11 @@ class _Plan:
     def take(self, step: StepPart) -> None:
         """Apply one step to what is there."""
         seed = self._seed_of(step.name)
-        if not hasattr(shelf("steps")[step.name], "step"):
-            self.leave_out(step.name, step.options)
+        leaf = shelf("steps")[step.name]
+        if isinstance(leaf, DatasetStepLeaf):
+            self.leave_out(step.name, step.options, leaf)
             return
         self.advance(step.name)
-        leaf = shelf("steps")[step.name]
         stage = Stage(step.name, {**step.options, **takes(leaf.step, {"seed": seed})})
         before, self.source = self._now(), replace(self.source, stages=(*self.source.stages, stage))
         chosen = _share_of(list(self.lines), step.share, f"{step.name}|{seed}")
@@ -264,11 +266,12 @@ class _Plan:
                 self.left_out.append(LeftOut(key, step.name, "dropped"))
         self.lines = made
 
-    def leave_out(self, name: str, options: Mapping[str, Any], *, called: str | None = None) -> None:
+    def leave_out(
+        self, name: str, options: Mapping[str, Any], leaf: DatasetStepLeaf, *, called: str | None = None
+    ) -> None:
         """Apply a step that looks at all episodes."""
         by = called or name
         self.advance(by)
-        leaf = shelf("steps")[name]
         if options.get("suite"):
             options = {**options, "suite": self.recipe.place_of(str(options["suite"]))}
         rows = self._described(functools.partial(leaf.describe, **takes(leaf.describe, options)), by)
@@ -297,8 +300,6 @@ class _Plan:
 
     def _chosen(self, rows: Sequence[Described], choice: ChoicePart | None) -> Selection:
         if choice is None:
-            from robokata.core.selection import selection_of
-
             return selection_of(rows, (row.episode for row in rows))
         if choice.file is not None:
             selection = read_selection(Path(self.recipe.place_of(choice.file)))
@@ -306,9 +307,7 @@ class _Plan:
             return selection
         leaf = shelf("curators")[str(choice.curator)]
         rng = np.random.default_rng(self.recipe.seed)
-        options = takes(leaf.choose, choice.options)
-        chosen: Selection = leaf.choose(rows, keep=choice.count_of(len(rows)), rng=rng, **options)
-        return chosen
+        return leaf.choose(rows, keep=choice.count_of(len(rows)), rng=rng, **takes(leaf.choose, choice.options))
 
     def _keep(self, selection: Selection, by: str) -> None:
         kept = set(selection.episodes)
@@ -352,10 +351,12 @@ def _outputs(stage: Stage, episode: Episode) -> tuple[tuple[str, ...], str | Non
     """Ids of a step's outputs, and why it refuses (the rest of) the episode."""
     ids: list[str] = []
     try:
-        for out in shelf("steps")[stage.name].step(episode, **stage.options):
+        for out in episode_step(stage.name).step(episode, **stage.options):
             ids.append(out.id)
     except StepRefused as refusal:
         return tuple(ids), refusal.reason
+    if not ids:
+        refuse_silent_removal(stage.name, episode.id)
     return tuple(ids), None
 
 

@@ -37,9 +37,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from robokata.core.contracts import DatasetStepLeaf, StepLeaf
 from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.shelf import shelf
 from robokata.loading.data_source import DataSource, read_sources
@@ -206,7 +206,7 @@ def step_from(data: Any, *, where: str) -> StepPart:
         share = options.pop("share", None)
     if share is not None and not (type(share) in (int, float) and 0 <= share <= 1):
         raise RecipeRefused(f"{where}: share must be a number from 0 to 1, got {share!r}.")
-    if share is not None and not hasattr(leaf, "step"):
+    if share is not None and not isinstance(leaf, StepLeaf):
         raise RecipeRefused(f"{where}: {name} looks at all episodes at once and takes no share.")
     return StepPart(str(name), fitted(options, known, where=f"{where} ({name})"), share)
 
@@ -231,9 +231,9 @@ def choice_from(data: Any, *, where: str) -> ChoicePart:
     return ChoicePart(str(curator), keep, fitted(options, known, where=f"{where} ({curator})"))
 
 
-def step_options(leaf: ModuleType) -> dict[str, Option]:
+def step_options(leaf: StepLeaf | DatasetStepLeaf) -> dict[str, Option]:
     """What a step may be told."""
-    return options_of(leaf.step) if hasattr(leaf, "step") else options_of(leaf.describe, leaf.choose)
+    return options_of(leaf.step) if isinstance(leaf, StepLeaf) else options_of(leaf.describe, leaf.choose)
 
 
 def _splits(data: Any, where: str) -> dict[str, float]:
@@ -250,7 +250,7 @@ def _checks(data: Any, where: str) -> ChecksPart:
     return ChecksPart(options["level"], options["checks"], options["suite"])
 
 
-def _leaf(folder: str, name: Any, where: str) -> ModuleType:
+def _leaf(folder: str, name: Any, where: str) -> Any:
     word = folder.removesuffix("s")
     key = "name" if folder == "steps" else "curator"
     if not isinstance(name, str):

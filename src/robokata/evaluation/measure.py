@@ -11,6 +11,7 @@ from robokata.core.errors import RateRefused
 from robokata.core.estimate import Estimate, Observation
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
+from robokata.evaluation.metric import summarise
 from robokata.runtime.engine import map_episodes, worker_count
 
 
@@ -63,7 +64,7 @@ def measured(
             continue
         for name, observation in observed.items():
             seen[name].append(observation)
-    metrics = {name: shelf("metrics")[name].summarise(rows) for name, rows in seen.items()}
+    metrics = {name: summarise(name, rows) for name, rows in seen.items()}
     return Measured(str(source.path), len(wanted) - len(unread), metrics, unread, chosen)
 
 

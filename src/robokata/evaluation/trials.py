@@ -17,6 +17,7 @@ from robokata.core.episode import Episode, Origin
 from robokata.core.errors import EvaluationStopped, PolicyFailed
 from robokata.core.estimate import Estimate, Observation
 from robokata.core.shelf import shelf
+from robokata.evaluation.metric import summarise
 from robokata.evaluation.protocol import TrialProtocol
 from robokata.evaluation.trial import HOLD_S, Conditions, Trial, executed_steps, run_trial
 from robokata.learn.checkpoint import CARD
@@ -225,7 +226,7 @@ def summarised(lines: Sequence[Tried]) -> dict[str, Estimate]:
     out = {}
     for name in metric_names():
         observed = [_observation(line.row["observed"].get(name), line.row["infrastructure"]) for line in lines]
-        out[name] = shelf("metrics")[name].summarise(observed)
+        out[name] = summarise(name, observed)
     return out
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from robokata.core.declared_rate import Rate, rates_in, reopen_paced
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, StepRefused, WriteRefused
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import episode_step
 from robokata.core.source import Source
 from robokata.runtime.jobs import Made, Production, Tried, produce, with_receipt
 from robokata.runtime.options import fitted, options_of, takes, told
@@ -78,7 +78,7 @@ class StepJob:
         return Made({"success": True, "reason": "", "source": source.id, "duration_s": episode.duration_s}, episode)
 
     def _variant(self, source: Episode, round_: int) -> Episode:
-        step = shelf("steps")[WAYS[self.way].step].step
+        step = episode_step(WAYS[self.way].step).step
         if self.way == "paraphrase":
             # One draw for all rounds: each takes the next wording of the same order, and none comes twice.
             told = {**self.options, "wordings": round_ + 1, "seed": self.seed}
@@ -108,7 +108,7 @@ def job_for(source: Source, way: str, *, keys: Sequence[str], words: Sequence[st
     Raises:
         RecipeRefused: an option that the step does not have, or of the wrong kind.
     """
-    step = shelf("steps")[WAYS[way].step].step
+    step = episode_step(WAYS[way].step).step
     known = {name: o for name, o in options_of(step).items() if name not in ("keep_original", "wordings")}
     _, said = told(f"{way} {' '.join(words)}", where="--factor")
     options = fitted({**WAYS[way].usual, **said}, known, where=f"--by {way}")

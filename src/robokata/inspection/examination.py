@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import ModuleType
 from typing import Any, NamedTuple
 
-from robokata.core.contracts import Gathered, unmet_need
+from robokata.core.contracts import DatasetCheckLeaf, Gathered, unmet_need
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, Unsupported
 from robokata.core.finding import Abstention, Finding, Level, Verdict
@@ -35,7 +34,7 @@ def examine(episode: Episode, *, suite: Suite) -> Examined:
             verdicts.append(Abstention(name, unmet.reason, episode.id))
             continue
         try:
-            if hasattr(leaf, "gather"):
+            if isinstance(leaf, DatasetCheckLeaf):
                 row = leaf.gather(episode, **suite.arguments(name, "gather"))
                 if isinstance(row, Abstention):
                     verdicts.append(row)
@@ -55,8 +54,8 @@ def judge_all(rows: Mapping[str, Sequence[Gathered]], suite: Suite, facts: Facts
     """The checks across episodes, on the rows that they gathered: check -> rows, in the dataset's order."""
     said: set[str] = set()
     for name in suite.checks:
-        leaf: ModuleType = shelf("checks")[name]
-        if not hasattr(leaf, "judge"):
+        leaf = shelf("checks")[name]
+        if not isinstance(leaf, DatasetCheckLeaf):
             continue
         try:
             yield from list(leaf.judge(rows.get(name, ()), facts, **suite.arguments(name, "judge")))

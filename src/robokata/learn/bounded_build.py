@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from robokata.core.contracts import TrainableLeaf
 from robokata.core.errors import DamagedData, RobokataError
 from robokata.core.require import require
 from robokata.learn.net import Net
-from robokata.learn.trainable import TrainableLeaf
 from robokata.loading.codec import Codec
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def build_bounded(
     _refuse_unlike(options, leaf.HABITS.options, most, where)
     try:
         with _counting(len(tensors), most, where):
-            return leaf.build(codec, options)
+            net: Net = leaf.build(codec, options)
+            return net
     except RobokataError:
         raise
     # torch and the network's own code raise whatever a number that makes no sense leads them to: RuntimeError for a

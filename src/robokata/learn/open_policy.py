@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
-from robokata.core.contracts import Policy, PolicyLeaf, PolicyOrder
+from robokata.core.contracts import Policy, PolicyOrder
 from robokata.core.errors import PolicyFailed
 from robokata.core.shelf import shelf
 from robokata.learn.checkpoint import read_card
@@ -27,7 +26,7 @@ def open_policy(where: str | Path, *, device: str = "cpu", options: Mapping[str,
     if not is_address(where) and (why := why_no_name(device)) is not None:
         raise PolicyFailed("refused", f"{where}: {why}")
     name = "remote" if is_address(where) else read_card(Path(where)).policy
-    leaf = cast(PolicyLeaf, shelf("policies")[name])
+    leaf = shelf("policies")[name]
     return leaf.load(PolicyOrder(str(where), device, dict(options or {})))
 
 

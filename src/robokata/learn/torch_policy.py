@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Chunk, PolicyOrder, PolicySpec, Sensed, StreamNeed
+from robokata.core.contracts import Chunk, PolicyOrder, PolicySpec, Sensed, StreamNeed, TrainableLeaf
 from robokata.core.errors import DamagedData, PolicyFailed, UnknownName
 from robokata.core.require import require
 from robokata.learn.batches import one_input
@@ -19,7 +19,6 @@ from robokata.learn.checkpoint import Card, read_card, read_weights
 from robokata.learn.device import device_meant, why_not_here
 from robokata.learn.net import Net
 from robokata.learn.temporal_ensemble import Blend
-from robokata.learn.trainable import TrainableLeaf
 from robokata.loading.actions import Frame
 from robokata.loading.codec import Codec, CodecSpec, codec_from
 from robokata.loading.pictures import resized

@@ -1,20 +1,19 @@
-"""What a leaf of `policies/` defines so that `kata train` can train it."""
+"""What a policy that can be trained says of its training, and what somebody else's training is told."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from robokata.core.contracts import Policy, PolicyOrder
+from robokata.core.leaf_kinds import trainable_policy
 from robokata.learn.training_spec import TrainingSpec
 from robokata.loading.actions import Frame
-from robokata.loading.codec import Codec
 from robokata.loading.features import NO_NOISE, Noise
 
 if TYPE_CHECKING:
-    from robokata.learn.net import Net
+    pass
 
 
 @dataclass(frozen=True)
@@ -47,18 +46,6 @@ class Habits:
     picture as a share of its side, and `colour`, the largest random change of brightness and contrast as a share."""
 
 
-class TrainableLeaf(Protocol):
-    """A leaf with a network that our loop trains."""
-
-    HABITS: Habits
-
-    def build(self, codec: Codec, options: Mapping[str, Any]) -> Net:
-        """The network, with weights drawn from torch's generator."""
-        ...
-
-    def load(self, order: PolicyOrder) -> Policy: ...
-
-
 @dataclass(frozen=True)
 class ForeignJob:
     """A training that somebody else's code does."""
@@ -77,17 +64,11 @@ class ForeignJob:
     """Go on from what `out` holds of the same training."""
 
 
-class ForeignLeaf(Protocol):
-    """A leaf that is trained by somebody else's code, in its own environment."""
+def habits_of(policy: str) -> Habits:
+    """How a policy is trained where nobody says otherwise.
 
-    def train(self, job: ForeignJob) -> Mapping[str, Any]:
-        """Train, and leave a checkpoint that `load` opens; what made it comes back, as plain values.
-
-        `last_loss` is among them, None where none was told.
-
-        Raises:
-            NotADataset: nothing was begun that could be resumed.
-        """
-        ...
-
-    def load(self, order: PolicyOrder) -> Policy: ...
+    Raises:
+        UnknownName: there is no such policy, or it cannot be trained.
+    """
+    habits: Habits = trainable_policy(policy).HABITS
+    return habits

@@ -23,21 +23,20 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 
 from robokata.core.clock import NS_PER_S
+from robokata.core.contracts import Mean, Part, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.geometry.gripper import FEW_JAWS
 from robokata.geometry.tip import has_times
 from robokata.metrics._actions import commands_of
-from robokata.metrics._trial import parts_of, pooled, rows_of
-from robokata.statistics.intervals import mean_of_counts, mean_of_numbers
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = "1/s"
+MEAN = Mean.OF_NUMBERS
+PARTS = {"step_length": Part(Mean.OF_NUMBERS), "gripper_toggles": Part(Mean.OF_COUNTS, "1/s")}
 _NOTABLE_SHARE = 0.002
 """Smaller changes are rounding: a 12-bit count is 0.02 % of its range, a float32 far less."""
 
@@ -65,14 +64,8 @@ def observe(trial: Episode) -> Observation:
     return Observation(float(reversals.mean()) / duration_s, rate_hz=rate_hz, parts=tuple(parts))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean reversals per second and channel."""
-    estimate = pooled("action_chatter", observations, mean_of_numbers, unit=UNIT)
-    parts = parts_of(observations, ("step_length",), mean_of_numbers, {})
-    toggles = parts_of(observations, ("gripper_toggles",), mean_of_counts, {"gripper_toggles": "1/s"})
-    return replace(estimate, parts=(*parts, *toggles))
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean reversals per second and channel of trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Commands that alternate by 0, 0.3 or 1 %."""
+    return PlantedTrial(
+        scripted_trial(rng, chatter_rad=float(rng.choice([0.0, 0.003, 0.01])), empties=int(rng.random() < 0.3)), None
+    )

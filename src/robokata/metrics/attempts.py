@@ -27,18 +27,18 @@ Source:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
+from robokata.core.contracts import Mean, Part, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.metrics._grasp_attempts import attempts_of
-from robokata.metrics._trial import parts_of, pooled, rows_of
-from robokata.statistics.intervals import mean_of_counts, mean_of_numbers
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
+MEAN = Mean.OF_COUNTS
+PARTS = {"empty_closings": Part(Mean.OF_COUNTS), "regrasp_gap": Part(Mean.OF_NUMBERS, "s")}
 
 
 def observe(trial: Episode) -> Observation:
@@ -56,14 +56,7 @@ def observe(trial: Episode) -> Observation:
     return Observation(float(len(grasps)), parts=tuple(parts))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean number of attempts."""
-    estimate = pooled("attempts", observations, mean_of_counts)
-    parts = parts_of(observations, ("empty_closings",), mean_of_counts, {})
-    gaps = parts_of(observations, ("regrasp_gap",), mean_of_numbers, {"regrasp_gap": "s"})
-    return replace(estimate, parts=(*parts, *gaps))
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean number of attempts in trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Empty closings and drops before the grasp that holds."""
+    empties, drops = int(rng.poisson(0.7)), int(rng.random() < 0.2)
+    return PlantedTrial(scripted_trial(rng, empties=empties, drops=drops), float(empties + drops + 1))

@@ -21,18 +21,18 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.metrics._actions import commands_of
-from robokata.metrics._trial import pooled, rows_of, trial_facts
-from robokata.statistics.intervals import mean_of_numbers
+from robokata.metrics._scripted_trial import scripted_trial
+from robokata.metrics._trial import trial_facts
 
 UNIT: str | None = None
+MEAN = Mean.OF_NUMBERS
 _FEWEST_CHUNKS = 3
 
 
@@ -57,14 +57,9 @@ def observe(trial: Episode) -> Observation:
     return Observation(float(steps[at_boundary].mean()) / within)
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean ratio."""
-    return pooled("chunk_boundary_jump", observations, mean_of_numbers)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean ratio of trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Jumps of up to 5 % at the chunk boundaries."""
+    return PlantedTrial(scripted_trial(rng, executed_steps=10, jump_rad=float(rng.uniform(0, 0.05))), None)
 
 
 def _starts(trial: Episode, samples: int) -> NDArray[np.int64] | None:

@@ -21,16 +21,17 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import numpy as np
 
+from robokata.core.contracts import Mean, Part, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.metrics._events import contacts_are_recorded, contacts_of
-from robokata.metrics._trial import parts_of, pooled, rows_of
-from robokata.statistics.intervals import mean_of_counts, mean_of_numbers
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
+MEAN = Mean.OF_COUNTS
+PARTS = {"time_in_contact": Part(Mean.OF_NUMBERS, "s")}
 
 
 def observe(trial: Episode) -> Observation:
@@ -42,12 +43,7 @@ def observe(trial: Episode) -> Observation:
     return Observation(float(len(contacts)), parts=(("time_in_contact", touching_s),))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean number of contacts."""
-    parts = parts_of(observations, ("time_in_contact",), mean_of_numbers, {"time_in_contact": "s"})
-    return replace(pooled("collisions", observations, mean_of_counts), parts=parts)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean number of contacts in trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Contacts that were not meant."""
+    contacts = int(rng.poisson(0.6))
+    return PlantedTrial(scripted_trial(rng, contacts=contacts), float(contacts))

@@ -21,15 +21,16 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.metrics._events import drop_times_s
-from robokata.metrics._trial import pooled, rows_of
-from robokata.statistics.intervals import mean_of_counts
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
+MEAN = Mean.OF_COUNTS
 
 
 def observe(trial: Episode) -> Observation:
@@ -40,11 +41,7 @@ def observe(trial: Episode) -> Observation:
     return Observation(float(len(drops)))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean number of drops."""
-    return pooled("drops", observations, mean_of_counts)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean number of drops in trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Drops and regrasps."""
+    drops = int(rng.poisson(0.5))
+    return PlantedTrial(scripted_trial(rng, drops=drops), float(drops))

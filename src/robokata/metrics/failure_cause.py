@@ -44,15 +44,22 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation, unknown
 from robokata.metrics import _success
 from robokata.metrics._events import contacts_of, drop_times_s, oscillates_at_end, stalls_of
 from robokata.metrics._grasp_attempts import attempts_of
-from robokata.metrics._trial import rows_of, simulation_facts, trial_facts, with_counts
+from robokata.metrics._scripted_trial import scripted_trial
+from robokata.metrics._trial import simulation_facts, trial_facts
 from robokata.statistics.intervals import proportion
+from robokata.statistics.pooling import with_counts
 
 UNIT: str | None = None
+MEAN = Mean.RATE
+IS_STUDIED = False
 UNEXPLAINED = "unexplained"
 _CONTACT_S = 0.5
 """A touch is shorter; what lasts this long hinders."""
@@ -92,9 +99,10 @@ def summarise(observations: Sequence[Observation]) -> Estimate:
     return replace(with_counts(estimate, observations), parts=parts)
 
 
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Causes of the failures among trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Failures by empty closings, drops or none."""
+    empties, is_held, drops = int(rng.random() < 0.5), bool(rng.random() < 0.5), int(rng.random() < 0.3)
+    return PlantedTrial(scripted_trial(rng, empties=empties, is_held=is_held, drops=drops, success=False), 1.0)
 
 
 def _is_safety_stop(trial: Episode) -> bool:

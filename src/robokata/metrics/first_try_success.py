@@ -24,16 +24,18 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.metrics import _success
 from robokata.metrics._grasp_attempts import attempts_of
-from robokata.metrics._trial import known_values, rows_of, with_counts
-from robokata.statistics.intervals import proportion
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
+MEAN = Mean.RATE
+IS_HEADLINE = True
 
 
 def observe(trial: Episode) -> Observation:
@@ -49,12 +51,7 @@ def observe(trial: Episode) -> Observation:
     return Observation(None, first.reason) if first.is_held is None else Observation(float(first.is_held))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Rate of first grasps that hold."""
-    values = known_values(observations)
-    return with_counts(proportion("first_try_success", round(sum(values)), len(values)), observations)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Rate of first grasps that hold in trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """A first grasp of nothing in two trials of five."""
+    empties = int(rng.random() < 0.4)
+    return PlantedTrial(scripted_trial(rng, empties=empties), float(not empties))

@@ -22,19 +22,19 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.geometry.tip import TipPath, tip_paths
 from robokata.metrics import _success
 from robokata.metrics._grasp_attempts import attempts_of
-from robokata.metrics._trial import pooled, rows_of
-from robokata.statistics.intervals import mean_of_shares
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
+MEAN = Mean.OF_SHARES
+IS_HEADLINE = True
 _MOVED_M = 0.01
 """A tip that covers less than this has not gone anywhere."""
 
@@ -59,14 +59,9 @@ def observe(trial: Episode) -> Observation:
     return Observation(min(1.0, shortest_m / taken_m))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean efficiency."""
-    return pooled("path_efficiency", observations, mean_of_shares)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean efficiency of trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Detours and empty closings."""
+    return PlantedTrial(scripted_trial(rng, empties=int(rng.poisson(0.5)), detour_m=float(rng.uniform(0, 0.1))), None)
 
 
 def _way_points_s(trial: Episode, arms: int) -> list[float]:

@@ -21,17 +21,18 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.metrics import _success
 from robokata.metrics._events import drop_times_s
 from robokata.metrics._grasp_attempts import attempts_of
-from robokata.metrics._trial import known_values, rows_of, with_counts
-from robokata.statistics.intervals import proportion
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
+MEAN = Mean.RATE
 
 
 def observe(trial: Episode) -> Observation:
@@ -51,12 +52,7 @@ def observe(trial: Episode) -> Observation:
     return Observation(float(any(g.is_held and g.start_s > min(troubles_s) for g in attempts.grasps)))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Rate of recovery."""
-    values = known_values(observations)
-    return with_counts(proportion("recoveries", round(sum(values)), len(values)), observations)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Rate of recovery in trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """A first grasp of nothing, and a second that holds or none."""
+    is_held = bool(rng.random() < 0.6)
+    return PlantedTrial(scripted_trial(rng, empties=1, is_held=is_held, success=is_held), float(is_held))

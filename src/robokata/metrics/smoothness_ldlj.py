@@ -21,16 +21,17 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.geometry.smoothness import ldlj, low_passed
+from robokata.metrics._scripted_trial import scripted_trial
 from robokata.metrics._speed import speed_of
-from robokata.metrics._trial import pooled, rows_of
-from robokata.statistics.intervals import mean_of_numbers
 
 UNIT: str | None = None
+MEAN = Mean.OF_NUMBERS
 CUTOFF_HZ = 5.0
 """Movement of arms has its power below; jerk weighs what lies above with the third power of frequency."""
 SLOWEST_HZ = 20.0
@@ -50,15 +51,6 @@ def observe(trial: Episode, *, rate_hz: float | None = None) -> Observation:
     return Observation(value, label=found.of, rate_hz=found.rate_hz)
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean LDLJ; None where rates differ."""
-    return pooled("smoothness_ldlj", observations, mean_of_numbers)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean LDLJ of trials, at the rate of the slowest of them that can be judged."""
-    rows = rows_of(trials, observe)
-    rates = [row.rate_hz for row in rows if row.rate_hz is not None]
-    if rates and max(rates) > 1.02 * min(rates):
-        rows = rows_of(trials, lambda trial: observe(trial, rate_hz=min(rates)))
-    return summarise(rows)
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Empty closings and short rests."""
+    return PlantedTrial(scripted_trial(rng, empties=int(rng.poisson(0.7)), stall_s=float(rng.uniform(0, 1))), None)

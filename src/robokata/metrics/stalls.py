@@ -20,16 +20,17 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import numpy as np
 
+from robokata.core.contracts import Mean, Part, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.metrics._events import stalls_of
-from robokata.metrics._trial import parts_of, pooled, rows_of
-from robokata.statistics.intervals import mean_of_counts, mean_of_numbers
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
+MEAN = Mean.OF_COUNTS
+PARTS = {"time_still": Part(Mean.OF_NUMBERS, "s")}
 
 
 def observe(trial: Episode) -> Observation:
@@ -40,12 +41,7 @@ def observe(trial: Episode) -> Observation:
     return Observation(float(len(stalls)), parts=(("time_still", sum(s.end_s - s.start_s for s in stalls)),))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean number of standstills."""
-    parts = parts_of(observations, ("time_still",), mean_of_numbers, {"time_still": "s"})
-    return replace(pooled("stalls", observations, mean_of_counts), parts=parts)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean number of standstills in trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """A standstill of 3 s in two trials of five."""
+    stalls = int(rng.random() < 0.4)
+    return PlantedTrial(scripted_trial(rng, empties=1, stall_s=3.0 * stalls), float(stalls))

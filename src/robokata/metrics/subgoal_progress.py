@@ -20,14 +20,17 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
-from robokata.metrics._trial import pooled, rows_of, simulation_facts
-from robokata.statistics.intervals import mean_of_shares
+from robokata.core.estimate import Observation
+from robokata.metrics._scripted_trial import scripted_trial
+from robokata.metrics._trial import simulation_facts
 
 UNIT: str | None = None
+MEAN = Mean.OF_SHARES
+IS_HEADLINE = True
 
 
 def observe(trial: Episode) -> Observation:
@@ -39,11 +42,9 @@ def observe(trial: Episode) -> Observation:
     return Observation(len(reached & set(subgoals)) / len(subgoals))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """Mean progress."""
-    return pooled("subgoal_progress", observations, mean_of_shares)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """Mean progress of trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Trials that end at any subgoal."""
+    is_held, success = bool(rng.random() < 0.8), bool(rng.random() < 0.6)
+    return PlantedTrial(
+        scripted_trial(rng, is_held=is_held, success=success and is_held), (is_held + (success and is_held)) / 2
+    )

@@ -21,15 +21,17 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
-from robokata.core.estimate import Estimate, Observation
+from robokata.core.estimate import Observation
 from robokata.metrics import _success
-from robokata.metrics._trial import known_values, rows_of, with_counts
-from robokata.statistics.intervals import proportion
+from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
+MEAN = Mean.RATE
+IS_HEADLINE = True
 
 
 def observe(trial: Episode) -> Observation:
@@ -38,12 +40,7 @@ def observe(trial: Episode) -> Observation:
     return Observation(None, _success.NOBODY_SAYS) if success is None else Observation(float(success))
 
 
-def summarise(observations: Sequence[Observation]) -> Estimate:
-    """The success rate."""
-    values = known_values(observations)
-    return with_counts(proportion("success_at_end", round(sum(values)), len(values)), observations)
-
-
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """The success rate of trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Successes and failures."""
+    success = bool(rng.random() < 0.7)
+    return PlantedTrial(scripted_trial(rng, success=success), float(success))

@@ -21,13 +21,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation, unknown
 from robokata.metrics import _success
-from robokata.metrics._trial import known_values, rows_of, with_counts
+from robokata.metrics._scripted_trial import scripted_trial
 from robokata.statistics.intervals import proportion
+from robokata.statistics.pooling import known_values, with_counts
 
 UNIT: str | None = None
+MEAN = Mean.RATE
 _ONLY_THE_END = "it failed at the end, and nobody says whether it had succeeded before"
 
 
@@ -49,6 +54,7 @@ def summarise(observations: Sequence[Observation]) -> Estimate:
     return with_counts(proportion("success_once", round(sum(values)), len(values)), observations)
 
 
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """The rate of success at any moment of trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Successes and failures."""
+    success = bool(rng.random() < 0.7)
+    return PlantedTrial(scripted_trial(rng, success=success), float(success))

@@ -31,13 +31,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from robokata.core.contracts import Mean, PlantedTrial
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation, unknown
 from robokata.metrics import _success
-from robokata.metrics._trial import rows_of, with_counts
+from robokata.metrics._scripted_trial import scripted_trial
+from robokata.statistics.pooling import with_counts
 from robokata.statistics.survival import kaplan_meier, restricted_mean
 
 UNIT: str | None = "s"
+MEAN = Mean.OF_NUMBERS
+IS_HEADLINE = True
 
 
 def observe(trial: Episode) -> Observation:
@@ -73,6 +77,9 @@ def summarise(observations: Sequence[Observation]) -> Estimate:
     return with_counts(estimate, observations)
 
 
-def measure(trials: Sequence[Episode]) -> Estimate:
-    """The restricted mean time to success of trials."""
-    return summarise(rows_of(trials, observe))
+def plant(rng: np.random.Generator) -> PlantedTrial:
+    """Successes after standstills, and failures."""
+    success = bool(rng.random() < 0.75)
+    made = scripted_trial(rng, success=success, stall_s=float(rng.integers(0, 8)) / 4)
+    done_s = made.extra["simulation"]["first_success_s"]
+    return PlantedTrial(made, 30.0 if done_s is None else done_s)

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, WriteRefused
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import writable_format
 from robokata.core.version import __version__
 from robokata.runtime.atomic import replace_json, replace_text
 from robokata.runtime.file_name import lone_file_name
@@ -264,7 +264,7 @@ def _do(job: Job, number: int, pending: str) -> Tried:
     name = f"{lone_file_name(made.episode.id)}.mcap"
     path = Path(pending) / name
     path.unlink(missing_ok=True)
-    shelf("formats")["mcap"].write(path, [made.episode])
+    writable_format("mcap").write(path, [made.episode])
     return Tried(number, made.row, name, made.counts)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robokata.core.contracts import TaskLeaf
 from robokata.core.episode import Embodiment
 from robokata.core.errors import UnknownName
 from robokata.core.shelf import shelf
@@ -40,11 +40,10 @@ class Scene:
     @property
     def props(self) -> tuple[Prop, ...]:
         """Everything on the table."""
-        own: tuple[Prop, ...] = self.leaf.PROPS
-        return own + distractor_props(self.distractors)
+        return self.leaf.PROPS + distractor_props(self.distractors)
 
     @property
-    def leaf(self) -> ModuleType:
+    def leaf(self) -> TaskLeaf:
         """The task's module."""
         return shelf("tasks")[self.task]
 
@@ -60,8 +59,18 @@ def robot_of(name: str) -> Embodiment:
     Raises:
         UnknownName: there is none of this name.
     """
-    robot: Embodiment = shelf("robots")[name].ROBOT
-    return robot
+    return shelf("robots")[name].ROBOT
+
+
+def reach_of(robot: Embodiment) -> tuple[float, float]:
+    """The reach of a robot that can do a task.
+
+    Raises:
+        UnknownName: nobody says how far it reaches.
+    """
+    if robot.reach_m is None:
+        raise UnknownName("robot with a known reach", robot.name, shelf("robots").names())
+    return robot.reach_m
 
 
 def scene_of(task: str, robot: str | None = None, *, control_hz: int = 20) -> Scene:
@@ -71,11 +80,21 @@ def scene_of(task: str, robot: str | None = None, *, control_hz: int = 20) -> Sc
         UnknownName: no such task or robot, or this robot cannot do the task.
     """
     leaf = shelf("tasks")[task]
-    chosen = robot or leaf.ROBOTS[0]
-    if chosen not in leaf.ROBOTS:
-        shelf("robots")[chosen]
-        raise UnknownName(f"robot that can do {task}", chosen, leaf.ROBOTS)
+    chosen = robot or leaf.ROBOT
+    if leaf.NEEDS.unmet(shelf("robots")[chosen].ROBOT) is not None:
+        raise UnknownName(f"robot that can do {task}", chosen, robots_for(task))
     return Scene(task, chosen, control_hz)
+
+
+def robots_for(task: str) -> tuple[str, ...]:
+    """Robots of the shelf that have what a task needs, the usual one first.
+
+    Raises:
+        UnknownName: there is no such task.
+    """
+    leaf, robots = shelf("tasks")[task], shelf("robots")
+    able = [name for name in robots.names() if leaf.NEEDS.unmet(robots[name].ROBOT) is None]
+    return tuple(sorted(able, key=lambda name: name != leaf.ROBOT))
 
 
 @functools.lru_cache(maxsize=4)
@@ -103,7 +122,7 @@ def start(
 ) -> Begun:
     """Draw a reset, put the world there, and change what varies; the reset does not depend on the variation."""
     robot = scene.embodiment
-    setup: Setup = scene.leaf.reset(rng, width=width, reach_m=robot.reach_m)
+    setup = scene.leaf.reset(rng, width=width, reach_m=reach_of(robot))
     noise = {arm.name: rng.normal(0, START_NOISE_RAD, len(arm.joints)) for arm in robot.arms}
     return begin(world, setup, joint_noise_rad=noise, variation=variation, number=number)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from robokata.core.contracts import CheckLeaf
 from robokata.core.episode import Episode
 from robokata.core.errors import StepRefused
 from robokata.core.shelf import shelf
@@ -31,10 +32,10 @@ def step(
         StepRefused: the check judges whole datasets, or there is nothing to plant into.
     """
     leaf = shelf("checks")[check]
-    if not hasattr(leaf, "check"):
+    if not isinstance(leaf, CheckLeaf):
         raise StepRefused(_NAME, episode.id, f"{check} is a defect of whole datasets, not of one episode.")
     try:
-        planted: Episode = leaf.plant(episode, rng_of(f"{_NAME}|{check}", seed, episode), magnitude)
+        planted = leaf.plant(episode, rng_of(f"{_NAME}|{check}", seed, episode), magnitude)
     except ValueError as reason:
         raise StepRefused(_NAME, episode.id, f"{reason}.") from None
     parameters = {"check": check, "magnitude": magnitude, "seed": seed}

@@ -17,6 +17,7 @@ from robokata.geometry.runs import runs_of, samples_in
 from robokata.steps._samples import at_times, picked
 from robokata.steps._trace import traced
 
+REMOVES_EPISODES = True  # It refuses episodes in which nothing moves.
 _NAME = __name__.rpartition(".")[2]
 
 

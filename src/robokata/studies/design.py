@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from robokata.core.contracts import DatasetStepLeaf
+from robokata.core.shelf import shelf
 from robokata.curation.recipe import Recipe, recipe_from
 from robokata.studies.spec import ExpandPart, Factor, Level, Study
 
 BASELINE = "baseline"
-_CHOOSING = frozenset({"drop_found", "drop_duplicate", "take_subset", "trim_idle"})
-"""Steps that can leave episodes out."""
 
 
 @dataclass(frozen=True)
@@ -53,35 +53,44 @@ def arms_of(study: Study) -> list[Arm]:
     return [_arm(study, combination) for combination in _combinations(study)]
 
 
-def controls_of(study: Study, arms: Sequence[Arm], kept: Mapping[str, int]) -> list[Arm]:
+def controls_of(
+    study: Study, arms: Sequence[Arm], kept: Mapping[str, int], left_out: Mapping[str, Mapping[str, int]] | None = None
+) -> list[Arm]:
     """The random subsets that levels which remove data must be compared with.
 
-    `kept` is the number of recorded episodes of every arm. A control is its arm without what one factor's level
+    `kept` is the number of recorded episodes of every arm, `left_out` what each step left out of it: a step that
+    refuses episodes removes them too, whatever it says of itself. A control is its arm without what one factor's level
     removes, and as many episodes as the arm keeps are drawn of that: all else, expansion too, is the arm's own. Where
     an arm of the study shows that nothing was removed, there is none.
     """
     sizes = {str(arm.recipe.as_json()): kept[arm.name] for arm in arms}
     out = []
     for arm in arms:
-        levels = levels_of(study, arm)
+        levels, seen = levels_of(study, arm), (left_out or {}).get(arm.name, {})
         for number, (factor, level) in enumerate(zip(study.factors, levels, strict=True)):
-            if may_remove(level):
-                whole = _arm(study, (*levels[:number], _without_removing(level), *levels[number + 1 :]))
+            if may_remove(level, left_out=seen):
+                whole = _arm(study, (*levels[:number], _without_removing(level, seen), *levels[number + 1 :]))
                 if sizes.get(str(whole.recipe.as_json()), math.inf) > kept[arm.name]:
                     out.append(subset_control(arm, whole, factor=factor.name, episodes=kept[arm.name]))
     return out
 
 
-def _without_removing(level: Level) -> Level:
+def _without_removing(level: Level, left_out: Mapping[str, int]) -> Level:
     fragment = {name: value for name, value in level.fragment.items() if name not in ("checks", "selection", "step")}
-    steps = [step for step in _listed(level.fragment.get("step", [])) if step["name"] not in _CHOOSING]
+    steps = [step for step in _listed(level.fragment.get("step", [])) if not _removes(step["name"], left_out)]
     return replace(level, fragment={**fragment, "step": steps})
 
 
-def may_remove(level: Level) -> bool:
-    """True where a level can leave episodes out: which ones, only the data can tell."""
-    names = {step["name"] for step in _listed(level.fragment.get("step", []))}
-    return bool(names & _CHOOSING) or not level.fragment.keys().isdisjoint(("checks", "selection"))
+def may_remove(level: Level, *, left_out: Mapping[str, int] | None = None) -> bool:
+    """True where a level can leave episodes out: which ones, only the data can tell (`left_out`, by step)."""
+    steps = _listed(level.fragment.get("step", []))
+    chooses = not level.fragment.keys().isdisjoint(("checks", "selection"))
+    return chooses or any(_removes(step["name"], left_out or {}) for step in steps)
+
+
+def _removes(step: str, left_out: Mapping[str, int]) -> bool:
+    leaf = shelf("steps")[step]
+    return isinstance(leaf, DatasetStepLeaf) or leaf.REMOVES_EPISODES or bool(left_out.get(step))
 
 
 def subset_control(arm: Arm, whole: Arm, *, factor: str, episodes: int) -> Arm:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robokata.core.estimate import Estimate
+from robokata.core.shelf import shelf
 from robokata.statistics.intervals import mean_of_numbers
 from robokata.statistics.multiple import holm
 from robokata.statistics.replicates import Effect, effect_of
@@ -26,14 +27,20 @@ PRIMARY = "success_at_end"
 FIRST_TRY = "first_try_success"
 INTERVAL = "95 %, unadjusted"
 """What the interval of an effect is, beside a p-value that is adjusted: it holds for this contrast alone."""
-_SHARES = (PRIMARY, "success_once", "subgoal_progress", FIRST_TRY, "path_efficiency")
-"""None lies outside of 0 and 1, and no difference of two outside of -1 and 1."""
-QUANTITIES = (
-    *_SHARES,
-    *("attempts", "time_to_success", "smoothness_sparc", "smoothness_ldlj", "action_chatter", "chunk_boundary_jump"),
-    *("collisions", "drops", "recoveries", "stalls"),
-)
-"""Of a trial that fails, the time to success is its horizon: the mean is the restricted one."""
+
+
+def studied_metrics() -> tuple[str, ...]:
+    """Every metric of the shelf whose difference means something: success first, then headlines, then the others.
+
+    Of a trial that fails, the time to success is its horizon: the mean is the restricted one.
+    """
+    names = [name for name in shelf("metrics").names() if shelf("metrics")[name].IS_STUDIED]
+    return tuple(sorted(names, key=lambda name: (name != PRIMARY, not is_headline(name), name)))
+
+
+def is_headline(metric: str) -> bool:
+    """True where the effects of a study show a metric at once."""
+    return shelf("metrics")[metric].IS_HEADLINE
 
 
 class Contrast(NamedTuple):
@@ -175,7 +182,7 @@ def results_of(arms: Sequence[Arm], data: Mapping[str, Data], runs: Sequence[Run
     out = []
     for arm in arms:
         own = tuple(sorted((run for run in runs if run.arm == arm.name), key=lambda run: run.seed))
-        metrics = {name: _mean_over_seeds(name, own) for name in QUANTITIES}
+        metrics = {name: _mean_over_seeds(name, own) for name in studied_metrics()}
         out.append(ArmResult(arm, data[arm.name], metrics, own))
     return out
 
@@ -185,7 +192,7 @@ def answers_of(study: Study, results: Sequence[ArmResult]) -> list[Answer]:
     found = []
     for contrast, pairs in _contrasts(study, results):
         effects = {}
-        for quantity in QUANTITIES:
+        for quantity in studied_metrics():
             baseline, changed = _runs(quantity, [p[0] for p in pairs]), _runs(quantity, [p[1] for p in pairs])
             if len(set(baseline) & set(changed)) >= 2:
                 effect = effect_of(quantity, baseline=baseline, changed=changed)
@@ -199,7 +206,7 @@ def answers_of(study: Study, results: Sequence[ArmResult]) -> list[Answer]:
 def _adjusted(answers: Sequence[Answer]) -> list[Answer]:
     """With p-values after Holm over all contrasts, each quantity by itself."""
     adjusted: list[dict[str, float]] = [{} for _ in answers]
-    for quantity in QUANTITIES:
+    for quantity in studied_metrics():
         told = {str(n): a.effects[quantity].p_value for n, a in enumerate(answers) if quantity in a.effects}
         for number, p_value in holm(told).items():
             adjusted[int(number)][quantity] = p_value
@@ -256,7 +263,7 @@ def _mean_over_seeds(quantity: str, runs: Sequence[Run]) -> Estimate:
 
 def _within(estimate: Estimate, least: float, most: float) -> Estimate:
     """The interval without what cannot be: it covers as often as before."""
-    if estimate.quantity not in _SHARES or estimate.low is None or estimate.high is None:
+    if estimate.low is None or estimate.high is None or not shelf("metrics")[estimate.quantity].MEAN.is_share:
         return estimate
     return replace(estimate, low=max(least, estimate.low), high=min(most, estimate.high))
 

@@ -12,7 +12,7 @@ import numpy as np
 from robokata.collection.scripted import ExpertJob, collect_expert
 from robokata.core.detection import open_source
 from robokata.core.episode import Episode
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import episode_step, writable_format
 from robokata.core.source import Source
 from robokata.core.world import Width
 from robokata.runtime.atomic import replace_text
@@ -87,7 +87,7 @@ def spoil(source: Source, out: Path, *, seed: int) -> list[Spoilt]:
     rng = np.random.default_rng([seed, 29])
     chosen = rng.permutation(len(keys))[: round(SPOILT_SHARE * len(keys))]
     planted = {keys[int(index)]: DEFECTS[order % len(DEFECTS)] for order, index in enumerate(chosen)}
-    shelf("formats")["mcap"].write(out, _spoilt(source, planted, seed))
+    writable_format("mcap").write(out, _spoilt(source, planted, seed))
     return [Spoilt(key, check) for key, check in sorted(planted.items())]
 
 
@@ -106,7 +106,7 @@ def question(source: Path, folder: Path, *, seed: int = 0) -> Study:
 
 
 def _spoilt(source: Source, planted: dict[str, str], seed: int) -> Sequence[Episode]:
-    step = shelf("steps")["plant_defect"].step
+    step = episode_step("plant_defect").step
     out = []
     for key in source.keys():
         episode = source.episode(key)

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, StudyRefused, TrainingRefused
-from robokata.core.shelf import shelf
 from robokata.curation.curate import curated
 from robokata.evaluation.observations import refuse_unknown_streams
+from robokata.learn.trainable import habits_of
 from robokata.learn.training_spec import TrainingSpec
 from robokata.loading.gather import gather
 from robokata.loading.layout import channels_of
 from robokata.loading.window_spec import WindowSpec
-from robokata.sim.demonstration import scene_of, world_of
+from robokata.sim.demonstration import robots_for, scene_of, world_of
 from robokata.sim.segments import scene_told_by
 from robokata.studies.design import Arm
 from robokata.studies.run import Data, training_of
@@ -63,7 +63,7 @@ def refuse_untrainable(study: Study, data: Data) -> None:
 
 def _window(study: Study, spec: TrainingSpec, sources: Sequence[Weighted], arm: str) -> WindowSpec:
     try:
-        return window_for(spec, shelf("policies")[study.policy].HABITS, sources)
+        return window_for(spec, habits_of(study.policy), sources)
     except TrainingRefused as refused:
         raise TrainingRefused(f"arm {arm}: {refused}") from None
 
@@ -72,7 +72,7 @@ def _refuse_other_robots(study: Study, arm: Arm, episodes: Sequence[Episode]) ->
     wanted = scene_of(study.task, study.robot).robot
     robots = Counter(e.embodiment.name if e.embodiment else "a robot that the data does not name" for e in episodes)
     if wanted not in robots:
-        simulated = ", ".join(shelf("tasks")[study.task].ROBOTS)
+        simulated = ", ".join(robots_for(study.task))
         raise StudyRefused(
             f"arm {arm.name}: its data is of {', '.join(robots)}, and trials run in simulation, with {wanted}: what is "
             f"learnt could not be evaluated. Robots that can do {study.task} in simulation: {simulated}. To learn from "

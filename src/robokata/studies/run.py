@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robokata.core.contracts import ForeignLeaf, TrainableLeaf
 from robokata.core.detection import open_source
 from robokata.core.errors import NotADataset, TrainingFailed
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import trainable_policy
 from robokata.core.world import Width
 from robokata.curation.curate import curated
 from robokata.curation.write import states_of, training_sources, write_curated
@@ -23,7 +24,7 @@ from robokata.evaluation.trials import PolicyRef, TrialJob, dismiss, evaluate_po
 from robokata.expansion.demonstrations import expand_by_demonstrations, job_for
 from robokata.expansion.factors import expand_by_factors
 from robokata.learn.checkpoint import STATE
-from robokata.learn.trainable import ForeignJob, ForeignLeaf, TrainableLeaf
+from robokata.learn.trainable import ForeignJob
 from robokata.learn.training_spec import TrainingSpec
 from robokata.loading.data_source import DataSource
 from robokata.runtime.atomic import replace_json
@@ -197,8 +198,8 @@ class RunJob:
         told = out.with_name("trained.json")
         if not told.exists():
             began = time.monotonic()
-            leaf = shelf("policies")[self.study.policy]
-            loss = self._by_others(leaf, out) if hasattr(leaf, "train") else self._by_us(leaf, out)
+            leaf = trainable_policy(self.study.policy)
+            loss = self._by_others(leaf, out) if isinstance(leaf, ForeignLeaf) else self._by_us(leaf, out)
             replace_json(told, {"train_s": time.monotonic() - began, "loss": loss}, indent=None)
         said = json.loads(told.read_text(encoding="utf-8"))
         return float(said["train_s"]), float(said["loss"])

@@ -34,7 +34,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from robokata.core.contracts import TrainableLeaf
 from robokata.core.errors import RecipeRefused, TrainingRefused, UnknownName
+from robokata.core.leaf_kinds import trainable_policies, trainable_policy
 from robokata.core.shelf import shelf
 from robokata.curation.recipe import Recipe, recipe_from
 from robokata.learn.device import why_no_name
@@ -182,19 +184,17 @@ def _refuse_nobody(data: Mapping[str, Any], where: str) -> None:
     refuse_unless(is_text(task), where, "task", task, f"a text, one of {', '.join(shelf('tasks').names())},")
     names = ", ".join(shelf("robots").names())
     refuse_unless(robot is None or is_text(robot), where, "robot", robot, f"a text, one of {names},")
-    leaves = {name: shelf("policies")[name] for name in shelf("policies").names()}
-    known = [name for name, leaf in leaves.items() if hasattr(leaf, "HABITS")]
+    known = trainable_policies()
     refuse_unless(is_text(policy), where, "policy", policy, f"a text, one of {', '.join(known)},")
     refuse_no_table(options, f"{where}, options")
     try:
         scene_of(task, robot)
-        if policy not in known:
-            raise UnknownName("policy that can be trained", policy, known)
+        leaf = trainable_policy(policy)
     except UnknownName as unknown:
         raise RecipeRefused(f"{where}: {unknown}") from None
-    if not hasattr(leaves[policy], "build"):
+    if not isinstance(leaf, TrainableLeaf):
         return  # Somebody else's code takes options that only it knows.
-    habits: Habits = leaves[policy].HABITS
+    habits: Habits = leaf.HABITS
     try:
         options_for(habits, options)
     except (UnknownName, TrainingRefused) as refused:

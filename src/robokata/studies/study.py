@@ -136,7 +136,8 @@ def _found(study: Study, out: Path, workers: int | None, bar: Bar) -> Findings:
         refuse_impossible(study, arm)
     data = {arm.name: data_of(arm, study, out, workers=workers) for arm in arms}
     if study.control_subsets:
-        for control in controls_of(study, arms, {name: each.kept for name, each in data.items()}):
+        kept, left_out = {n: each.kept for n, each in data.items()}, {n: each.left_out for n, each in data.items()}
+        for control in controls_of(study, arms, kept, left_out):
             made = data_of(control, study, out, workers=workers)
             # A level that is itself that random subset would be compared with itself, and one that removed nothing too.
             if made.hash != data[str(control.control_of)].hash and made.left_out.get("take_subset"):

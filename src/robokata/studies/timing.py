@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from robokata.core.contracts import ForeignLeaf
 from robokata.core.errors import StudyRefused
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import trainable_policy
 from robokata.curation.curate import curated
 from robokata.curation.write import training_sources, write_curated
 from robokata.evaluation.trial import run_trial
 from robokata.learn.open_policy import open_policy
-from robokata.learn.trainable import ForeignJob, ForeignLeaf
+from robokata.learn.trainable import ForeignJob, habits_of
 from robokata.learn.training_spec import TrainingSpec
 from robokata.loading.data_source import DataSource
 from robokata.studies.design import Arm
@@ -38,8 +39,11 @@ def hours_of(study: Study, baseline: Arm, steps: Sequence[int]) -> float:
     """
     with tempfile.TemporaryDirectory() as scratch:
         policy = Path(scratch) / "policy"
-        leaf = shelf("policies")[study.policy]
-        timed = _by_others(study, baseline, leaf, policy) if hasattr(leaf, "train") else _by_us(study, baseline, policy)
+        leaf = trainable_policy(study.policy)
+        if isinstance(leaf, ForeignLeaf):
+            timed = _by_others(study, baseline, leaf, policy)
+        else:
+            timed = _by_us(study, baseline, policy)
         each_s = timed.once_s + study.trials * _trial_s(study, policy)
         return (len(steps) * each_s + sum(steps) * timed.step_s) / 3600
 
@@ -53,7 +57,7 @@ class _Timed(NamedTuple):
 def _by_us(study: Study, baseline: Arm, out: Path) -> _Timed:
     source = curated(baseline.recipe, workers=1, is_for_training=True).source
     spec = TrainingSpec((DataSource(str(source.path)),), options=dict(study.options))
-    settings = settings_for(shelf("policies")[study.policy].HABITS, steps=_STEPS, device=study.device, threads=1)
+    settings = settings_for(habits_of(study.policy), steps=_STEPS, device=study.device, threads=1)
     began = time.perf_counter()
     job = plan(study.policy, spec, [Weighted(source, tuple(source.keys()), None)], settings)
     read_s = time.perf_counter() - began

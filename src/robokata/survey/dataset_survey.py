@@ -183,8 +183,7 @@ def survey(source: Source, *, where: str | None = None, facts: Facts | None = No
 
 
 def _unrecognised(source: Source, facts: Facts) -> tuple[str, ...]:
-    is_known = source.format in shelf("formats")
-    if not is_known or not getattr(shelf("formats")[source.format], "IS_FOLDER_OF_FILES", False):
+    if source.format not in shelf("formats") or not shelf("formats")[source.format].IS_FOLDER_OF_FILES:
         return ()
     return unrecognised_files(source.path, facts.rows)
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robokata.core.world import Move, Prop, Setup, Shape, Solid, Subtask, Width, World
+from robokata.core.world import Move, Prop, RobotNeed, Setup, Shape, Solid, Subtask, Width, World
 from robokata.geometry.poses import yaw_of
 from robokata.tasks import _moves, _resets
 
-ROBOTS = ("viperx_bimanual",)
+ROBOT = "viperx_bimanual"
+NEEDS = RobotNeed(arms=("left", "right"), reach_m=(0.08, 0.15), joints=6)
 INSTRUCTIONS = (
     "hand the orange bar over from the left hand to the right hand",
     "pass the orange bar from the left arm to the right arm",

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robokata.core.world import Move, Pose, Prop, Setup, Shape, Solid, Subtask, Width, World
+from robokata.core.world import Move, Pose, Prop, RobotNeed, Setup, Shape, Solid, Subtask, Width, World
 from robokata.geometry.poses import inverse, pose_of, yaw_rotation
 from robokata.tasks import _moves, _resets
 
-ROBOTS = ("viperx_bimanual",)
+ROBOT = "viperx_bimanual"
+NEEDS = RobotNeed(arms=("left", "right"), reach_m=(0.08, 0.15), joints=6)
 INSTRUCTIONS = (
     "insert the red peg into the blue socket",
     "put the red peg into the hole of the blue block",

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robokata.core.world import Move, Pose, Prop, Setup, Shape, Slide, Solid, Subtask, Width, World
+from robokata.core.world import Move, Pose, Prop, RobotNeed, Setup, Shape, Slide, Solid, Subtask, Width, World
 from robokata.tasks import _moves, _resets
 
-ROBOTS = ("franka_panda",)
+ROBOT = "franka_panda"
+NEEDS = RobotNeed(arms=("arm",), reach_m=(0.16, 0.28), joints=6)
 INSTRUCTIONS = (
     "open the drawer",
     "pull the drawer open",

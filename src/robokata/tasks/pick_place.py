@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robokata.core.world import Move, Prop, Setup, Shape, Solid, Subtask, Width, World
+from robokata.core.world import Move, Prop, RobotNeed, Setup, Shape, Solid, Subtask, Width, World
 from robokata.tasks import _moves, _resets
 
-ROBOTS = ("franka_panda",)
+ROBOT = "franka_panda"
+NEEDS = RobotNeed(arms=("arm",), reach_m=(0.16, 0.28))
 INSTRUCTIONS = (
     "put the {colour} cube into the {container} tray",
     "place the {colour} block in the {container} tray",

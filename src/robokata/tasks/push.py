@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robokata.core.world import Move, Pose, Prop, Setup, Shape, Solid, Subtask, Width, World
+from robokata.core.world import Move, Pose, Prop, RobotNeed, Setup, Shape, Solid, Subtask, Width, World
 from robokata.geometry.poses import wrapped_rad
 from robokata.tasks import _moves, _resets
 
-ROBOTS = ("franka_panda",)
+ROBOT = "franka_panda"
+NEEDS = RobotNeed(arms=("arm",), reach_m=(0.16, 0.28))
 INSTRUCTIONS = (
     "push the blue puck onto the green mark",
     "slide the blue disc to the green target",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robokata.core.world import Move, Prop, Setup, Shape, Solid, Subtask, Width, World
+from robokata.core.world import Move, Prop, RobotNeed, Setup, Shape, Solid, Subtask, Width, World
 from robokata.tasks import _moves, _resets
 
-ROBOTS = ("franka_panda", "so100")
+ROBOT = "franka_panda"
+NEEDS = RobotNeed(arms=("arm",), reach_m=(0.07, 0.11))
 INSTRUCTIONS = (
     "stack the red cube on the green cube",
     "put the red block on top of the green block",

@@ -19,7 +19,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -267,7 +267,7 @@ SOURCE_CLAUSES: tuple[Callable[[Source], None], ...] = (
 """All that an opened dataset must do; each takes the Source of a sound one."""
 
 
-def _leaf(check: str) -> ModuleType:
+def _leaf(check: str) -> Any:
     return shelf("checks")[check]
 
 

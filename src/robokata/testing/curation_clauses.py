@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from robokata.core.ancestry import name_of
+from robokata.core.contracts import DatasetStepLeaf
 from robokata.core.episode import Episode
 from robokata.core.errors import StepRefused
+from robokata.core.leaf_kinds import dataset_step, episode_step
 from robokata.core.selection import Described, Selection
 from robokata.core.shelf import shelf
 from robokata.core.source import row_of
@@ -51,7 +53,7 @@ def step_opens_with_a_sentence(step: str, options: Options) -> None:
 
 def step_gives_the_same_each_time(step: str, options: Options) -> None:
     """Episode, options and seed decide; the original stays as it was."""
-    if not hasattr(shelf("steps")[step], "step"):
+    if isinstance(shelf("steps")[step], DatasetStepLeaf):
         chosen = [_chosen(step, options, order).episodes for order in range(4)]
         assert len(set(chosen)) == 1, "the choice depends on the order of the rows"
         return
@@ -65,7 +67,7 @@ def step_gives_the_same_each_time(step: str, options: Options) -> None:
 
 def step_leaves_a_trace(step: str, options: Options) -> None:
     """What changes says which step did it, with which options, and what it was made from."""
-    if not hasattr(shelf("steps")[step], "step"):
+    if isinstance(shelf("steps")[step], DatasetStepLeaf):
         selection = _chosen(step, options, 0)
         assert all(selection.left_out.values()), "an episode is left out without a reason"
         return
@@ -76,10 +78,25 @@ def step_leaves_a_trace(step: str, options: Options) -> None:
                 continue
             trace = out.extra["steps"][-1]
             assert trace["step"] == step, "the trace names the step"
-            names = set(options_of(shelf("steps")[step].step))
+            names = set(options_of(episode_step(step).step))
             assert names <= set(trace["parameters"]), "the trace has every option"
             assert name_of(episode) in out.origin.made_from, "the trace says what it was made from"
             assert out.ref is None, "a changed episode does not claim to lie in a file"
+
+
+def step_says_that_it_removes(step: str, options: Options) -> None:
+    """A step of single episodes that can give none says `REMOVES_EPISODES = True`: a study then draws a control."""
+    leaf = shelf("steps")[step]
+    if isinstance(leaf, DatasetStepLeaf) or leaf.REMOVES_EPISODES:
+        return
+    seeded = {**options, **takes(leaf.step, {"seed": 3})}
+    odd = [Episode(id="bare", streams={}), tiny_episode(0, duration_s=0.02)]
+    for episode in [*odd, *(tiny_episode(number, duration_s=2.0) for number in range(_COUNT))]:
+        try:
+            gives = any(True for _ in leaf.step(episode, **seeded))
+        except StepRefused:
+            continue
+        assert gives, f"{step} gives nothing for episode {episode.id}: say REMOVES_EPISODES = True, or refuse it"
 
 
 STEP_CLAUSES: tuple[Callable[[str, Options], None], ...] = (
@@ -87,6 +104,7 @@ STEP_CLAUSES: tuple[Callable[[str, Options], None], ...] = (
     step_opens_with_a_sentence,
     step_gives_the_same_each_time,
     step_leaves_a_trace,
+    step_says_that_it_removes,
 )
 """All that a step must do."""
 
@@ -143,11 +161,11 @@ CURATOR_CLAUSES: tuple[Callable[[str], None], ...] = (
 
 def _functions(step: str) -> list[Callable[..., Any]]:
     leaf = shelf("steps")[step]
-    return [leaf.step] if hasattr(leaf, "step") else [leaf.describe, leaf.choose]
+    return [leaf.describe, leaf.choose] if isinstance(leaf, DatasetStepLeaf) else [leaf.step]
 
 
 def _made(step: str, episode: Episode, options: Options) -> Iterator[Episode]:
-    function = shelf("steps")[step].step
+    function = episode_step(step).step
     told = {**options, **takes(function, {"seed": 3})}
     refused = (step, episode.id)
     try:
@@ -158,11 +176,10 @@ def _made(step: str, episode: Episode, options: Options) -> Iterator[Episode]:
 
 
 def _chosen(step: str, options: Options, order: int) -> Selection:
-    leaf = shelf("steps")[step]
+    leaf = dataset_step(step)
     rows = described(leaf.describe, [tiny_episode(n, duration_s=2.0) for n in (*range(_COUNT), 0)][:_COUNT], options)
     random.Random(order).shuffle(rows)
-    selection: Selection = leaf.choose(rows, **takes(leaf.choose, {**options, "seed": 3}))
-    return selection
+    return leaf.choose(rows, **takes(leaf.choose, {**options, "seed": 3}))
 
 
 def _rows(curator: str) -> list[Described]:
@@ -171,8 +188,7 @@ def _rows(curator: str) -> list[Described]:
 
 
 def _choose(curator: str, rows: Sequence[Described], keep: int) -> Selection:
-    chosen: Selection = shelf("curators")[curator].choose(rows, keep=keep, rng=np.random.default_rng(5))
-    return chosen
+    return shelf("curators")[curator].choose(rows, keep=keep, rng=np.random.default_rng(5))
 
 
 def _content(episode: Episode) -> Any:

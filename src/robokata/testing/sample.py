@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robokata.core.episode import Episode
+from robokata.core.leaf_kinds import writable_format
 from robokata.core.shelf import shelf
 from robokata.testing.tiny import tiny_episode
 
@@ -48,7 +49,7 @@ def write_sample(
         WriteRefused: the target exists and is not empty.
     """
     started(EPISODES)
-    shelf("formats")["lerobot_v3"].write(path, _episodes(advance), pictures="video", codec="libx264", gop=2, crf=12)
+    writable_format("lerobot_v3").write(path, _episodes(advance), pictures="video", codec="libx264", gop=2, crf=12)
     _spoil_metadata(path)
     return [
         *(Planted(check, f"episode {number}") for number, check in _PLANTED.items()),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from robokata.core.shelf import shelf
-from robokata.learn.trainable import Habits, TrainableLeaf
+from robokata.core.contracts import TrainableLeaf
+from robokata.core.leaf_kinds import trainable_policy
+from robokata.learn.trainable import Habits
 from robokata.learn.training_spec import TrainingSpec
 from robokata.training.data import Prepared
 from robokata.training.settings import Settings
@@ -27,4 +28,6 @@ class Job:
     @property
     def leaf(self) -> TrainableLeaf:
         """The policy's module."""
-        return cast(TrainableLeaf, shelf("policies")[self.policy])
+        leaf = trainable_policy(self.policy)
+        assert isinstance(leaf, TrainableLeaf), "planned by `plan`, which refuses others"
+        return leaf

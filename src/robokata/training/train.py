@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from robokata.core.contracts import TrainableLeaf
 from robokata.core.errors import TrainingFailed, TrainingRefused, WriteRefused
 from robokata.core.require import require
 from robokata.core.shelf import shelf
@@ -18,7 +19,7 @@ from robokata.learn.batches import Augmentation, BatchMaker, Drawn
 from robokata.learn.checkpoint import clear_unbegun, read_state, remove_checkpoint, write_checkpoint, write_state
 from robokata.learn.ema import Average
 from robokata.learn.net import Net
-from robokata.learn.trainable import Habits
+from robokata.learn.trainable import habits_of
 from robokata.learn.training_spec import TrainingSpec
 from robokata.loading.order import Order
 from robokata.loading.prefetch import Prefetched, prefetched
@@ -112,7 +113,7 @@ def plan(
         TrainingRefused: the policy is not trained by us, or the data lacks what is asked for.
     """
     refuse_untrainable(policy)
-    habits: Habits = shelf("policies")[policy].HABITS
+    habits = habits_of(policy)
     options = options_for(habits, spec.options)
     window = window_for(spec, habits, sources)
     return Job(
@@ -127,13 +128,13 @@ def refuse_untrainable(policy: str) -> None:
         UnknownName: there is no such policy.
         TrainingRefused: there is, but it has no network of ours.
     """
-    if not hasattr(shelf("policies")[policy], "build"):
+    if not isinstance(shelf("policies")[policy], TrainableLeaf):
         raise TrainingRefused(f"the policy {policy!r} is not trained by this loop. Others: {', '.join(trainable())}.")
 
 
 def trainable() -> tuple[str, ...]:
     """Names of the policies that this loop trains."""
-    return tuple(name for name in shelf("policies").names() if hasattr(shelf("policies")[name], "build"))
+    return tuple(name for name in shelf("policies").names() if isinstance(shelf("policies")[name], TrainableLeaf))
 
 
 def train(

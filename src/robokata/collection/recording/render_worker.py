@@ -16,7 +16,7 @@ from typing import Any
 from robokata.collection.recording.episode import episode_from
 from robokata.collection.recording.journal import read_journal
 from robokata.core.errors import RobokataError
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import writable_format
 
 NICENESS = 10
 """Behind the loop and the live pictures: nobody waits for it."""
@@ -62,7 +62,7 @@ def keep(journal: Path, out: Path, *, id: str, say: Any = None) -> dict[str, Any
                 say(id=id, filmed=moments, of=of)
 
         episode = episode_from(recording, id=id, filmed=filmed)
-        shelf("formats")["mcap"].write(path, [episode])
+        writable_format("mcap").write(path, [episode])
     journal.unlink()
     rows = recording.rows
     return {

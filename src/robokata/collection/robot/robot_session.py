@@ -20,7 +20,7 @@ from robokata.collection.robot import bridge as robot_bridge
 from robokata.collection.robot import wire
 from robokata.collection.robot.episode import SUFFIX, FrameFile, checked, episode_from, read_frames
 from robokata.core.errors import DamagedData, RobotFailed, WriteRefused
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import writable_format
 from robokata.runtime.folder_lock import hold
 
 _CONNECT_S = 60.0
@@ -324,4 +324,4 @@ def _refused_when_full(out: Path) -> Iterator[None]:
 
 
 def _write(out: Path, episode: Any) -> None:
-    shelf("formats")["mcap"].write(out / f"{episode.id}.mcap", [episode])
+    writable_format("mcap").write(out / f"{episode.id}.mcap", [episode])

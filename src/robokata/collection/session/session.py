@@ -22,7 +22,7 @@ from robokata.collection.session.commands import Bounds, bounds_of
 from robokata.collection.session.control_loop import Control, Moment
 from robokata.core.world import Setup, Width, instruction_of
 from robokata.sim.cameras import Filming
-from robokata.sim.demonstration import START_NOISE_RAD, Scene, world_of
+from robokata.sim.demonstration import START_NOISE_RAD, Scene, reach_of, world_of
 from robokata.sim.sensors import Sensors
 
 _REMEMBERED = 500
@@ -217,7 +217,7 @@ class Cockpit:
         seed = [self.order.seed, self._draws]
         rng = np.random.default_rng(seed)
         robot, leaf = self.world.robot, self.order.scene.leaf
-        setup: Setup = leaf.reset(rng, width=self.order.width, reach_m=robot.reach_m)
+        setup = leaf.reset(rng, width=self.order.width, reach_m=reach_of(robot))
         noise = {arm.name: rng.normal(0, START_NOISE_RAD, len(arm.joints)) for arm in robot.arms}
         return Drawn(setup, noise, seed)
 

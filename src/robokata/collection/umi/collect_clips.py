@@ -23,7 +23,7 @@ from robokata.conversion import convert
 from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Episode
 from robokata.core.errors import HandheldRefused, RobokataError, WriteRefused
-from robokata.core.shelf import shelf
+from robokata.core.leaf_kinds import writable_format
 from robokata.core.source import EpisodeList
 from robokata.media.container import LEFT_OUT, with_display
 from robokata.media.packet_index import packet_index
@@ -167,7 +167,7 @@ def _collected(clips: Sequence[Clip], settings: Settings, out: Path, advance: Ad
             continue
         found, episode = _judge(group, settings, name, advance)
         if episode is not None:
-            shelf("formats")["mcap"].write(file, [episode])
+            writable_format("mcap").write(file, [episode])
             found = replace(found, file=str(file))
             notes += _notes_of_containers(episode)
         judged.append(found)
@@ -190,7 +190,7 @@ def collect_dataset(
         WriteRefused: the target is occupied, or would lose something and `accept_loss` is not given.
         UnknownName: the format cannot be written, or has no such option.
     """
-    convert.writer_of(format_name)
+    writable_format(format_name)
     refuse_occupied(out)
     judged: list[Judged] = []
     episodes: list[Episode] = []

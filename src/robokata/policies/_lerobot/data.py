@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.conversion.convert import writer_of
 from robokata.core.clock import NS_PER_S, ClockQuality, grid_clock, grid_ns, step_clock
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, TrainingRefused, Unsupported
+from robokata.core.leaf_kinds import writable_format
 from robokata.core.selected_values import PickedPictures
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
@@ -97,7 +97,7 @@ def write_dataset(surveyed: Surveyed, folder: Path) -> Written:
     if first is None:
         raise TrainingRefused(f"none of {len(rows.left_out)} episodes can be learnt from: {rows.left_out[0].reason}")
     rate = Fraction(round(surveyed.view.window.timed_rate_hz))
-    leaf = writer_of("lerobot_v3")
+    leaf = writable_format("lerobot_v3")
     leaf.write(folder, _chained(first, episodes), anchor=STATE, rate_hz=rate, pictures="image")
     _spread_statistics(folder / "meta" / "stats.json", surveyed.view)
     return Written(rows.episodes, rows.rows, tuple(rows.left_out), rows.digest.hexdigest())

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from robokata.studies.effects import (
-    FIRST_TRY,
     INTERVAL,
     PRIMARY,
-    QUANTITIES,
     Answer,
     ArmResult,
     Statement,
+    is_headline,
     p_of,
     p_shown,
+    studied_metrics,
 )
 from robokata.studies.run import Run
 from robokata.studies.study import Findings
@@ -27,8 +27,6 @@ from robokata.viewing.html.page import write_page
 from robokata.viewing.svg.bars import Bar, bar_chart
 from robokata.viewing.svg.line_plot import Line, line_plot
 
-_SHOWN = (PRIMARY, "subgoal_progress", FIRST_TRY, "time_to_success", "path_efficiency", "smoothness_sparc")
-"""Quantities that lie open; the others fold out."""
 _GOOD, _OPEN, _BAD = "#2a9d6f", "#9aa3b2", "#c92a2a"
 
 
@@ -74,9 +72,10 @@ def _effects(findings: Findings) -> str:
     span = min(1.0, math.ceil(span * 10) / 10)
     label = f"change of success at the end (share), interval {INTERVAL}; right: p after Holm; grey: not resolvable"
     chart = bar_chart(bars, span=(-span, span), x_label=label, mark=0.0)
-    rest = [name for name in QUANTITIES if name not in _SHOWN]
+    names = studied_metrics()
+    open_, rest = [n for n in names if is_headline(n)], [n for n in names if not is_headline(n)]
     return (
-        f"<section><h2>Effects</h2>{chart}{_effect_table(findings, _SHOWN)}<details><summary>{len(rest)} more "
+        f"<section><h2>Effects</h2>{chart}{_effect_table(findings, open_)}<details><summary>{len(rest)} more "
         f"quantities</summary>{_effect_table(findings, rest)}</details></section>"
     )
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S
+from robokata.core.contracts import Curve
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Span
+from robokata.core.shelf import shelf
 from robokata.core.stream import Role, Stream
 from robokata.geometry.motion import motion_of
 from robokata.media.luma_summary import glance
 from robokata.viewing.svg.line_plot import COLOURS, Line, line_plot
-
-_CLOCK_CHECKS = ("clock_", "rate_")
 
 
 class Stretch(NamedTuple):
@@ -84,11 +84,13 @@ def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None)
         return ""
     if twin is not None:
         return _two_takes(episode, twin, stream, stretch.x_unit)
-    if finding.check.startswith(_CLOCK_CHECKS):
+    # A report may be older than the checks that are installed.
+    curve = shelf("checks")[finding.check].CURVE if finding.check in shelf("checks") else Curve.VALUES
+    if curve is Curve.INTERVALS:
         return _intervals(episode, stream, stretch)
-    if finding.check == "stamp_lag" and stream.other_clocks:
+    if curve is Curve.LAGS and stream.other_clocks:
         return _lags(episode, stream, stretch)
-    if finding.check == "idle_stretch" and stream.is_numeric:
+    if curve is Curve.TRAVEL and stream.is_numeric:
         return _travel(episode, stream, stretch)
     if stream.is_picture:
         return _changes(episode, stream, stretch)

@@ -9,11 +9,11 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from robokata.conversion.convert import Receipt, options_of, receipt_path, writer_of
+from robokata.conversion.convert import Receipt, options_of, receipt_path
 from robokata.core.clock import rate_fraction
-from robokata.core.detection import readable_formats
 from robokata.core.errors import UnknownName, WriteRefused
 from robokata.core.layout import LossReport
+from robokata.core.leaf_kinds import readable_formats, writable_format
 from robokata.viewing.terminal.tables import console
 
 
@@ -24,7 +24,7 @@ def parse_options(format_name: str, words: Sequence[str]) -> dict[str, Any]:
         UnknownName: the format cannot be written, or has no such option.
         WriteRefused: a word is not NAME=VALUE, or the value is not of the option's type.
     """
-    known = options_of(writer_of(format_name))
+    known = options_of(writable_format(format_name))
     options = {}
     for word in words:
         name, equals, value = word.partition("=")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from robokata.core.clock import NS_PER_S, measured_clock
 from robokata.core.episode import Annotation, Arm, Embodiment, Episode, Gripper, Outcome
@@ -39,7 +38,7 @@ class Script:
     def now_s(self) -> float:
         return (len(self.tip) - 1) / RATE_HZ
 
-    def move(self, to: Sequence[float], over_s: float) -> None:
+    def move(self, to: ArrayLike, over_s: float) -> None:
         start, end, steps = self.tip[-1], np.asarray(to, dtype=np.float64), round(over_s * RATE_HZ)
         for step in range(1, steps + 1):
             phase = step / steps
@@ -71,7 +70,7 @@ class Script:
         self.command.append(command)
 
 
-def trial(
+def scripted_trial(
     rng: np.random.Generator,
     *,
     empties: int = 0,
@@ -80,10 +79,10 @@ def trial(
     stall_s: float = 0.0,
     contacts: int = 0,
     success: bool | None = True,
-    chatter: float = 0.0,
+    chatter_rad: float = 0.0,
     detour_m: float = 0.0,
     executed_steps: int | None = None,
-    jump: float = 0.0,
+    jump_rad: float = 0.0,
     with_objects: bool = True,
 ) -> Episode:
     """One trial: `empties` closings on nothing, then (if `is_held`) a grasp, `drops` losses and regrasps, a place."""
@@ -117,7 +116,7 @@ def trial(
     script.wait(0.3)
     starts_s = rng.uniform(0.2, 3.0, contacts) if contacts else ()
     marks += [Annotation(f"contact:arm/palm:thing{n}", float(s), float(s) + 0.1) for n, s in enumerate(starts_s)]
-    return _episode(script, marks, success, done_s, chatter, executed_steps, jump, with_objects)
+    return _episode(script, marks, success, done_s, chatter_rad, executed_steps, jump_rad, with_objects)
 
 
 def without_simulator(episode: Episode) -> Episode:
@@ -131,9 +130,9 @@ def _episode(
     marks: list[Annotation],
     success: bool | None,
     done_s: float | None,
-    chatter: float,
+    chatter_rad: float,
     executed_steps: int | None,
-    jump: float,
+    jump_rad: float,
     with_objects: bool,
 ) -> Episode:
     rng, count = script.rng, len(script.tip)
@@ -141,10 +140,10 @@ def _episode(
     tip = np.asarray(script.tip)
     joints = tip @ np.array([[1.0, 0.2, 0.1], [0.1, 1.1, 0.3], [0.2, 0.1, 0.9]])
     command = np.column_stack((joints, script.command))
-    if chatter:
-        command[:, :3] += chatter * np.where(np.arange(count) % 2, 1, -1)[:, np.newaxis]
-    if executed_steps and jump:
-        command[:, 0] += jump * (np.arange(count) // executed_steps)
+    if chatter_rad:
+        command[:, :3] += chatter_rad * np.where(np.arange(count) % 2, 1, -1)[:, np.newaxis]
+    if executed_steps and jump_rad:
+        command[:, 0] += jump_rad * (np.arange(count) // executed_steps)
     state = np.column_stack((joints, script.opening)) + rng.normal(0, 1e-5, (count, 4))
     channels = ("j1", "j2", "j3", "gripper")
     pose = np.column_stack((tip, np.tile([0.0, 0, 0, 1], (count, 1))))

@@ -1,0 +1,68 @@
+"""What a leaf must define to stand on its shelf. Modules meet these protocols; nothing is inherited."""
+
+from robokata.core.contracts.checks import (
+    CheckLeaf,
+    Curve,
+    DatasetCheckLeaf,
+    Gathered,
+    Need,
+    Unmet,
+    to_plant_into,
+    unmet_need,
+)
+from robokata.core.contracts.curation import CuratorLeaf, DatasetStepLeaf, StepLeaf
+from robokata.core.contracts.formats import (
+    ComparableFormatLeaf,
+    FormatLeaf,
+    ReadableFormatLeaf,
+    WritableFormatLeaf,
+    WrittenEpisode,
+)
+from robokata.core.contracts.metrics import Mean, MetricLeaf, Part, PlantedTrial, SummarisingMetricLeaf
+from robokata.core.contracts.policies import (
+    Chunk,
+    ForeignLeaf,
+    Policy,
+    PolicyLeaf,
+    PolicyOrder,
+    PolicySpec,
+    Sensed,
+    StreamNeed,
+    TrainableLeaf,
+)
+from robokata.core.contracts.simulation import RobotLeaf, TaskLeaf
+
+__all__ = [
+    "CheckLeaf",
+    "Chunk",
+    "ComparableFormatLeaf",
+    "CuratorLeaf",
+    "Curve",
+    "DatasetCheckLeaf",
+    "DatasetStepLeaf",
+    "ForeignLeaf",
+    "FormatLeaf",
+    "Gathered",
+    "Mean",
+    "MetricLeaf",
+    "Need",
+    "Part",
+    "PlantedTrial",
+    "Policy",
+    "PolicyLeaf",
+    "PolicyOrder",
+    "PolicySpec",
+    "ReadableFormatLeaf",
+    "RobotLeaf",
+    "Sensed",
+    "StepLeaf",
+    "StreamNeed",
+    "SummarisingMetricLeaf",
+    "TaskLeaf",
+    "TrainableLeaf",
+    "Unmet",
+    "WritableFormatLeaf",
+    "WrittenEpisode",
+    "to_plant_into",
+    "unmet_need",
+]
