@@ -43,7 +43,6 @@ def noisy(episode: Episode, noise_share: float) -> Episode:
 def test_an_exact_copy_names_the_episode_that_it_repeats() -> None:
     (finding,) = judged(listed(*(tiny_episode(n, duration_s=2) for n in (0, 1, 2, 1))))
     assert finding == Finding(
-        check="duplicate_episode",
         level=Level.ERROR,
         message="the numbers are the same as in episode 1, bit for bit",
         episode="3",
@@ -110,7 +109,7 @@ def test_an_episode_of_nothing_and_a_lone_episode_abstain() -> None:
     assert isinstance(nothing, Abstention)
     assert nothing.reason == "it has neither state, action nor pictures"
     (alone,) = judged(listed(tiny_episode(0, duration_s=1)))
-    assert alone == Abstention("duplicate_episode", "there are fewer than two episodes to compare")
+    assert alone == Abstention("there are fewer than two episodes to compare")
 
 
 def test_episodes_whose_pictures_all_look_alike_are_no_copies() -> None:

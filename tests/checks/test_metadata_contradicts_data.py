@@ -37,7 +37,6 @@ def swapped(source: EpisodeList, episode: Episode) -> EpisodeList:
 def test_a_count_that_is_wrong_is_an_error_with_both_numbers() -> None:
     (finding,) = judged(declaring(Declaration("total_frames", 14983, 899, "meta/info.json")))
     assert finding == Finding(
-        check="metadata_contradicts_data",
         level=Level.ERROR,
         message="total_frames: 899 in the data, 14983 in meta/info.json",
         measured=899,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checks.robots_of_numbers import oddities, verdicts
+from robokata.core.finding import Abstention, Finding
 from robokata.core.shelf import shelf
 
 NAMES = (
@@ -24,4 +25,4 @@ NAMES = (
 def test_nothing_raises_on_no_one_or_two_samples_nan_infinity_whole_and_huge_numbers(name: str) -> None:
     for episode in oddities():
         for verdict in verdicts(shelf("checks")[name], episode):
-            assert verdict.check == name
+            assert isinstance(verdict, (Abstention, Finding))

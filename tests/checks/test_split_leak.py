@@ -60,11 +60,9 @@ def test_copies_inside_one_split_are_left_to_duplicate_episode() -> None:
 
 def test_one_split_and_none_abstain() -> None:
     one = EpisodeList([placed(0, "train", name="0"), placed(1, "train", name="1")])
-    assert judged(one) == [
-        Abstention("split_leak", "all episodes are in the split 'train': there is nothing to leak into")
-    ]
+    assert judged(one) == [Abstention("all episodes are in the split 'train': there is nothing to leak into")]
     none = EpisodeList([placed(0, None, name="0")])
-    assert judged(none) == [Abstention("split_leak", "no episode names its split: there is nothing to leak into")]
+    assert judged(none) == [Abstention("no episode names its split: there is nothing to leak into")]
 
 
 def test_episodes_made_from_one_demonstration_leak() -> None:

@@ -35,7 +35,7 @@ def test_spans_cover_every_stretch_and_are_a_bounded_number(stretches: list[Span
 
 @given(STRETCHES)
 def test_the_ends_of_a_finding_are_those_of_all_its_spans(stretches: list[Span]) -> None:
-    finding = Finding("clock_gap", Level.ERROR, "m", "0", spans=spans_from(stretches))
+    finding = Finding(Level.ERROR, "m", "0", spans=spans_from(stretches))
     assert finding.start_sample == min(span.start_sample or 0 for span in stretches)
     assert finding.end_s == max(span.end_s or 0 for span in stretches)
 
@@ -56,7 +56,7 @@ def test_words_say_how_many_stretches_there_are() -> None:
 
 
 def test_without_times_seconds_are_null_in_json() -> None:
-    untimed = Finding("idle_stretch", Level.INFO, "m", "0", spans=(Span(None, None, 4, 9), Span(None, None, 1, 2)))
+    untimed = Finding(Level.INFO, "m", "0", spans=(Span(None, None, 4, 9), Span(None, None, 1, 2)))
     shown = json.loads(json.dumps(untimed.as_json()))
     assert (shown["start_s"], shown["end_s"], shown["start_sample"], shown["end_sample"]) == (None, None, 1, 9)
     assert [span["start_sample"] for span in shown["spans"]] == [4, 1]

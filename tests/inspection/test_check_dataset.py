@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from robokata.core.contracts import Curve
 from robokata.core.detection import open_source
 from robokata.core.errors import DamagedData
 from robokata.core.finding import Finding, Level
@@ -62,6 +63,9 @@ class With(dict[str, object]):
         return tuple(sorted(self))
 
 
+ACROSS = {"plant": print, "CURVE": Curve.VALUES}
+
+
 def with_check(monkeypatch: pytest.MonkeyPatch, leaf: object) -> None:
     from robokata.core import suite
 
@@ -86,7 +90,7 @@ def test_a_check_that_fails_abstains_and_the_run_goes_on(monkeypatch: pytest.Mon
 
 
 def test_a_judge_that_fails_abstains_for_the_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
-    leaf = SimpleNamespace(NEEDS=(), gather=lambda episode: 1, judge=lambda rows, facts: failing(rows))
+    leaf = SimpleNamespace(NEEDS=(), gather=lambda episode: 1, judge=lambda rows, facts: failing(rows), **ACROSS)
     with_check(monkeypatch, leaf)
     (abstention,) = check_dataset(tiny_source(2, duration_s=1.0)).abstentions
     assert (abstention.check, abstention.episode) == ("theirs", None)
@@ -104,7 +108,7 @@ def test_a_check_that_meets_damage_says_that_it_could_not_look(monkeypatch: pyte
 def finds_something(monkeypatch: pytest.MonkeyPatch) -> None:
     def check(episode: object) -> list[Finding]:
         key = episode.id  # type: ignore[attr-defined]  # an episode
-        return [Finding("theirs", Level.ERROR, "wrong", episode=key, stream=s) for s in ("front", "wrist")]
+        return [Finding(Level.ERROR, "wrong", check="theirs", episode=key, stream=s) for s in ("front", "wrist")]
 
     with_check(monkeypatch, SimpleNamespace(NEEDS=(), check=check))
 
@@ -131,13 +135,13 @@ def test_a_waiver_accepts_what_its_patterns_match_until_its_day(
 
 @pytest.mark.parametrize(("fail_on", "is_sound"), [(Level.ERROR, True), (Level.WARNING, False), (Level.INFO, False)])
 def test_the_level_decides_what_is_sound(fail_on: Level, is_sound: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    warning = Finding("theirs", Level.WARNING, "odd")
+    warning = Finding(Level.WARNING, "odd", check="theirs")
     with_check(monkeypatch, SimpleNamespace(NEEDS=(), check=lambda episode: [warning]))
     assert check_dataset(tiny_source(1, duration_s=1.0), suite=Suite(fail_on=fail_on)).is_sound is is_sound
 
 
 def test_a_check_that_fails_costs_a_recipe_its_verdict_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = SimpleNamespace(NEEDS=(), gather=lambda episode: 1, judge=lambda rows, facts: failing(rows))
+    judge = SimpleNamespace(NEEDS=(), gather=lambda episode: 1, judge=lambda rows, facts: failing(rows), **ACROSS)
     for leaf, places in ((SimpleNamespace(NEEDS=(), check=failing), 3), (judge, 1)):
         with_check(monkeypatch, leaf)
         recipe = Recipe((DataSource("memory"),), checks=ChecksPart())

@@ -35,7 +35,7 @@ def report_of(
 
 
 def a_finding(**changed: object) -> Finding:
-    usual = Finding("not_finite", Level.ERROR, "observation.state holds 3 NaN", "0", "observation.state")
+    usual = Finding(Level.ERROR, "observation.state holds 3 NaN", "0", "observation.state", check="not_finite")
     return replace(usual, **changed)  # type: ignore[arg-type]  # names of the dataclass's own fields
 
 

@@ -118,7 +118,7 @@ def test_words_of_the_dataset_are_text_and_never_tags(tmp_path: Path) -> None:
     other = replace(camera, name=NASTY)
     episode = replace(episode, streams={**episode.streams, NASTY: other})
     finding = a_finding(episode=NASTY, stream=NASTY, channel=NASTY, message=NASTY, repair=NASTY, measured=NASTY)
-    silent = [Abstention("stamp_lag", NASTY, NASTY)]
+    silent = [Abstention(NASTY, NASTY, check="stamp_lag")]
     report = report_of([finding] * 5, source=EpisodeList([episode]), abstentions=silent)
     write_html([report, report], tmp_path / "r.html")
     page = Page((tmp_path / "r.html").read_text())

@@ -29,8 +29,8 @@ def test_a_check_below_the_level_that_fails_passes_and_is_told(tmp_path: Path) -
 
 
 def test_a_check_that_abstained_everywhere_is_skipped_with_its_reason(tmp_path: Path) -> None:
-    silent = [Abstention("stamp_lag", "no stamps", str(n)) for n in range(2)]
-    (suite,) = written(tmp_path, report_of([], abstentions=[*silent, Abstention("clock_gap", "short", "0")]))
+    silent = [Abstention("no stamps", str(n), check="stamp_lag") for n in range(2)]
+    (suite,) = written(tmp_path, report_of([], abstentions=[*silent, Abstention("short", "0", check="clock_gap")]))
     assert suite.get("skipped") == "1"
     skipped = suite.find("testcase[@name='stamp_lag']/skipped")
     assert skipped is not None

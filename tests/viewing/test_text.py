@@ -64,5 +64,5 @@ def test_findings_are_grouped_worst_first_then_most_frequent() -> None:
 
 
 def test_reasons_are_counted() -> None:
-    silent = [Abstention("a", "x", "0"), Abstention("b", "x"), Abstention("a", "x", "1")]
+    silent = [Abstention("x", "0", check="a"), Abstention("x", check="b"), Abstention("x", "1", check="a")]
     assert text.silences(silent) == [("a", "x", 2), ("b", "x", 1)]

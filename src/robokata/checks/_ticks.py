@@ -91,11 +91,11 @@ def measured_clocks(episode: Episode) -> list[UsedClock]:
     ]
 
 
-def unmeasured(check: str, episode: Episode) -> Iterator[Abstention]:
+def unmeasured(episode: Episode) -> Iterator[Abstention]:
     """One abstention for the streams of a mixed episode whose times nobody measured."""
     names = [used.stream.name for used in used_clocks(episode) if not used.stream.clock.is_measured]
     if names:
-        yield Abstention(check, f"nobody measured the times of {', '.join(names)}", episode.id)
+        yield Abstention(f"nobody measured the times of {', '.join(names)}", episode.id)
 
 
 def clocked_stream(episode: Episode) -> Stream | None:

@@ -127,7 +127,6 @@ def _finding(episode: Episode, stream: Stream, clipped: list[Clipped], above_sha
     motion = motion_of(stream)
     low, high = float(motion.low[worst.channel]), float(motion.high[worst.channel])
     return Finding(
-        check="action_saturated",
         level=Level.WARNING,
         message=(
             f"{listed(names)} of {stream.name} {'is' if len(names) == 1 else 'are'} cut off at the limits: "

@@ -62,7 +62,7 @@ def check(
         if not len(look.spread):
             if len(episode.streams[name]):
                 reason = f"no picture of {name} can be decoded"
-                yield Abstention("blank_camera", reason, episode.id, name)
+                yield Abstention(reason, episode.id, name)
             continue
         blank = _blank(look, floor, at_least_pictures_count)
         if blank.any():
@@ -93,7 +93,6 @@ def _finding(
     brightness = float(look.mean[longest.first : longest.last + 1].mean())
     whole = count == len(blank)
     return Finding(
-        check="blank_camera",
         level=Level.ERROR if share > error_above_share else Level.WARNING,
         message=(
             f"{stream.name} shows nothing in {'all' if whole else f'{count} of'} {len(blank)} pictures"

@@ -96,7 +96,6 @@ def _finding(episode: Episode, instruction: Instruction, reason: str, *, has_sou
     beside = ", beside one that says what to do" if is_leftover else ""
     where = f" ({instruction.source})" if instruction.source else ""
     return Finding(
-        check="blank_instruction",
         level=level,
         message=f"the instruction{quoted} is {reason}{beside}{where}",
         episode=episode.id,

@@ -45,7 +45,6 @@ from robokata.geometry.runs import runs_of, span_of
 
 NEEDS: Sequence[Need] = ()
 
-_NAME = "broken_episode_index"
 _COUNTERS = ("frame_index", "episode_index", "index")
 _REPAIR = "restore the lost rows if any, then number the rows again from the order of the data"
 
@@ -100,7 +99,6 @@ def _broken(episode: Episode, stream: Stream) -> Finding | None:
     first, runs = int(wrong[0]), runs_of(numbers != expected)
     jumps = int(np.count_nonzero(np.diff(numbers) != (stream.name != "episode_index")))
     return Finding(
-        check=_NAME,
         level=Level.ERROR,
         message=(
             f"{stream.name} is {numbers[first]} in row {first} where {expected[first]} is due; {len(wrong)} of "
@@ -120,7 +118,7 @@ def judge(rows: Sequence[Gathered], facts: Facts) -> Iterator[Verdict]:
     own = {row.episode: row.value for row in rows if isinstance(row.value, Counters)}
     spans = [row for row in facts.rows if row.first_row is not None and row.end_row is not None]
     if not spans and not any(counters.has_counters for counters in own.values()):
-        yield Abstention(_NAME, f"the format keeps no {', no '.join(_COUNTERS)} and no pointers to rows")
+        yield Abstention(f"the format keeps no {', no '.join(_COUNTERS)} and no pointers to rows")
         return
     for counters in own.values():
         yield from counters.findings
@@ -176,7 +174,6 @@ def _are_neighbours(before: str, after: str) -> bool:
 
 def _in_index(episode: str, message: str, measured: int, expected: int, *, duration_s: float | None = None) -> Finding:
     return Finding(
-        check=_NAME,
         level=Level.ERROR,
         message=message,
         episode=episode,

@@ -40,7 +40,6 @@ from robokata.core.source import Declaration, EpisodeList, Facts
 
 NEEDS: Sequence[Need] = (Need.PICTURES,)
 
-_NAME = "camera_contradicts_declaration"
 _LABELS = {
     "is_depth": "declaration as a depth map",
     "has_sound": "declaration of sound",
@@ -72,7 +71,7 @@ def judge(rows: Sequence[Gathered], facts: Facts) -> Iterator[Verdict]:
     """One finding per camera and statement, however many files contradict it. Exact: there are no thresholds."""
     stated = [(row.episode, row.value) for row in rows if isinstance(row.value, Stated)]
     if not any(value.compared for _, value in stated):
-        yield Abstention(_NAME, "nothing is declared of the pictures")
+        yield Abstention("nothing is declared of the pictures")
         return
     groups: dict[tuple[str, str, object, object], list[tuple[str, Declaration]]] = {}
     for episode, value in stated:
@@ -91,7 +90,6 @@ def _finding(stream: str, found: Sequence[tuple[str, Declaration]], episodes: in
     declared, held = _shown(stated.declared), _shown(stated.found)
     is_minor = stated.subject in _MISLEADS_TOOLS or is_grey
     return Finding(
-        check=_NAME,
         level=Level.WARNING if is_minor else Level.ERROR,
         message=f"{stream}: {name} is {declared} in the metadata and {held} in the file{hint}, in {where}",
         episode=None if len(found) == episodes else first,

@@ -52,7 +52,7 @@ def check(episode: Episode) -> Iterator[Verdict]:
 
     There are no thresholds: no clock that was read once per sample does either.
     """
-    yield from unmeasured("clock_backwards", episode)
+    yield from unmeasured(episode)
     yield from _late(episode)
     for used in measured_clocks(episode):
         stream = used.stream
@@ -75,7 +75,6 @@ def _late(episode: Episode) -> Iterator[Finding]:
         if words is not None and words not in said:
             said.add(words)
             yield Finding(
-                check="clock_backwards",
                 level=Level.INFO,
                 message=words,
                 episode=episode.id,
@@ -93,7 +92,6 @@ def _steps_back(episode: Episode, stream: Stream, label: str, clock: Clock, leve
     # By the stream's own clock, also for a further one.
     spans = {int(at): span_of(episode, stream.clock, int(at), int(at) + 1) for at in np.flatnonzero(intervals_ns < 0)}
     yield Finding(
-        check="clock_backwards",
         level=level,
         message=(
             f"{label} steps back by {-step_s * 1000:.1f} ms between samples {worst} and {worst + 1}; "
@@ -116,7 +114,6 @@ def _repeats(episode: Episode, stream: Stream, label: str, clock: Clock, level: 
     share = len(places) / len(clock)
     runs = runs_of(ticks_of(clock).intervals_ns == 0)
     yield Finding(
-        check="clock_backwards",
         level=level,
         message=f"{label} gives {len(places)} of {len(clock)} samples ({share:.1%}) the same time as the sample before",
         episode=episode.id,

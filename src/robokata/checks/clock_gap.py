@@ -54,12 +54,10 @@ def check(
     error_above_share: float = 0.05,
 ) -> Iterator[Verdict]:
     """One finding per clock that has gaps, with all of them."""
-    yield from unmeasured("clock_gap", episode)
+    yield from unmeasured(episode)
     for used in measured_clocks(episode):
         if not ticks_of(used.stream.clock).is_recurring:
-            yield Abstention(
-                "clock_gap", f"stream {used.label} has no usual interval to compare with", episode.id, used.stream.name
-            )
+            yield Abstention(f"stream {used.label} has no usual interval to compare with", episode.id, used.stream.name)
             continue
         finding = _judge(episode, used, longer_than_periods, error_above_s, error_above_share)
         if finding is not None:
@@ -81,7 +79,6 @@ def _judge(
     spans = {int(at): span_of(episode, used.stream.clock, int(at), int(at) + 1) for at in gaps}
     told = spans_from(spans.values(), worst=spans[longest])
     return Finding(
-        check="clock_gap",
         level=Level.ERROR if gap_s > error_above_s or missing_share > error_above_share else Level.WARNING,
         message=(
             f"{used.label} is silent for {gap_s * 1000:.0f} ms where a sample comes every {period_s * 1000:.1f} ms; "

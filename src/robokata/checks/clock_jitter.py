@@ -70,7 +70,7 @@ def check(
     scatter_above_share: float = 0.1,
 ) -> Iterator[Verdict]:
     """One finding per clock that jitters, with the stretches in which it does."""
-    yield from unmeasured("clock_jitter", episode)
+    yield from unmeasured(episode)
     for used in measured_clocks(episode):
         verdict = _judge(episode, used, scatter_above_share)
         if verdict is not None:
@@ -82,7 +82,7 @@ def _judge(episode: Episode, used: UsedClock, scatter_above_share: float) -> Ver
     period_ns = _period_ns(episode, used, ticks)
     if period_ns is None:
         reason = f"stream {used.label} has no usual interval to compare with"
-        return Abstention("clock_jitter", reason, episode.id, used.stream.name)
+        return Abstention(reason, episode.id, used.stream.name)
     kept = ticks.intervals_ns[(ticks.intervals_ns >= 0) & (ticks.intervals_ns <= _GAP_PERIODS * period_ns)]
     scatter_share = float(kept.std()) / period_ns if len(kept) else 0.0
     if scatter_share <= scatter_above_share or len(kept) < FEWEST_SAMPLES:
@@ -93,7 +93,7 @@ def _judge(episode: Episode, used: UsedClock, scatter_above_share: float) -> Ver
             f"the clock of {used.label} ticks in steps of {step_ns / 1e6:g} ms, "
             f"too coarse for a period of {period_ns / 1e6:.3g} ms"
         )
-        return Abstention("clock_jitter", reason, episode.id, used.stream.name)
+        return Abstention(reason, episode.id, used.stream.name)
     return _finding(episode, used, period_ns, scatter_share, scatter_above_share)
 
 
@@ -132,7 +132,6 @@ def _finding(episode: Episode, used: UsedClock, period_ns: float, scatter_share:
     told = spans_from(spans.values(), worst=spans[worst])
     low, high = (float(x) for x in np.percentile(ticks.intervals_ns, [1, 99]))
     return Finding(
-        check="clock_jitter",
         level=Level.WARNING,
         message=(
             f"the intervals of {used.label} scatter by {scatter_share:.0%} of the period: 98 % of them lie between "

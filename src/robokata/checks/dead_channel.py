@@ -68,7 +68,7 @@ def gather(episode: Episode) -> Lives | Abstention:
     """Range of every state and action channel."""
     lives = [_life(s) for s in episode.numeric(Role.STATE, Role.ACTION) if len(s) > 1 and s.table.shape[1]]
     if not lives:
-        return Abstention("dead_channel", "no state and no action with two samples or more", episode.id)
+        return Abstention("no state and no action with two samples or more", episode.id)
     return Lives(episode.embodiment.name if episode.embodiment else None, tuple(lives))
 
 
@@ -120,7 +120,6 @@ def _unused(robot: str | None, members: list[tuple[str, Life]], never: NDArray[n
     names = [name for name, dead in zip(life.names, never, strict=True) if dead]
     of_robot = f" of {robot}" if robot else ""
     yield Finding(
-        check="dead_channel",
         level=Level.WARNING if len(members) > 1 else Level.INFO,
         message=(
             f"{count} of {len(never)} channels of {life.stream}{of_robot} never change in "
@@ -152,7 +151,6 @@ def _died(
             if not names:
                 continue
             yield Finding(
-                check="dead_channel",
                 level=level,
                 message=(
                     f"{listed(names)} of {life.stream} keep{'s' if len(names) == 1 else ''} one value through this "

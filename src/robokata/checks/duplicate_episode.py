@@ -56,7 +56,7 @@ def gather(episode: Episode) -> Copyable | Abstention:
     """The episode's fingerprint and split."""
     taken = fingerprint_of(episode)
     if taken.digest is None:
-        return Abstention("duplicate_episode", str(taken.reason), episode.id)
+        return Abstention(str(taken.reason), episode.id)
     return Copyable(taken, episode.origin.split, episode.duration_s)
 
 
@@ -74,7 +74,7 @@ def judge(
     """One finding per recording that several episodes of a split hold, for each way in which they repeat it."""
     known = [(row.episode, row.value) for row in rows if isinstance(row.value, Copyable)]
     if len(known) < 2:
-        yield Abstention("duplicate_episode", "there are fewer than two episodes to compare")
+        yield Abstention("there are fewer than two episodes to compare")
         return
     for split in dict.fromkeys(value.split for _, value in known):
         mine = [(name, value) for name, value in known if value.split == split]
@@ -125,7 +125,6 @@ def _finding(mine: Sequence[tuple[str, Copyable]], how: _Copy, places: Sequence[
         everyone = [mine[place][0] for place in group.members]
         message += f"; episodes {listed(everyone, most=_MOST_NAMES)} are one recording"
     return Finding(
-        check="duplicate_episode",
         # Other pictures over the same numbers may be a re-rendered simulation: somebody's choice, not a contradiction.
         level=Level.ERROR if how.is_exact and not how.is_under_other_pictures else Level.WARNING,
         message=message,

@@ -109,7 +109,6 @@ def _finding(episode: Episode, stream: Stream, wraps: list[Wrap]) -> Finding:
     is_pose = first.level is Level.INFO
     doubt = " (a joint, or an angle of a pose: the channels have no names)" if first.level is Level.WARNING else ""
     return Finding(
-        check="encoder_wrap",
         level=first.level,
         message=(
             f"{listed(names)} of {stream.name} wrap{'s' if len(names) == 1 else ''} around {count} "

@@ -40,8 +40,6 @@ from robokata.core.values import Media
 
 NEEDS: Sequence[Need] = (Need.PICTURES,)
 
-_NAME = "frame_count_mismatch"
-
 
 class Claim(NamedTuple):
     """The part of a video that an index gives to an episode's camera, beside what its rows ask for."""
@@ -101,7 +99,7 @@ def judge(rows: Sequence[Gathered], facts: Facts) -> Iterator[Verdict]:
             reason = (
                 f"{span.stream}: the video runs at another rate than the dataset, so its seconds count other frames"
             )
-            yield Abstention(_NAME, reason, episode, span.stream)
+            yield Abstention(reason, episode, span.stream)
         elif span.held < span.rows and span.in_file >= span.end:
             owner = _owner_of_tail(episode, span, starts)
             if owner is None:
@@ -130,7 +128,6 @@ def _owner_of_tail(
 
 def _too_few(episode: str, span: Claim, owner: str) -> Finding:
     return Finding(
-        check=_NAME,
         level=Level.ERROR,
         message=(
             f"{span.stream}: the index gives the episode {span.held} frames of {_file(span)} for {span.rows} rows; "
@@ -147,7 +144,6 @@ def _too_few(episode: str, span: Claim, owner: str) -> Finding:
 
 def _too_many(episode: str, span: Claim) -> Finding:
     return Finding(
-        check=_NAME,
         level=Level.WARNING,
         message=f"{span.stream}: {_file(span)} holds {span.held} frames for {span.rows} rows",
         episode=episode,
@@ -164,7 +160,6 @@ def _short(found: Sequence[tuple[str, Claim]], episodes: int) -> Finding:
     lacking = span.rows - span.held
     where = "all episodes" if len(found) == episodes else f"{len(found)} of {episodes} episodes"
     return Finding(
-        check=_NAME,
         level=Level.WARNING,
         message=(
             f"{span.stream}: the index's spans end {lacking} {'frame' if lacking == 1 else 'frames'} before the rows "

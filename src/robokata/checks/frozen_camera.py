@@ -84,7 +84,7 @@ def check(
             continue
         watched = watch(episode, stream)
         if isinstance(watched, str):
-            yield Abstention("frozen_camera", watched, episode.id, stream.name)
+            yield Abstention(watched, episode.id, stream.name)
             continue
         if float(watched.change.max()) <= EXACT_LEVELS:
             # A blank picture is blank_camera's: here, a real view that never changes.
@@ -160,7 +160,6 @@ def _frozen(
     change = float(watched.change[longest.first : longest.last + 1].max())
     stretches = f"; {len(runs)} such stretches" if len(runs) > 1 else ""
     yield Finding(
-        check="frozen_camera",
         level=Level.ERROR if span.length >= error_above else Level.WARNING,
         message=(
             f"{stream.name} repeats one picture for {span.words}, while the robot moves: change {change:.2f} "
@@ -178,7 +177,6 @@ def _frozen(
 
 def _one_picture(episode: Episode, stream: Stream, watched: Watched) -> Finding:
     return Finding(
-        check="frozen_camera",
         level=Level.ERROR,
         message=f"{stream.name} shows one and the same picture in all {len(watched.change) + 1} frames "
         "while the robot moves",
@@ -213,7 +211,6 @@ def _rhythm(
     if period < 2 or float(np.mean(gaps == period)) < 0.5 or not _alternates(watched, repeats):
         return
     yield Finding(
-        check="frozen_camera",
         level=Level.WARNING,
         message=(
             f"{stream.name} repeats the picture before in at least {100 * share:.0f} % of the frames in which the "

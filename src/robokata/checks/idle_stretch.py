@@ -71,7 +71,7 @@ def check(
     """At most one finding for each of start, middle and end."""
     seen = still_share(episode)
     if seen is None:
-        yield Abstention("idle_stretch", "neither state nor action ever changes", episode.id)
+        yield Abstention("neither state nor action ever changes", episode.id)
         return
     stream, still = seen
     has_times = stream.clock.has_times
@@ -113,7 +113,6 @@ def _finding(
     unit = told[0].unit
     where = {"start": "at the start", "middle": "in the middle", "end": "at the end"}[part.name]
     return Finding(
-        check="idle_stretch",
         level=Level.WARNING if is_much else Level.INFO,
         message=(
             f"the robot does nothing for {idle:.{1 if unit == 's' else 0}f} {unit} {where} {stretches_in_words(told)} "

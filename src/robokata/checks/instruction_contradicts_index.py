@@ -37,8 +37,6 @@ from robokata.core.values import ArrayValues
 
 NEEDS: Sequence[Need] = (Need.INSTRUCTIONS,)
 
-_NAME = "instruction_contradicts_index"
-
 
 class Pointed(NamedTuple):
     """Instructions of an episode that one of its streams points to."""
@@ -79,7 +77,7 @@ def judge(rows: Sequence[Gathered], facts: Facts) -> Iterator[Verdict]:
         if any(difference):
             groups.setdefault(difference, []).append(episode)
     if not compared:
-        yield Abstention(_NAME, "no episode has both task numbers in its rows and a list that names its tasks")
+        yield Abstention("no episode has both task numbers in its rows and a list that names its tasks")
     for difference, episodes in groups.items():
         yield _finding(difference, episodes, compared)
 
@@ -95,7 +93,6 @@ def _finding(difference: _Difference, episodes: Sequence[str], compared: int) ->
     )
     first = ", ".join(episodes[:3]) + (", ..." if len(episodes) > 3 else "")
     return Finding(
-        check=_NAME,
         # Texts beside the one that is read mislead a search; another text misleads the policy.
         level=Level.ERROR if difference.rows_only else Level.WARNING,
         message=f"{said}: {len(episodes)} of {compared} episodes ({first})",

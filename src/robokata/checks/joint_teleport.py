@@ -90,7 +90,7 @@ def gather(
     """Sustained speed of every channel, and the candidates."""
     streams = [s for s in episode.numeric(Role.STATE) if len(s) >= 8]
     if not streams:
-        return Abstention("joint_teleport", "fewer than 8 samples of state", episode.id)
+        return Abstention("fewer than 8 samples of state", episode.id)
     found = tuple(_joints(episode, s, longer_than_sustained, above_range_share) for s in streams)
     return Row(episode.embodiment.name if episode.embodiment else None, found)
 
@@ -188,7 +188,6 @@ def _finding(
     is_error = worst.share_of_range > error_above_range_share or len(together) >= error_channels_count
     sustained = float(joints.sustained[worst.channel])
     return Finding(
-        check="joint_teleport",
         level=Level.ERROR if is_error else Level.WARNING,
         message=(
             f"{listed(names)} of {joints.stream} jump{'s' if len(names) == 1 else ''} at {worst.moment}: "

@@ -90,9 +90,8 @@ def _by_count(episode: Episode, stream: Stream, media: Media, error_above_frames
         return None
     if span_is_in_other_time(stream, media):
         reason = f"{stream.name}: the video runs at another rate than the dataset, so its seconds count other frames"
-        return Abstention("leaked_frames", reason, episode.id, stream.name)
+        return Abstention(reason, episode.id, stream.name)
     return Finding(
-        check="leaked_frames",
         level=Level.ERROR if extra > error_above_frames_count else Level.WARNING,
         message=(
             f"{stream.name}: the episode has {media.frames_expected} rows, and its span of {file_name(media)} holds "
@@ -115,9 +114,8 @@ def _by_cut(episode: Episode, stream: Stream, cut_above_times: float) -> Verdict
     if speed_rank is None or speed_rank > _FASTEST_SHARE:
         why = "there are no robot numbers to compare with" if speed_rank is None else "the robot moves fast there"
         reason = f"{stream.name}: the scene jumps at {moment_of(episode, stream.clock, cut.after + 1)}, and {why}"
-        return Abstention("leaked_frames", reason, episode.id, stream.name)
+        return Abstention(reason, episode.id, stream.name)
     return Finding(
-        check="leaked_frames",
         level=Level.WARNING,
         message=(
             f"{stream.name}: from picture {cut.after} to {cut.after + 1} the scene jumps {cut.times_usual:.1f} times "

@@ -41,7 +41,6 @@ from robokata.core.stream import Role
 
 NEEDS: Sequence[Need] = ()
 
-_NAME = "metadata_contradicts_data"
 _BOOKKEEPING_COUNTS = ("splits", "total_tasks", "total_videos", "total_chunks", "starting_time", "duration")
 """Statements that loaders print or ignore; wrong ones mislead people, not tensors. So do types of numbers."""
 _OTHERS_REPORT = ("video of ", "data file ")
@@ -100,7 +99,7 @@ def judge(
         if None not in (shape.declared_steps, shape.rows) and shape.declared_steps != shape.rows
     ]
     if not stated and all(shape.declared_steps is None for _, shape in shapes):
-        yield Abstention(_NAME, "the dataset declares nothing that can be compared with its bytes")
+        yield Abstention("the dataset declares nothing that can be compared with its bytes")
     for declaration in stated:
         # The sum of the lengths is wrong because an episode's is: that episode is named below.
         if not declaration.holds and not (declaration.subject.startswith("length of") and miscounted):
@@ -130,7 +129,6 @@ def _false_statement(stated: Declaration) -> Finding:
     is_wording = subject.startswith(("dtype of ", "type of ")) or subject.split(".")[0] in _BOOKKEEPING_COUNTS
     is_minor = is_extra or is_unset or is_wording
     return Finding(
-        check=_NAME,
         level=Level.WARNING if is_minor else Level.ERROR,
         message=(
             f"{subject} cannot be read: {stated.hint}"
@@ -154,7 +152,6 @@ def _miscounted(name: str, shape: Shape) -> Finding:
     assert shape.declared_steps is not None
     fewer = shape.rows < shape.declared_steps
     return Finding(
-        check=_NAME,
         level=Level.ERROR,
         message=(
             f"the index promises {shape.declared_steps} steps, and the table has {shape.rows} rows: "
@@ -170,7 +167,6 @@ def _miscounted(name: str, shape: Shape) -> Finding:
 
 def _false_length(episode: str, stream: str, stated: Declaration) -> Finding:
     return Finding(
-        check=_NAME,
         level=Level.ERROR,
         message=f"{stream} has {stated.found} samples, and {stated.where} promises {stated.declared}",
         episode=episode,
@@ -200,7 +196,6 @@ def _unlike_siblings(shapes: Sequence[tuple[str, Shape]], siblings_share: float)
 
 def _odd(episode: str, stream: str, what: str, others: str) -> Finding:
     return Finding(
-        check=_NAME,
         level=Level.WARNING,
         message=f"{stream}: the {what}, and {others}" if what.startswith("camera") else f"{stream}: {what}, {others}",
         episode=episode,

@@ -43,7 +43,6 @@ def check(episode: Episode) -> Iterator[Verdict]:
         media = stream.pictures.media()
         if media.is_absent:
             yield Finding(
-                check="missing_media",
                 level=Level.ERROR,
                 message=(
                     f"{stream.name} promises {media.frames_expected} pictures, and its file {media.path} does not exist"

@@ -75,7 +75,6 @@ def _judge(episode: Episode, stream: Stream, allowed_count: int) -> Iterator[Ver
         else (f"{count} NaN" if nan_count else f"{count} infinite values")
     )
     yield Finding(
-        check="not_finite",
         level=_level(stream, nan_count),
         message=(
             f"{stream.name} holds {what} in {len(rows)} of {len(stream)} samples, first at sample {first}{at}, "

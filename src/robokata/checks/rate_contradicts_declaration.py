@@ -66,7 +66,7 @@ def check(
                 yield finding
     if not witnesses and not any(used.stream.clock.is_measured for used in used_clocks(episode)):
         reason = "nobody measured the times and no video states a rate: nothing can contradict the declared one"
-        yield Abstention("rate_contradicts_declaration", reason, episode.id)
+        yield Abstention(reason, episode.id)
 
 
 def _declared_hz(episode: Episode, stream: Stream) -> float | None:
@@ -85,14 +85,13 @@ def _by_clock(episode: Episode, used: UsedClock, tolerance_share: float) -> Verd
         return None
     if not ticks.is_recurring or span_ns <= 0:
         reason = f"stream {used.label} has no usual interval to compare with"
-        return Abstention("rate_contradicts_declaration", reason, episode.id, stream.name)
+        return Abstention(reason, episode.id, stream.name)
     median_hz, mean_hz = hertz(ticks.period_ns), (len(times_ns) - 1) * NS_PER_S / span_ns
     if not (
         rates_differ(median_hz, declared_hz, tolerance_share) and rates_differ(mean_hz, declared_hz, tolerance_share)
     ):
         return None
     return Finding(
-        check="rate_contradicts_declaration",
         level=Level.ERROR,
         message=(
             f"{used.label} is declared at {declared_hz:.4g} Hz and runs at {median_hz:.4g} Hz "
@@ -114,7 +113,6 @@ def _by_container(episode: Episode, stream: Stream, rate_hz: Fraction, tolerance
     media = stream.pictures.media()
     by_seconds = media.span_is_declared
     return Finding(
-        check="rate_contradicts_declaration",
         # Where the index finds an episode by seconds of a shared file, another rate means other frames.
         level=Level.ERROR if by_seconds else Level.WARNING,
         message=(

@@ -101,7 +101,7 @@ def judge(
     sizes = Counter(str(member.split) for member in members)
     if len(sizes) < 2:
         why = f"all episodes are in the split {next(iter(sizes))!r}" if sizes else "no episode names its split"
-        yield Abstention("split_leak", f"{why}: there is nothing to leak into")
+        yield Abstention(f"{why}: there is nothing to leak into")
         return
     # The larger split is the one to train on; of equal ones, the one that comes first.
     rank = {split: place for place, (split, _) in enumerate(sizes.most_common())}
@@ -191,7 +191,6 @@ def _finding(mine: Sequence[Member], leak: _Leak) -> Finding:
         how = "bit for bit" if not leak.apart_share else f"to within {100 * leak.apart_share:.1f} % of its own motion"
         message = f"{who}{be} the recording of {source}, {how}, and {be} in {splits} too"
     return Finding(
-        check="split_leak",
         level=Level.WARNING if leak.apart_share else Level.ERROR,
         message=message,
         episode=names[0],

@@ -40,7 +40,6 @@ from robokata.statistics.moments import Moments, merged, moments_of
 
 NEEDS: Sequence[Need] = (Need.NUMBERS,)
 
-_NAME = "stale_statistics"
 _MAX_CHANNELS = 1024
 """Wider streams are embeddings or point clouds; nobody normalises them channel by channel."""
 _EPS_FLOAT32 = float(np.finfo(np.float32).eps)
@@ -83,12 +82,11 @@ def judge(
     """One finding per stream whose statistics are wrong, for the dataset and for each episode that declares some."""
     measured = [(row.episode, row.value) for row in rows if isinstance(row.value, Measured)]
     if not facts.statistics and not any(value.declared for _, value in measured):
-        yield Abstention(_NAME, "the dataset declares no statistics")
+        yield Abstention("the dataset declares no statistics")
         return
     if facts.statistics:
         if len(measured) < len(facts.rows):
             yield Abstention(
-                _NAME,
                 f"{len(measured)} of {len(facts.rows)} episodes were read: statistics over all cannot be compared",
             )
         else:
@@ -219,7 +217,6 @@ def _flat(value: object) -> NDArray[np.float64] | None:
 
 def _finding(name: str, level: Level, said: str, measured: float, expected: float | str) -> Finding:
     return Finding(
-        check=_NAME,
         level=level,
         message=f"{name} is declared to have {said}",
         stream=name,

@@ -72,13 +72,13 @@ def check(
             continue
         pairs += 1
         if np.ptp(pair.header.times_ns) == 0:
-            yield Abstention("stamp_lag", "the header stamps were never set", episode.id, used.stream.name)
+            yield Abstention("the header stamps were never set", episode.id, used.stream.name)
             continue
         finding = _judge(episode, used, pair, lag_above_periods, spread_above_periods, lag_above_s)
         if finding is not None:
             yield finding
     if not pairs:
-        yield Abstention("stamp_lag", "no stream has a header stamp and a stamp of arrival", episode.id)
+        yield Abstention("no stream has a header stamp and a stamp of arrival", episode.id)
 
 
 def _pair_of(stream: Stream) -> _Pair | None:
@@ -116,7 +116,6 @@ def _judge(
     off_s = max(lag_above_s, spread_above_periods * period_s) / 2
     told = _far(episode, used.stream, np.abs(lag_s - median_s), off_s) if is_varying else ()
     return Finding(
-        check="stamp_lag",
         level=Level.WARNING if is_varying or (is_large and not has_other_zero) else Level.INFO,
         message=_message(used, pair, median_s, spread_s, has_other_zero)
         + (f"; far from it {stretches_in_words(told, worst='farthest')}" if told else "")

@@ -38,7 +38,6 @@ from robokata.core.values import ArrayValues
 
 NEEDS: Sequence[Need] = ()
 
-_NAME = "step_flag_never_set"
 _PLACES = {"is_first": "first", "is_last": "last"}
 _ENDS = ("is_terminal", "terminal", "terminals", "done", "dones", "terminated")
 
@@ -81,7 +80,7 @@ def judge(rows: Sequence[Gathered], facts: Facts) -> Iterator[Verdict]:
         for flag in value if isinstance(value, tuple) else ():
             flags.setdefault(flag.stream, []).append((episode, flag))
     if not flags:
-        yield Abstention(_NAME, "no stream is a flag of a first or last step, or of an end")
+        yield Abstention("no stream is a flag of a first or last step, or of an end")
     for found in flags.values():
         absent = [episode for episode, flag in found if not flag.is_at_place]
         stray = [episode for episode, flag in found if flag.elsewhere]
@@ -99,7 +98,6 @@ def _told(flag: Flag, said: str, episodes: Sequence[str], of: int, level: Level)
         return
     where = f"in {len(episodes)} of {of} episodes" + ("" if len(episodes) == of else f", first {episodes[0]}")
     yield Finding(
-        check=_NAME,
         level=level,
         message=f"{flag.stream} {said} {where}",
         episode=episodes[0] if len(episodes) < of or of == 1 else None,

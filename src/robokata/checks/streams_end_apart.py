@@ -80,7 +80,7 @@ def check(
     for family in _families(filled):
         if _counts_cannot_tell(family):
             reason = "the format keeps no times, and the streams differ in length like streams of different rates"
-            yield Abstention("streams_end_apart", reason, episode.id)
+            yield Abstention(reason, episode.id)
             continue
         extents = [extent for stream in family if (extent := _extent(episode, stream)) is not None]
         if len(extents) > 1:
@@ -169,7 +169,6 @@ def _apart(episode: Episode, extent: _Extent, late_s: float, early_s: float, lim
     edge_s = extent.last_s if at_end else extent.first_s
     other_s = edge_s + apart_s if at_end else edge_s - apart_s
     return Finding(
-        check="streams_end_apart",
         level=level,
         message=message,
         episode=episode.id,
@@ -189,7 +188,6 @@ def _span(extent: _Extent, start: float, end: float) -> Span:
 
 def _empty(episode: Episode, stream: Stream) -> Finding:
     return Finding(
-        check="streams_end_apart",
         level=Level.WARNING,
         message=f"{stream.name} holds no sample, while other streams of the episode do",
         episode=episode.id,

@@ -86,13 +86,11 @@ def check(
             continue
         pair = _pair(episode, state)
         if pair is None:
-            yield Abstention(
-                "stuck_encoder", f"no action has the channels and the clock of {state.name}", episode.id, state.name
-            )
+            yield Abstention(f"no action has the channels and the clock of {state.name}", episode.id, state.name)
             continue
         if not _follows(pair, follows_above_correlation):
             reason = f"{state.name} does not follow {pair.action.name} value by value: not the same quantity"
-            yield Abstention("stuck_encoder", reason, episode.id, state.name)
+            yield Abstention(reason, episode.id, state.name)
             continue
         stuck = list(_stuck(pair, at_least_s, untimed_at_least_count, command_moves_share, repeats_above_share))
         if stuck:
@@ -200,7 +198,6 @@ def _finding(episode: Episode, pair: Pair, stuck: list[Stuck]) -> Finding:
     span = _span(episode, pair, worst)
     stretches = f"; {len(stuck)} such stretches" if len(stuck) > 1 else ""
     return Finding(
-        check="stuck_encoder",
         level=Level.ERROR,
         message=(
             f"{listed(names)} of {pair.state.name} stand{'s' if len(names) == 1 else ''} still while commanded: "

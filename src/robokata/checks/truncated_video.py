@@ -59,7 +59,6 @@ def check(episode: Episode) -> Iterator[Verdict]:
 
 def _begun_between_keys(episode: Episode, stream: Stream, words: str) -> Finding:
     return Finding(
-        check="truncated_video",
         level=Level.WARNING,
         message=words,
         episode=episode.id,
@@ -93,7 +92,7 @@ def _undecodable(episode: Episode, stream: Stream, media: Media) -> Verdict | No
     if seen.damage is None:
         return None
     if seen.is_uneven:
-        return Abstention("truncated_video", f"{stream.name}: {seen.damage}", episode.id, stream.name)
+        return Abstention(f"{stream.name}: {seen.damage}", episode.id, stream.name)
     return _finding(
         episode,
         stream,
@@ -108,7 +107,6 @@ def _shorter_than_promised(episode: Episode, stream: Stream, media: Media) -> Fi
     if held is None or promised is None or promised <= held or is_shared:
         return None
     return Finding(
-        check="truncated_video",
         level=Level.WARNING,
         message=(
             f"{stream.name}: {file_name(media)} is cut: its header promises {promised} frames and it holds {held}; "
@@ -124,7 +122,6 @@ def _shorter_than_promised(episode: Episode, stream: Stream, media: Media) -> Fi
 
 def _finding(episode: Episode, stream: Stream, there: int, message: str) -> Finding:
     return Finding(
-        check="truncated_video",
         level=Level.ERROR,
         message=message,
         episode=episode.id,

@@ -68,7 +68,7 @@ def _judge(episode: Episode, stream: Stream) -> Iterator[Verdict]:
     except (DamagedData, Unsupported) as error:
         yield _finding(episode, stream, str(error))
     except MissingPart as error:
-        yield Abstention("unreadable_data", str(error), episode.id, stream.name)
+        yield Abstention(str(error), episode.id, stream.name)
     else:
         if times != len(stream):
             yield _finding(episode, stream, f"{stream.name} has {len(stream)} samples and {times} times")
@@ -108,7 +108,6 @@ def _pictures(episode: Episode, stream: Stream) -> Iterator[Verdict]:
 def _finding(episode: Episode, stream: Stream, message: str, *, sample: int | None = None) -> Finding:
     is_placed = sample is not None and sample < len(stream.clock.places)
     return Finding(
-        check="unreadable_data",
         level=Level.ERROR,
         message=message,
         episode=episode.id,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 MOST_SPANS = 64
@@ -72,7 +72,8 @@ class Span:
 class Finding:
     """A defect: which check, where, what was measured, what was expected, and what to do."""
 
-    check: str
+    check: str = field(default="", kw_only=True)
+    """The check that says it. A check leaves it out: whoever runs the check fills it in (`by`)."""
     level: Level
     message: str
     """One sentence with the numbers in it."""
@@ -198,7 +199,8 @@ def _hull(one: Span, other: Span) -> Span:
 class Abstention:
     """A check that could not decide. Not a pass."""
 
-    check: str
+    check: str = field(default="", kw_only=True)
+    """The check that abstains; whoever runs it fills it in (`by`)."""
     reason: str
     episode: str | None = None
     """None where the reason holds for the dataset as a whole."""
@@ -210,3 +212,9 @@ class Abstention:
 
 
 Verdict = Finding | Abstention
+
+
+def by(check: str, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Verdicts under the name of the check that gave them."""
+    for verdict in verdicts:
+        yield verdict if verdict.check == check else replace(verdict, check=check)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from robokata.core.contracts import DatasetCheckLeaf, Gathered, unmet_need
 from robokata.core.episode import Episode
 from robokata.core.errors import DamagedData, RobokataError, Unsupported
-from robokata.core.finding import Abstention, Finding, Level, Verdict
+from robokata.core.finding import Abstention, Finding, Level, Verdict, by
 from robokata.core.shelf import shelf
 from robokata.core.source import Facts
 from robokata.core.suite import Suite
@@ -31,20 +31,20 @@ def examine(episode: Episode, *, suite: Suite) -> Examined:
         leaf = shelf("checks")[name]
         unmet = unmet_need(episode, leaf.NEEDS)
         if unmet is not None:
-            verdicts.append(Abstention(name, unmet.reason, episode.id))
+            verdicts.append(Abstention(unmet.reason, episode.id, check=name))
             continue
         try:
             if isinstance(leaf, DatasetCheckLeaf):
                 row = leaf.gather(episode, **suite.arguments(name, "gather"))
                 if isinstance(row, Abstention):
-                    verdicts.append(row)
+                    verdicts += by(name, [row])
                 elif row is not None:
                     rows[name] = row
             else:
-                verdicts += leaf.check(episode, **suite.arguments(name, "check"))
+                verdicts += by(name, leaf.check(episode, **suite.arguments(name, "check")))
         except (DamagedData, Unsupported) as damage:
             # Said once, as a finding, by unreadable_data; the other checks only say that they could not look.
-            verdicts.append(Abstention(name, f"cannot be read: {damage}", episode.id))
+            verdicts.append(Abstention(f"cannot be read: {damage}", episode.id, check=name))
         except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
             verdicts.append(_failed(name, failure, episode.id))
     return Examined(verdicts, rows, _has_values(episode))
@@ -58,13 +58,13 @@ def judge_all(rows: Mapping[str, Sequence[Gathered]], suite: Suite, facts: Facts
         if not isinstance(leaf, DatasetCheckLeaf):
             continue
         try:
-            yield from list(leaf.judge(rows.get(name, ()), facts, **suite.arguments(name, "judge")))
+            yield from list(by(name, leaf.judge(rows.get(name, ()), facts, **suite.arguments(name, "judge"))))
         except (DamagedData, Unsupported) as damage:
             # A file of the dataset, not of one episode: no other check would name it.
             if str(damage) not in said:
                 said.add(str(damage))
                 yield unreadable(None, damage)
-            yield Abstention(name, f"cannot be read: {damage}", None)
+            yield Abstention(f"cannot be read: {damage}", check=name)
         except Exception as failure:  # noqa: BLE001 - the boundary: a failing check costs its own verdict, not the run
             yield _failed(name, failure, None)
 
@@ -89,7 +89,7 @@ def is_failure(abstention: Abstention) -> bool:
 
 
 def _failed(check: str, failure: Exception, episode: str | None) -> Abstention:
-    return Abstention(check, f"{_FAILED}: {type(failure).__name__}: {failure}. Please report this.", episode)
+    return Abstention(f"{_FAILED}: {type(failure).__name__}: {failure}. Please report this.", episode, check=check)
 
 
 def _has_values(episode: Episode) -> bool:
