@@ -21,7 +21,7 @@ from robokata.core.errors import LeafRefused
 from robokata.core.finding import Level
 from robokata.core.layout import Way
 from robokata.core.leaf_kinds import writable_formats
-from robokata.core.shelf import shelf
+from robokata.core.shelf import _shelf, shelf
 from robokata.core.suite import Suite, read_suite
 from robokata.inspection.run import check_dataset
 from robokata.survey.dataset_survey import survey
@@ -98,9 +98,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     lines = [f"[{group}]\n" + "".join(f"{n} = {v}\n" for n, v in points.items()) for group, points in groups]
     (facts / "entry_points.txt").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(str(site))
-    shelf.cache_clear()
+    _shelf.cache_clear()
     yield site
-    shelf.cache_clear()
+    _shelf.cache_clear()
     for name in [n for n in sys.modules if n.startswith("our_lab_kata") or n == f"makers.{FORMAT}"]:
         del sys.modules[name]
 
@@ -170,7 +170,7 @@ def test_the_written_format_of_the_page_is_a_target_of_convert(tmp_path: Path) -
 def test_a_leaf_of_another_package_that_lacks_a_name_is_refused_with_the_name(installed: Path) -> None:
     leaf = installed / "our_lab_kata" / f"{WRITTEN}.py"
     leaf.write_text(leaf.read_text().replace("def layout(", "def _layout("))
-    with pytest.raises(LeafRefused, match=r"the format 'jsonl_numbers' of another package .* lacks layout: see docs"):
+    with pytest.raises(LeafRefused, match=r"the format 'jsonl_numbers' of another package .* lacks `layout\(episode\)`\. See"):
         writable_formats()
 
 

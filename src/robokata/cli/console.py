@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,20 +38,31 @@ def one_dataset_at(path: Path, format_name: str | None, *, rates: Sequence[str] 
 class _Answer(Protocol):
     """What can be printed as JSON."""
 
+    def to_json(self) -> dict[str, Any]: ...
+
+
+class _OlderAnswer(Protocol):
+    """The same under its older name."""
+
     def as_json(self) -> dict[str, Any]: ...
 
 
-def print_json_of(answers: Sequence[_Answer]) -> None:
+def print_json_of(answers: Sequence[_Answer | _OlderAnswer]) -> None:
     """One JSON object on standard output: the answer, or `{"datasets": [...]}` where the path holds several.
 
     Numbers that JSON lacks (NaN, infinity) become null.
     """
-    objects = [answer.as_json() for answer in answers]
+    objects = [_json_of(answer) for answer in answers]
     value = objects[0] if len(objects) == 1 else {"datasets": objects}
     # What JSON leaves as it is (C1 controls, marks of direction) steers a terminal; spelled out it reads the same.
     parts = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False, default=str).iterencode(_plain(value))
     sys.stdout.writelines(visible(part) for part in parts)
     sys.stdout.write("\n")
+
+
+def _json_of(answer: _Answer | _OlderAnswer) -> dict[str, Any]:
+    make: Callable[[], dict[str, Any]] = getattr(answer, "to_json", None) or answer.as_json  # type: ignore[union-attr]
+    return make()
 
 
 def _plain(value: Any) -> Any:

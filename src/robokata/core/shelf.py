@@ -13,6 +13,7 @@ from robokata.core.contracts import (
     CuratorLeaf,
     DatasetCheckLeaf,
     DatasetStepLeaf,
+    ExpanderLeaf,
     FormatLeaf,
     MetricLeaf,
     PolicyLeaf,
@@ -117,6 +118,8 @@ def shelf(folder: Literal["metrics"]) -> Shelf[MetricLeaf]: ...
 def shelf(folder: Literal["steps"]) -> Shelf[StepLeaf | DatasetStepLeaf]: ...
 @overload
 def shelf(folder: Literal["curators"]) -> Shelf[CuratorLeaf]: ...
+@overload
+def shelf(folder: Literal["expanders"]) -> Shelf[ExpanderLeaf]: ...
 @overload
 def shelf(folder: Literal["robots"]) -> Shelf[RobotLeaf]: ...
 @overload

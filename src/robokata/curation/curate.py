@@ -361,16 +361,9 @@ def _outputs(stage: Stage, episode: Episode) -> tuple[tuple[str, ...], str | Non
 
 
 def _row(describe: Callable[[Episode], Any], episode: Episode) -> Described:
-    row = row_of(episode)
-    return Described(
-        episode.id,
-        name_of(episode),
-        episode.origin.made_from,
-        episode.origin.split,
-        row.steps or 0,
-        episode.duration_s,
-        describe(episode),
-    )
+    origin, steps = episode.origin, row_of(episode).steps or 0
+    value, name = describe(episode), name_of(episode)
+    return Described(episode.id, name, origin.made_from, origin.split, steps, episode.duration_s, value)
 
 
 def _describer(choice: ChoicePart | None) -> Callable[[Episode], Any]:

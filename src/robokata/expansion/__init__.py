@@ -1,1 +1,1 @@
-"""More data out of data: demonstrations told again, varied, mirrored, retimed, reworded, or shown by a world model."""
+"""`kata expand`: its function, its result and how accepted resets differ from those that were tried."""

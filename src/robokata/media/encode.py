@@ -18,6 +18,8 @@ from robokata.media.scheduling import ordinary_scheduling
 
 _LEAST_X265 = 64
 """Pixels: x265 breaks the heap with many smaller sizes (40x40 and 48x200 among them), whatever its settings."""
+JPEG_QUALITY = 95
+"""Of 100, without subsampling of colour: a second generation then costs some 45 dB, below the first one's own loss."""
 
 
 class VideoWriter:
@@ -172,3 +174,14 @@ def _open_stream(av: Any, container: Any, picture: NDArray[Any], wanted: VideoWr
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.codec_context.thread_count = wanted.threads
     return stream
+
+
+
+def encode_jpeg(picture: NDArray[Any]) -> bytes:
+    """One picture, (H, W, 3) or (H, W, 1) uint8, as JPEG."""
+    simplejpeg = require("simplejpeg", extra="images")
+    colour, sampling = ("GRAY", "Gray") if picture.shape[-1] == 1 else ("RGB", "444")
+    data = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(picture), quality=JPEG_QUALITY, colorspace=colour, colorsubsampling=sampling
+    )
+    return bytes(data)

@@ -9,14 +9,19 @@ import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from robokata.core.errors import OptionRefused, RecipeRefused
+from robokata.runtime.schema import read_toml
 
 _NEEDED = inspect.Parameter.empty
-OURS = frozenset({"seed", "keep", "rng"})
+OURS = frozenset({"seed", "keep", "rng", "keys", "size_px"})
 """Parameters that the engine gives; no user says them to a leaf."""
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", tuple: "a list of texts"}
+_WORDS: dict[type, str] = {
+    **{int: "a whole number", float: "a number", bool: "true or false", str: "a text", tuple: "a list of texts"},
+    Mapping: "a table",
+}
 
 
 class Option(NamedTuple):
@@ -24,7 +29,7 @@ class Option(NamedTuple):
 
     name: str
     kind: type
-    """`int`, `float`, `bool`, `str`, or `tuple` for a list of texts."""
+    """`int`, `float`, `bool`, `str`, `tuple` for a list of texts, or `Mapping` for a table, which a file may hold."""
     default: Any
     """`inspect.Parameter.empty` where it must be said."""
     may_be_none: bool
@@ -84,15 +89,29 @@ def parse_assignments(words: Sequence[str], what: str) -> dict[str, str]:
     """Words such as `NAME=VALUE` as a table of texts; `what` is where they stand: `--option`.
 
     Raises:
-        OptionRefused: a word has no name or no equals sign.
+        OptionRefused: a word has no name or no equals sign, or a name comes twice.
     """
-    table = {}
+    table: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals or not name.strip():
+        name = name.strip()
+        if not equals or not name:
             raise OptionRefused(f"{what} {word!r} is not NAME=VALUE.")
-        table[name.strip()] = value
+        if name in table:
+            raise OptionRefused(f"{what} {name} is given twice: {table[name]!r} and {value!r}.")
+        table[name] = value
     return table
+
+
+def options_from_words(words: Sequence[str], known: Mapping[str, Option], what: str) -> dict[str, Any]:
+    """Words such as `NAME=VALUE` as options; a text stays as it is written, other values are read as in TOML.
+
+    Raises:
+        OptionRefused: a word is not NAME=VALUE.
+    """
+    table = parse_assignments(words, what)
+    is_text = {name for name, option in known.items() if option.kind is str}
+    return {name: value if name in is_text else _literal(value) for name, value in table.items()}
 
 
 def told(text: str, *, where: str) -> tuple[str, dict[str, Any]]:
@@ -137,6 +156,10 @@ def _value(value: Any, option: Option, where: str) -> Any:
         texts = value.split(",") if isinstance(value, str) else value
         if isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
             return tuple(text.strip() for text in texts)
+    elif option.kind is Mapping:
+        table = read_toml(Path(value)) if isinstance(value, str) else value
+        if isinstance(table, Mapping):
+            return dict(table)
     elif option.kind is float:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)

@@ -20,7 +20,7 @@ from robokata.core.stream import Role, Stream
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import has_few_values
 from robokata.steps._pictures import repainted
-from robokata.steps._trace import rng_of, traced
+from robokata.core.trace import rng_of, traced
 
 _NAME = __name__.rpartition(".")[2]
 _QUAT = ("qx", "qy", "qz", "qw")

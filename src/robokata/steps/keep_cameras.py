@@ -8,7 +8,7 @@ from dataclasses import replace
 from robokata.core.episode import Episode
 from robokata.core.errors import StepRefused
 from robokata.core.stream import Stream
-from robokata.steps._trace import traced
+from robokata.core.trace import traced
 
 _NAME = __name__.rpartition(".")[2]
 

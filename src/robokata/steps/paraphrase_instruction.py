@@ -18,7 +18,7 @@ from typing import Any
 from robokata.core.episode import Episode
 from robokata.core.errors import RecipeRefused, StepRefused, UnknownName
 from robokata.core.shelf import shelf
-from robokata.steps._trace import rng_of, traced
+from robokata.core.trace import rng_of, traced
 
 _NAME = __name__.rpartition(".")[2]
 _SLOT = re.compile(r"\{(\w+)\}")

@@ -12,7 +12,7 @@ from robokata.core.contracts import CheckLeaf
 from robokata.core.episode import Episode
 from robokata.core.errors import StepRefused
 from robokata.core.shelf import shelf
-from robokata.steps._trace import rng_of, traced
+from robokata.core.trace import rng_of, traced
 
 _NAME = __name__.rpartition(".")[2]
 

@@ -15,7 +15,7 @@ from robokata.core.stream import Role, Stream
 from robokata.geometry.motion import still_share
 from robokata.geometry.runs import runs_of, samples_in
 from robokata.steps._samples import at_times, picked
-from robokata.steps._trace import traced
+from robokata.core.trace import traced
 
 REMOVES_EPISODES = True  # It refuses episodes in which nothing moves.
 _NAME = __name__.rpartition(".")[2]

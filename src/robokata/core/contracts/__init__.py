@@ -11,6 +11,7 @@ from robokata.core.contracts.checks import (
     unmet_need,
 )
 from robokata.core.contracts.curation import CuratorLeaf, DatasetStepLeaf, StepLeaf
+from robokata.core.contracts.expansion import ExpanderLeaf, ExpansionJobs, ValidatingExpanderLeaf
 from robokata.core.contracts.formats import (
     ComparableFormatLeaf,
     FormatLeaf,
@@ -40,6 +41,8 @@ __all__ = [
     "Curve",
     "DatasetCheckLeaf",
     "DatasetStepLeaf",
+    "ExpanderLeaf",
+    "ExpansionJobs",
     "ForeignLeaf",
     "FormatLeaf",
     "Gathered",
@@ -61,6 +64,7 @@ __all__ = [
     "TaskLeaf",
     "TrainableLeaf",
     "Unmet",
+    "ValidatingExpanderLeaf",
     "WritableFormatLeaf",
     "WrittenEpisode",
     "to_plant_into",

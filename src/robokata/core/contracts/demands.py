@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from robokata.core.contracts.checks import CheckLeaf, DatasetCheckLeaf
 from robokata.core.contracts.curation import CuratorLeaf, DatasetStepLeaf, StepLeaf
+from robokata.core.contracts.expansion import ExpanderLeaf, ValidatingExpanderLeaf
 from robokata.core.contracts.formats import ComparableFormatLeaf, ReadableFormatLeaf, WritableFormatLeaf
 from robokata.core.contracts.metrics import MetricLeaf, SummarisingMetricLeaf
 from robokata.core.contracts.policies import ForeignLeaf, PolicyLeaf, TrainableLeaf
@@ -30,6 +31,7 @@ CONTRACTS: Mapping[str, Contract] = {
     "metrics": Contract((MetricLeaf, SummarisingMetricLeaf)),
     "steps": Contract((StepLeaf, DatasetStepLeaf), is_one_kind=True),
     "curators": Contract((CuratorLeaf,)),
+    "expanders": Contract((ExpanderLeaf, ValidatingExpanderLeaf)),
     "robots": Contract((RobotLeaf,)),
     "tasks": Contract((TaskLeaf,)),
     "policies": Contract((PolicyLeaf, TrainableLeaf, ForeignLeaf)),

@@ -6,32 +6,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from robokata.core.estimate import Estimate
-from robokata.expansion.acceptance import Expansion
-from robokata.expansion.by_steps import StepReport
+from robokata.expansion.expansion import Expansion
 from robokata.viewing.terminal.jobs import show_production
 from robokata.viewing.terminal.tables import console
 
 
-def show_step_report(report: StepReport) -> None:
-    """Print how many of the episodes asked for were made, and why others were not."""
+def show_expansion(report: Expansion) -> None:
+    """Print what was made, why attempts failed, and how accepted resets differ from tried ones."""
     show_production(report.production)
     out = console()
-    if report.production.kept < report.asked:
+    if not report.may_fall_short:
+        out.print(f"acceptance of {report.attempt}: {_share(report.acceptance)}")
+    elif report.production.kept < report.asked:
         out.print(f"{report.production.kept} of {report.asked} that were asked for: the sources give no more")
+    verb = "refused" if report.may_fall_short else "failed"
     for reason, count in list(report.reasons.items())[:5]:
-        out.print(f"  {count:>5} refused: {escape(reason)}", soft_wrap=True)
-
-
-def show_expansion(report: Expansion | StepReport) -> None:
-    """Print acceptance with its interval, why attempts failed, and how accepted resets differ from tried ones."""
-    if isinstance(report, StepReport):
-        show_step_report(report)
-        return
-    show_production(report.production)
-    out = console()
-    out.print(f"acceptance on {report.task} {report.width}: {_share(report.acceptance)}")
-    for reason, count in list(report.reasons.items())[:5]:
-        out.print(f"  {count:>5} failed: {escape(reason)}")
+        out.print(f"  {count:>5} {verb}: {escape(reason)}", soft_wrap=True)
     if not report.biases or report.acceptance.value == 1.0:
         return
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")

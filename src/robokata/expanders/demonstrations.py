@@ -5,20 +5,19 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from robokata.core.detection import reopen
 from robokata.core.episode import Origin
-from robokata.core.errors import UnknownName, Unsupported, WriteRefused
+from robokata.core.errors import RecipeRefused, UnknownName, Unsupported
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.source import Source
 from robokata.core.world import Width, instruction_of
-from robokata.expansion.acceptance import Expansion, expansion_of
-from robokata.runtime.jobs import Made, produce, with_receipt
+from robokata.runtime.jobs import Made
 from robokata.sim.cameras import Filming
 from robokata.sim.demonstration import Scene, world_of
 from robokata.sim.episode import episode_of
@@ -26,7 +25,7 @@ from robokata.sim.gl import mujoco
 from robokata.sim.segments import Demonstration, demonstration_of, scene_told_by
 from robokata.sim.sensors import Sensors
 from robokata.sim.trajectory_transfer import Generated, generate
-from robokata.sim.transfer_options import Tellings
+from robokata.sim.transfer_options import Tellings, tellings_from
 
 _SPLITS = ("train", "val")
 
@@ -136,55 +135,74 @@ class TellingJob:
         )
 
 
-def expand_by_demonstrations(
-    job: TellingJob,
-    out: Path,
+def plan(
+    source: Source,
     *,
-    episodes: int,
-    attempts_per_episode: int = 10,
-    workers: int | None = None,
-    advance: Callable[[int], None] = lambda episodes: None,
-) -> Expansion:
-    """Tell the sources again until `episodes` attempts succeeded; a run that was killed goes on where it stopped.
-
-    Raises:
-        WriteRefused: the folder holds something else or cannot be written, or fewer than one attempt in
-            `attempts_per_episode` succeeds.
-        Unsupported: the sources cannot be told again.
-    """
-    recipe = job.described()
-    _families(job.path, job.format, job.keys, job.scene, job.val_share, job.seed)
-    most = attempts_per_episode * episodes
-    lines = produce(job, out, wanted=episodes, at_most=most, same_as=recipe, workers=workers, advance=advance)
-    made = with_receipt(out, lines, recipe, versions={"mujoco": mujoco().__version__})
-    report = expansion_of(made, lines)
-    if made.kept < episodes:
-        raise WriteRefused(
-            f"{out}: {made.succeeded} of {made.tried} attempts at {job.scene.task} {job.width} succeeded, fewer than "
-            f"one in {attempts_per_episode} ({report.most_common_reason}). {made.kept} episodes are kept there. Give "
-            f"more or better demonstrations, or a narrower --width."
-        )
-    return report
-
-
-def job_for(source: Source, *, keys: Sequence[str] | None = None, **options: Any) -> TellingJob:
-    """The job that tells these episodes again.
+    keys: Sequence[str],
+    seed: int = 0,
+    size_px: tuple[int, int] | None = (128, 128),
+    # Where props may lie at the reset: D0, D1 or D2; None: as in the sources.
+    reset_range: str | None = None,
+    # How subtasks are retargeted (`choice`, `noise_m`, ...), as a table or the path of a TOML file.
+    spec: Mapping[str, Any] | None = None,
+    keep_failures: bool = False,
+    # Store commands without the noise that moves the arm.
+    clean_actions: bool = False,
+    # Share of the sources whose descendants are the split `val`.
+    val_share: float = 0.0,
+) -> ExpansionJobs:
+    """Jobs that retarget these demonstrations to new resets.
 
     Raises:
         Unsupported: they were not recorded in a simulated world, or there are none.
-        UnknownName: a telling is about a subtask that the task does not have.
+        UnknownName: the spec names a subtask that the task does not have.
+        RecipeRefused: an option cannot be obeyed.
     """
-    wanted = tuple(source.keys() if keys is None else keys)
-    if not wanted:
+    validate(reset_range=reset_range, spec=spec, val_share=val_share)
+    if not keys:
         raise Unsupported(f"{source.path}: there are no episodes to tell again.")
-    first = source.episode(wanted[0])
+    tellings = tellings_from(spec or {}, where="spec")
+    first = source.episode(keys[0])
     scene = scene_told_by(first)
     parts = [str(name) for name in first.extra["simulation"].get("subtasks", ())]
-    for name in options.get("tellings", Tellings()).of_subtask:
+    for name in tellings.of_subtask:
         if name not in parts:
             raise UnknownName(f"subtask of {scene.task}", name, parts)
-    options.setdefault("width", Width(str(first.extra["simulation"].get("width", "D0"))))
-    return TellingJob(path=str(source.path), format=source.format, keys=wanted, scene=scene, **options)
+    job = TellingJob(
+        path=str(source.path),
+        format=source.format,
+        keys=tuple(keys),
+        scene=scene,
+        width=Width(reset_range or str(first.extra["simulation"].get("width", "D0"))),
+        seed=seed,
+        tellings=tellings,
+        filming=Filming(*size_px) if size_px else None,
+        keep_failures=keep_failures,
+        clean_actions=clean_actions,
+        val_share=val_share,
+    )
+    _families(job.path, job.format, job.keys, job.scene, job.val_share, job.seed)
+    return ExpansionJobs(
+        job,
+        job.described(),
+        may_fall_short=False,
+        attempt=f"attempts at {scene.task} {job.width}",
+        advice="Give more or better demonstrations, or a narrower reset_range.",
+        versions={"mujoco": mujoco().__version__},
+    )
+
+
+def validate(*, reset_range: str | None, spec: Mapping[str, Any] | None, val_share: float) -> None:
+    """Refuse options that no data could obey.
+
+    Raises:
+        RecipeRefused: there is no such range or setting, or the share is none.
+    """
+    if reset_range is not None and reset_range not in list(Width):
+        raise RecipeRefused(f"reset_range is {reset_range!r}. It is one of {', '.join(Width)}.")
+    if not 0 <= val_share <= 0.9:
+        raise RecipeRefused(f"val_share is {val_share!r}, and a number from 0 to 0.9 is needed.")
+    tellings_from(spec or {}, where="spec")
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,6 +1,6 @@
 """What is sent to a world model and what comes back: pictures as JPEG, PNG or MP4 in JSON.
 
-`world_model_request.schema.json` and `world_model_response.schema.json` beside this file say it for other languages.
+`request.schema.json` and `response.schema.json` beside this file say it for other languages.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from robokata.core.episode import Episode
 from robokata.core.errors import ClockUnknown, DamagedData, GeneratorFailed, Unsupported
 from robokata.core.require import require
 from robokata.core.stream import Stream
-from robokata.expansion.world_model_client import PROTOCOL
+from robokata.expanders._world_model.client import PROTOCOL
 from robokata.media.encode import encode_png, encode_video
 from robokata.media.images import decode, probe
-from robokata.steps._pictures import jpeg_of
+from robokata.media.encode import encode_jpeg
 
 CONTROLS = ("depth", "segmentation", "edges")
 ENCODINGS = ("jpeg", "mp4")
@@ -117,7 +117,7 @@ def _sent(stream: Stream, encoding: str, rate_hz: float) -> dict[str, Any]:
     for number in range(len(stream)):
         own = stream.pictures.encoded(number)
         # As they lie on disk where they are JPEG: a further generation would cost quality for nothing.
-        data.append(own.data if own is not None and own.codec == "jpeg" else jpeg_of(stream.values[number]))
+        data.append(own.data if own is not None and own.codec == "jpeg" else encode_jpeg(stream.values[number]))
     return {"encoding": "jpeg", "data": [_text(each) for each in data]}
 
 
@@ -207,7 +207,7 @@ def _unpacked(name: str, data: bytes, asked: Mapping[str, Any]) -> list[bytes]:
                     raise GeneratorFailed(
                         "unfaithful", f"camera {name}: frame {len(out)} is {frame.height}x{frame.width}."
                     )
-                out.append(jpeg_of(frame.to_ndarray(format="rgb24")))
+                out.append(encode_jpeg(frame.to_ndarray(format="rgb24")))
                 if len(out) > asked["frames"]:
                     break
     except (av.error.FFmpegError, IndexError, ValueError) as error:

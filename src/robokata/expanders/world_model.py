@@ -9,25 +9,23 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from robokata.core.declared_rate import Rate, rates_in, reopen_paced
 from robokata.core.episode import Episode
 from robokata.core.errors import GeneratorFailed, RecipeRefused, RobokataError
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.source import Source
 from robokata.core.stream import Kind, Stream
-from robokata.expansion.by_steps import StepReport, reported
-from robokata.expansion.world_model_check import refuse_unfaithful
-from robokata.expansion.world_model_client import Server, ask
-from robokata.expansion.world_model_message import CONTROLS, ENCODINGS, cameras_of, pictures_in, question_of
+from robokata.expanders._world_model.check import refuse_unfaithful
+from robokata.expanders._world_model.client import Server, ask
+from robokata.expanders._world_model.message import CONTROLS, ENCODINGS, cameras_of, pictures_in, question_of
 from robokata.media.images import EncodedImages
-from robokata.runtime.jobs import Made, produce
-from robokata.runtime.options import fitted, options_of, told
-from robokata.steps._trace import traced
+from robokata.runtime.jobs import Made
+from robokata.core.trace import traced
 
 _TRIES = 2
-"""Rounds over the sources: a second one, with other seeds, for what a first did not give."""
+"""Per episode: a second one, with another seed, for what the first did not give."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class WorldModelJob:
         """What makes two runs the same: everything but how many, and how patient the client is."""
         told = {name: value for name, value in asdict(self).items() if name not in ("path", "format", "server")}
         return {
-            "by": "world-model",
+            "by": "world_model",
             "source": self.path,
             "source_format": self.format,
             "url": self.server.url,
@@ -109,64 +107,39 @@ class WorldModelJob:
         }
 
 
-def job_for(
-    source: Source, url: str | None, *, keys: Sequence[str], words: Sequence[str] = (), seed: int = 0
-) -> WorldModelJob:
-    """The job for a server; `words` are `prompt=`, `encoding=`, `controls=`, `cameras=`, `timeout_s=`, `retries=`.
-
-    Raises:
-        RecipeRefused: there is no address, or an option cannot be obeyed.
-    """
-    if url is None:
-        raise RecipeRefused(
-            "--by world-model needs an address: kata expand DATASET http://HOST:PORT/PATH --by world-model"
-        )
-    said = dict(_word(word) for word in words)
-    options = fitted(said, options_of(_options), where="--by world-model")
-    server = Server(url, timeout_s=options.pop("timeout_s"), retries=options.pop("retries"))
-    return WorldModelJob(
-        str(source.path), source.format, tuple(keys), server, seed=seed, rates=rates_in(source), **options
-    )
-
-
-def expand_by_world_model(
-    job: WorldModelJob,
-    out: Path,
+def plan(
+    source: Source,
     *,
-    episodes: int,
-    workers: int | None = None,
-    advance: Callable[[int], None] = lambda episodes: None,
-) -> StepReport:
-    """Ask for `episodes` variants; what comes back wrong is kept out with its reason, and asked for once more.
-
-    Raises:
-        WriteRefused: the folder holds something else or cannot be written, or nothing that came back may be kept.
-    """
-    recipe = job.described()
-    lines = produce(
-        job, out, wanted=episodes, at_most=_TRIES * max(episodes, 1), same_as=recipe, workers=workers, advance=advance
-    )
-    return reported(out, lines, recipe, asked=episodes)
-
-
-def _options(
-    *,
+    keys: Sequence[str],
+    seed: int = 0,
+    # http://HOST:PORT/PATH
+    url: str,
     prompt: str = "",
     encoding: str = "jpeg",
     controls: tuple[str, ...] = ("depth", "segmentation"),
     cameras: tuple[str, ...] = (),
     timeout_s: float = 600.0,
     retries: int = 2,
-) -> None:
-    """What a command line may say; the reasons of the defaults are `Server`'s and `WorldModelJob`'s."""
+) -> ExpansionJobs:
+    """Jobs that ask a server for these episodes in another world; the reasons of the defaults are `Server`'s and
+    `WorldModelJob`'s.
 
-
-def _word(word: str) -> tuple[str, Any]:
-    # Not split at spaces: a prompt has some.
-    key, is_said, value = word.partition("=")
-    if not is_said:
-        raise RecipeRefused(f"--factor {word!r} is no KEY=VALUE.")
-    return (key, value) if key == "prompt" else next(iter(told(f"x {word}", where="--factor")[1].items()))
+    Raises:
+        RecipeRefused: an option cannot be obeyed.
+    """
+    job = WorldModelJob(
+        str(source.path),
+        source.format,
+        tuple(keys),
+        Server(url, timeout_s=timeout_s, retries=retries),
+        prompt=prompt,
+        encoding=encoding,
+        controls=controls,
+        cameras=cameras,
+        seed=seed,
+        rates=rates_in(source),
+    )
+    return ExpansionJobs(job, job.described(), tries_per_episode=_TRIES)
 
 
 def _stream(stream: Stream, pictures: tuple[bytes, ...]) -> Stream:

@@ -7,9 +7,8 @@ commands in the changed world, and keeps what still succeeds.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,19 +16,19 @@ import numpy as np
 from robokata.core.ancestry import ancestry_of
 from robokata.core.detection import reopen
 from robokata.core.episode import Episode
-from robokata.core.errors import RecipeRefused, Unsupported, WriteRefused
+from robokata.core.errors import RecipeRefused, Unsupported
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.source import Source
 from robokata.core.world import Setup
-from robokata.expansion.acceptance import Expansion, expansion_of
 from robokata.geometry.poses import pose_from_seven
-from robokata.runtime.jobs import Made, produce, with_receipt
+from robokata.runtime.jobs import Made
 from robokata.sim.attempt import Attempt, Recorder
 from robokata.sim.cameras import Filming, cameras_of, film
 from robokata.sim.demonstration import Scene, begin, world_of
 from robokata.sim.episode import episode_of
 from robokata.sim.gl import mujoco
 from robokata.sim.segments import scene_told_by
-from robokata.sim.variation import Variation
+from robokata.sim.variation import Variation, variation_from
 from robokata.sim.world import SimWorld, Target
 
 
@@ -80,7 +79,7 @@ class VariationJob:
     def _seen_again(self, source: Episode, world: SimWorld, made: Mapping[str, Any], episode_id: str) -> Episode:
         """The same numbers with pictures rendered again."""
         if self.filming is None:
-            raise RecipeRefused("factors of looks change pictures only: ask for some with --size.")
+            raise RecipeRefused("factors of looks change pictures only: ask for some with size_px.")
         states = source.stream("simulation.state")
         rng = np.random.default_rng([self.variation.seed, 6])
         films = film(world, states.table, self.filming, clock=_picture_clock(source, states.clock), rng=rng)
@@ -108,41 +107,49 @@ class VariationJob:
         }
 
 
-def expand_by_factors(
+def plan(
     source: Source,
-    out: Path,
-    variation: Variation,
     *,
-    episodes: int,
-    keys: Sequence[str] | None = None,
-    filming: Filming | None = None,
-    workers: int | None = None,
-    advance: Callable[[int], None] = lambda episodes: None,
-) -> Expansion:
-    """Make `episodes` variants of the sources.
+    keys: Sequence[str],
+    seed: int = 0,
+    size_px: tuple[int, int] | None = (128, 128),
+    # NAME, or NAME=MAGNITUDE: light, texture, camera_pose, distractors, object_mass, ...
+    factors: tuple[str, ...],
+) -> ExpansionJobs:
+    """Jobs that vary the world of these episodes.
 
     Raises:
-        RecipeRefused: nothing varies.
-        WriteRefused: the folder holds something else, or fewer than one replay in ten succeeds.
-        Unsupported: the sources were not recorded in a simulated world.
+        RecipeRefused: nothing varies, or a magnitude is none.
+        UnknownName: there is no such factor.
+        Unsupported: the sources were not recorded in a simulated world, or there are none.
     """
-    if not any(variation.magnitudes.values()):
-        raise RecipeRefused("no factor varies: name some with --factor NAME=MAGNITUDE.")
-    wanted = tuple(source.keys() if keys is None else keys)
-    if not wanted:
+    validate(factors=factors)
+    if not keys:
         raise Unsupported(f"{source.path}: there are no episodes to vary.")
-    scene = replace(scene_told_by(source.episode(wanted[0])), distractors=variation.distractors)
-    job = VariationJob(str(source.path), source.format, wanted, scene, variation, filming)
-    recipe = job.described()
-    lines = produce(job, out, wanted=episodes, at_most=10 * episodes, same_as=recipe, workers=workers, advance=advance)
-    made = with_receipt(out, lines, recipe, versions={"mujoco": mujoco().__version__})
-    report = expansion_of(made, lines)
-    if made.kept < episodes:
-        raise WriteRefused(
-            f"{out}: {made.succeeded} of {made.tried} replays succeeded, fewer than one in ten; {made.kept} are kept "
-            f"there. Ask for smaller magnitudes."
-        )
-    return report
+    variation = variation_from(factors, seed=seed)
+    scene = replace(scene_told_by(source.episode(keys[0])), distractors=variation.distractors)
+    filming = Filming(*size_px) if size_px else None
+    job = VariationJob(str(source.path), source.format, tuple(keys), scene, variation, filming)
+    return ExpansionJobs(
+        job,
+        job.described(),
+        may_fall_short=False,
+        attempt="replays",
+        advice="Ask for smaller magnitudes.",
+        versions={"mujoco": mujoco().__version__},
+    )
+
+
+def validate(*, factors: tuple[str, ...]) -> None:
+    """Refuse options that no data could obey.
+
+    Raises:
+        RecipeRefused: nothing varies, or a magnitude is none.
+        UnknownName: there is no such factor.
+    """
+    if not factors:
+        raise RecipeRefused('factors is [], and a list such as ["light", "object_mass=0.5"] is needed.')
+    variation_from(factors, seed=0)
 
 
 def setup_of(episode: Episode, scene: Scene) -> Setup:
