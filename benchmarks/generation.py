@@ -20,9 +20,11 @@ from typing import NamedTuple
 from benchmarks.timing import Row
 from robokata.collection.scripted import ExpertJob, collect_expert
 from robokata.core.detection import open_source
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.shelf import shelf
+from robokata.core.source import Source
 from robokata.core.world import Width
-from robokata.expansion.demonstrations import TellingJob, job_for
+from robokata.expansion.expand import plan_expansion
 from robokata.runtime.jobs import produce
 from robokata.runtime.pool import one_thread
 from robokata.sim.demonstration import Scene, scene_of
@@ -126,16 +128,22 @@ def main() -> None:
     folder, runs = Path(sys.argv[1]), int(sys.argv[2])
     demonstrations_of(folder / "sources", scene_of("stack"))
     source = open_source(folder / "sources")
-    rate_of(job_for(source, width=Width.D0, seed=runs), folder / "warm", episodes=2)
+    rate_of(planned(source, seed=runs), folder / "warm", episodes=2)
     for number in range(runs):
-        run = rate_of(job_for(source, width=Width.D0, seed=number), folder / f"run-{number}", episodes=EPISODES)
+        run = rate_of(planned(source, seed=number), folder / f"run-{number}", episodes=EPISODES)
         print(json.dumps(run), flush=True)
 
 
-def rate_of(job: TellingJob, out: Path, *, episodes: int) -> Rate:
+def planned(source: Source, *, seed: int) -> ExpansionJobs:
+    """Retargeting of all demonstrations at D0."""
+    options = {"reset_range": "D0"}
+    return plan_expansion(source, "demonstrations", keys=source.keys(), options=options, seed=seed)
+
+
+def rate_of(jobs: ExpansionJobs, out: Path, *, episodes: int) -> Rate:
     """What `episodes` accepted ones cost, with those that were tried in vain."""
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    lines = produce(job, out, wanted=episodes, at_most=10 * episodes, same_as=job.described(), workers=1)
+    lines = produce(jobs.job, out, wanted=episodes, at_most=jobs.at_most(episodes), same_as=jobs.recipe, workers=1)
     cpu_s, wall_s = time.process_time() - began_cpu_s, time.perf_counter() - began_s
     lengths_s = [line.row["duration_s"] for line in lines if line.is_one]
     return Rate(len(lengths_s), len(lines), cpu_s, wall_s, statistics.median(lengths_s))

@@ -40,13 +40,6 @@ VARIANTS = {
 has AVX-512. Limits of numpy's and MKL's instructions, and of torch's own kernels alone, changed nothing."""
 
 
-class Nothing:
-    """A progress bar that shows nothing."""
-
-    def started(self, episodes: int) -> None: ...
-    def advance(self, episodes: int) -> None: ...
-
-
 def main() -> int:
     """Run the variants, and print every answer of each; 1 where the tour's claim is not resolved in all of them."""
     folder, chosen = Path(sys.argv[1]), sys.argv[2:] or list(VARIANTS)
@@ -70,7 +63,7 @@ def main() -> int:
 def _one(folder: Path, name: str) -> int:
     source = open_source(folder / "recorded").path
     asked = tour.question(source, folder, seed=VARIANTS[name].seed)
-    run_study(asked, folder / name.replace(" ", "_"), bar=Nothing())
+    run_study(asked, folder / name.replace(" ", "_"))
     return 0
 
 

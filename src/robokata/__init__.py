@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from robokata.core.finding import Abstention, Finding
     from robokata.core.source import Source
     from robokata.core.stream import Stream
+    from robokata.expansion.expand import expand
+    from robokata.expansion.expansion import Expansion
     from robokata.inspection.run import Report, check_dataset
     from robokata.survey.dataset_survey import Survey
 
 __all__ = [
     "Abstention",
     "Episode",
+    "Expansion",
     "Finding",
     "Report",
     "Source",
@@ -29,6 +32,7 @@ __all__ = [
     "Survey",
     "__version__",
     "check_dataset",
+    "expand",
     "find_datasets",
     "open_source",
 ]
@@ -36,12 +40,14 @@ __all__ = [
 _HOMES = {
     "Abstention": "core.finding:Abstention",
     "Episode": "core.episode:Episode",
+    "Expansion": "expansion.expansion:Expansion",
     "Finding": "core.finding:Finding",
     "Report": "inspection.run:Report",
     "Source": "core.source:Source",
     "Stream": "core.stream:Stream",
     "Survey": "survey.dataset_survey:Survey",
     "check_dataset": "inspection.run:check_dataset",
+    "expand": "expansion.expand:expand",
     "find_datasets": "core.detection:find_datasets",
     "open_source": "core.detection:open_source",
 }

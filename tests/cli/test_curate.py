@@ -77,8 +77,8 @@ def test_expanding_by_a_step_says_what_was_refused(kata: Kata, tiny: Path, tmp_p
     refused = kata("expand", tiny, "--by", "mirror", "--out", tmp_path / "no", "--workers", "1")
     assert refused.code == 2
     assert "no episode could be made of 6 tries. Most often: robot tiny_arm has no kinematic model" in refused.err
-    nowhere = kata("expand", tiny, "--by", "world-model", "--out", tmp_path / "w")
-    assert nowhere.err.startswith("kata: --by world-model needs an address")
+    nowhere = kata("expand", tiny, "--by", "world_model", "--out", tmp_path / "w")
+    assert nowhere.err.startswith("kata: expander world_model: url is needed (a text).")
 
 
 def test_a_set_without_a_rate_is_written_with_one_that_is_given(kata: Kata, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from robokata.core.detection import open_source
 from robokata.core.errors import RecipeRefused, WriteRefused
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
-from robokata.expansion.by_steps import expand_by_step, job_for
+from robokata.expansion.expand import expand, plan_expansion
 from robokata.testing import tiny_episode
 from steps.simulated import lifted
 
@@ -25,8 +25,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 
 def test_each_source_has_one_mirror_image_however_many_are_asked_for(sources: Source, tmp_path: Path) -> None:
-    job = job_for(sources, "mirror", keys=sources.keys())
-    made = expand_by_step(job, tmp_path / "out", episodes=5, workers=1)
+    made = expand(sources, by="mirror", out=tmp_path / "out", episodes=5, workers=1)
     assert (made.production.kept, made.asked, made.reasons) == (2, 5, {})
     new = open_source(tmp_path / "out")
     assert list(new.keys()) == [f"{key}-mirrored" for key in sources.keys()]
@@ -36,8 +35,7 @@ def test_each_source_has_one_mirror_image_however_many_are_asked_for(sources: So
 def test_rounds_of_wordings_never_repeat_one_and_end_where_the_task_has_no_more(
     sources: Source, tmp_path: Path
 ) -> None:
-    job = job_for(sources, "paraphrase", keys=sources.keys(), seed=2)
-    made = expand_by_step(job, tmp_path / "out", episodes=50, workers=1)
+    made = expand(sources, by="paraphrase", out=tmp_path / "out", episodes=50, seed=2, workers=1)
     assert made.production.kept == 6, "two sources, three other wordings each"
     new = open_source(tmp_path / "out")
     texts = Counter((key.rpartition("-said")[0], new.episode(key).instructions[0].text) for key in new.keys())
@@ -48,10 +46,8 @@ def test_rounds_of_wordings_never_repeat_one_and_end_where_the_task_has_no_more(
 
 
 def test_a_run_goes_on_where_it_stopped_and_gives_the_same_files(sources: Source, tmp_path: Path) -> None:
-    job = job_for(sources, "retime", keys=sources.keys(), seed=1)
-    expand_by_step(job, tmp_path / "whole", episodes=4, workers=1)
-    expand_by_step(job, tmp_path / "parts", episodes=1, workers=1)
-    expand_by_step(job, tmp_path / "parts", episodes=4, workers=1)
+    for folder, episodes in (("whole", 4), ("parts", 1), ("parts", 4)):
+        expand(sources, by="retime", out=tmp_path / folder, episodes=episodes, seed=1, workers=1)
     for file in sorted((tmp_path / "whole").glob("*.mcap")):
         assert (tmp_path / "parts" / file.name).read_bytes() == file.read_bytes()
     receipts = [json.loads((tmp_path / f"{name}.receipt.json").read_text()) for name in ("whole", "parts")]
@@ -62,7 +58,8 @@ def test_options_are_those_of_the_step_and_a_robot_without_symmetry_is_said(tmp_
     shelf("formats")["mcap"].write(tmp_path / "tiny", [tiny_episode(0, duration_s=1.0)])
     tiny = open_source(tmp_path / "tiny")
     with pytest.raises(WriteRefused, match=r"no episode could be made of 1 tries\. Most often: robot tiny_arm has no"):
-        expand_by_step(job_for(tiny, "mirror", keys=tiny.keys()), tmp_path / "out", episodes=1, workers=1)
-    assert job_for(tiny, "retime", keys=["0"], words=["speed_ratio=0.5"]).options["speed_ratio"] == 0.5
-    with pytest.raises(RecipeRefused, match="--by retime: knows no option 'speed'"):
-        job_for(tiny, "retime", keys=["0"], words=["speed=2"])
+        expand(tiny, by="mirror", out=tmp_path / "out", episodes=1, workers=1)
+    jobs = plan_expansion(tiny, "retime", keys=["0"], options={"speed_ratio": 0.5})
+    assert jobs.recipe["options"] == {"speed_ratio": 0.5, "spread_ratio": 0.25, "within_limits": True}
+    with pytest.raises(RecipeRefused, match="expander retime: knows no option 'speed'"):
+        plan_expansion(tiny, "retime", keys=["0"], options={"speed": 2})

@@ -10,17 +10,16 @@ import pytest
 from robokata.collection.scripted import ExpertJob, collect_expert
 from robokata.core.detection import open_source
 from robokata.core.errors import RecipeRefused, UnknownName, Unsupported, WriteRefused
-from robokata.core.source import EpisodeList
+from robokata.core.contracts import ExpansionJobs
+from robokata.core.source import EpisodeList, Source
 from robokata.core.world import Width
-from robokata.expansion.demonstrations import expand_by_demonstrations, job_for
-from robokata.expansion.factors import expand_by_factors
+from robokata.expansion.expand import expand, plan_expansion, run_expansion
+from robokata.expansion.expansion import Expansion
 from robokata.geometry.poses import pose_from_seven, pose_of, yaw_rotation
-from robokata.sim.cameras import Filming
 from robokata.sim.demonstration import scene_of
 from robokata.sim.segments import cuts_of, demonstration_of
 from robokata.sim.sensors import Sensors
-from robokata.sim.transfer_options import SourceChoice, Telling, Tellings, moved, tellings_from
-from robokata.sim.variation import variation_from
+from robokata.sim.transfer_options import SourceChoice, moved, tellings_from
 from robokata.testing.tiny import tiny_episode
 
 
@@ -32,14 +31,31 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def planned(path: Path, **options: object) -> ExpansionJobs:
+    source = open_source(path)
+    return plan_expansion(source, "demonstrations", keys=source.keys(), options=options, size_px=None)
+
+
+def retarget(dataset: Path | Source, out: Path, *, episodes: int, **options: object) -> Expansion:
+    return expand(dataset, by="demonstrations", out=out, episodes=episodes, options=options, size_px=None, workers=1)
+
+
 def names(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(folder.glob("*.mcap"))}
 
 
 def test_the_same_dataset_for_any_number_of_workers(stacks: Path, tmp_path: Path) -> None:
     for workers in (1, 2):
-        job = job_for(open_source(stacks), seed=3, width=Width.D1, filming=Filming(32, 32))
-        report = expand_by_demonstrations(job, tmp_path / str(workers), episodes=4, workers=workers)
+        report = expand(
+            stacks,
+            by="demonstrations",
+            out=tmp_path / str(workers),
+            episodes=4,
+            seed=3,
+            options={"reset_range": "D1"},
+            size_px=(32, 32),
+            workers=workers,
+        )
         assert report.production.kept == 4
     assert names(tmp_path / "1") == names(tmp_path / "2")
 
@@ -67,8 +83,8 @@ def test_every_part_is_the_source_moved_with_its_object(stacks: Path) -> None:
 def test_every_choice_of_sources_succeeds_and_names_them(stacks: Path, tmp_path: Path, choice: SourceChoice) -> None:
     source = open_source(stacks)
     ids = {source.episode(key).id for key in source.keys()}
-    job = job_for(source, width=Width.D0, filming=None, tellings=Tellings(Telling(choice=choice)))
-    report = expand_by_demonstrations(job, tmp_path / "out", episodes=3, workers=1)
+    options = {"reset_range": "D0", "spec": {"choice": str(choice)}}
+    report = retarget(source, tmp_path / "out", episodes=3, **options)
     for key in open_source(tmp_path / "out").keys():
         made = open_source(tmp_path / "out").episode(key)
         assert made.outcome.success is True
@@ -80,8 +96,7 @@ def test_every_choice_of_sources_succeeds_and_names_them(stacks: Path, tmp_path:
 
 
 def test_clean_and_applied_commands_differ_by_the_wander_alone(stacks: Path, tmp_path: Path) -> None:
-    job = job_for(open_source(stacks), filming=None, tellings=Tellings(Telling(noise_m=0.002)))
-    expand_by_demonstrations(job, tmp_path / "out", episodes=2, workers=1)
+    retarget(stacks, tmp_path / "out", episodes=2, spec={"noise_m": 0.002})
     source = open_source(tmp_path / "out")
     made = source.episode(source.keys()[0])
     wander_m = made.stream("action.tip_pose").table[:, :3] - made.stream("simulation.clean_tip_pose").table[:, :3]
@@ -92,9 +107,8 @@ def test_clean_and_applied_commands_differ_by_the_wander_alone(stacks: Path, tmp
 
 
 def test_failures_are_kept_as_labelled_negatives_where_asked(stacks: Path, tmp_path: Path) -> None:
-    wild = Tellings(Telling(noise_m=0.02))
-    job = job_for(open_source(stacks), filming=None, tellings=wild, keep_failures=True)
-    report = expand_by_demonstrations(job, tmp_path / "out", episodes=2, attempts_per_episode=40, workers=1)
+    jobs = planned(stacks, spec={"noise_m": 0.02}, keep_failures=True)._replace(tries_per_episode=40)
+    report = run_expansion(jobs, tmp_path / "out", by="demonstrations", episodes=2, workers=1)
     source = open_source(tmp_path / "out")
     outcomes = [source.episode(key).outcome.success for key in source.keys()]
     assert outcomes.count(True) == 2
@@ -104,8 +118,7 @@ def test_failures_are_kept_as_labelled_negatives_where_asked(stacks: Path, tmp_p
 
 
 def test_descendants_of_one_demonstration_share_its_split(stacks: Path, tmp_path: Path) -> None:
-    job = job_for(open_source(stacks), filming=None, val_share=0.34)
-    expand_by_demonstrations(job, tmp_path / "out", episodes=8, workers=1)
+    retarget(stacks, tmp_path / "out", episodes=8, val_share=0.34)
     source = open_source(tmp_path / "out")
     split_of: dict[str, set[str | None]] = {}
     for key in source.keys():
@@ -117,9 +130,9 @@ def test_descendants_of_one_demonstration_share_its_split(stacks: Path, tmp_path
 
 
 def test_too_few_successes_are_said_and_kept(stacks: Path, tmp_path: Path) -> None:
-    job = job_for(open_source(stacks), filming=None, tellings=Tellings(Telling(noise_m=0.2)))
+    jobs = planned(stacks, spec={"noise_m": 0.2})._replace(tries_per_episode=3)
     with pytest.raises(WriteRefused, match=r"0 of 3 attempts at stack D0 succeeded, fewer than one in 3"):
-        expand_by_demonstrations(job, tmp_path / "out", episodes=1, attempts_per_episode=3, workers=1)
+        run_expansion(jobs, tmp_path / "out", by="demonstrations", episodes=1, workers=1)
 
 
 @pytest.mark.parametrize(
@@ -138,20 +151,19 @@ def test_a_specification_that_cannot_be_obeyed_says_what_can(table: dict[str, ob
 
 
 def test_a_telling_of_an_unknown_subtask_lists_those_that_exist(stacks: Path) -> None:
-    tellings = tellings_from({"subtask": {"take_rde": {}}}, where="telling.toml")
     with pytest.raises(UnknownName, match="Did you mean 'take_red'"):
-        job_for(open_source(stacks), tellings=tellings)
+        planned(stacks, spec={"subtask": {"take_rde": {}}})
 
 
 def test_what_no_simulator_recorded_is_refused_with_the_way_out() -> None:
     with pytest.raises(Unsupported, match="was not recorded in a simulated world"):
-        job_for(EpisodeList([tiny_episode()]))
+        plan_expansion(EpisodeList([tiny_episode()]), "demonstrations", keys=["0"], options={})
 
 
 def test_looks_change_pictures_and_nothing_else(stacks: Path, tmp_path: Path) -> None:
     source = open_source(stacks)
-    variation = variation_from(["light", "texture", "camera_pose", "distractors=2"], seed=1)
-    expand_by_factors(source, tmp_path / "out", variation, episodes=2, filming=Filming(32, 32), workers=1)
+    options = {"factors": ["light", "texture", "camera_pose", "distractors=2"]}
+    expand(source, by="factors", out=tmp_path / "out", episodes=2, seed=1, options=options, size_px=(32, 32), workers=1)
     varied = open_source(tmp_path / "out")
     for key in varied.keys():
         made = varied.episode(key)
@@ -164,8 +176,10 @@ def test_looks_change_pictures_and_nothing_else(stacks: Path, tmp_path: Path) ->
 
 def test_physics_is_simulated_again_and_only_successes_stay(stacks: Path, tmp_path: Path) -> None:
     source = open_source(stacks)
-    variation = variation_from(["object_mass=1.0", "object_size=0.1"], seed=1)
-    report = expand_by_factors(source, tmp_path / "out", variation, episodes=3, filming=None, workers=1)
+    options = {"factors": ["object_mass=1.0", "object_size=0.1"]}
+    report = expand(
+        source, by="factors", out=tmp_path / "out", episodes=3, seed=1, options=options, size_px=None, workers=1
+    )
     varied = open_source(tmp_path / "out")
     made = varied.episode(varied.keys()[0])
     before = source.episode(made.extra["simulation"]["source"])

@@ -16,18 +16,22 @@ import pytest
 from robokata.core.clock import measured_clock
 from robokata.core.detection import open_source
 from robokata.core.episode import Episode
-from robokata.core.errors import GeneratorFailed, RecipeRefused, WriteRefused
+from robokata.core.errors import GeneratorFailed, OptionRefused, RecipeRefused, WriteRefused
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.shelf import shelf
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues
-from robokata.expansion import world_model
-from robokata.expansion.world_model import WorldModelJob, expand_by_world_model, job_for
-from robokata.expansion.world_model_client import Server
-from robokata.expansion.world_model_message import question_of
+from robokata.expanders import world_model
+from robokata.expanders._world_model.client import Server
+from robokata.expanders._world_model.message import question_of
+from robokata.expanders.world_model import WorldModelJob
+from robokata.expansion.expand import plan_expansion, run_expansion
+from robokata.expansion.expansion import Expansion
 from robokata.media.images import RawImages
+from robokata.runtime.options import options_from_words, options_of
 from robokata.testing import tiny_episode
 
-SCHEMAS = Path(world_model.__file__).parent
+SCHEMAS = Path(world_model.__file__).parent / "_world_model"
 STAND_IN = Path(__file__).parent / "stand_in_world_model.py"
 
 
@@ -76,12 +80,17 @@ def job(dataset: Path, url: str, **settings: object) -> WorldModelJob:
     return WorldModelJob(str(source.path), source.format, tuple(source.keys()), patient, **settings)  # type: ignore[arg-type]
 
 
+def run_jobs(job: WorldModelJob, out: Path, *, episodes: int, workers: int) -> Expansion:
+    jobs = ExpansionJobs(job, job.described(), tries_per_episode=2)
+    return run_expansion(jobs, out, by="world_model", episodes=episodes, workers=workers)
+
+
 @pytest.mark.parametrize("encoding", ["jpeg", "mp4"])
 def test_request_and_answer_are_what_the_schemas_say(
     server: str, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = json.loads((SCHEMAS / "world_model_request.schema.json").read_text())
-    response = json.loads((SCHEMAS / "world_model_response.schema.json").read_text())
+    request = json.loads((SCHEMAS / "request.schema.json").read_text())
+    response = json.loads((SCHEMAS / "response.schema.json").read_text())
     controls = ("depth", "segmentation", "edges")
     question = question_of(filmed(), prompt="at night", seed=3, encoding=encoding, controls=controls)
     jsonschema.validate(question, request)
@@ -95,7 +104,7 @@ def test_request_and_answer_are_what_the_schemas_say(
 def test_new_pictures_are_kept_and_every_number_stays_to_the_bit(
     server: str, dataset: Path, way: str, tmp_path: Path
 ) -> None:
-    made = expand_by_world_model(job(dataset, f"{server}/{way}"), tmp_path / "out", episodes=2, workers=1)
+    made = run_jobs(job(dataset, f"{server}/{way}"), tmp_path / "out", episodes=2, workers=1)
     assert (made.production.kept, made.reasons) == (2, {})
     old, new = open_source(dataset), open_source(tmp_path / "out")
     for key, other in zip(old.keys(), new.keys(), strict=True):
@@ -195,35 +204,37 @@ def test_a_token_is_sent_and_stored_nowhere(server: str, dataset: Path, monkeypa
 def test_a_server_that_dies_costs_no_finished_episode(dataset: Path, tmp_path: Path) -> None:
     process, url = started()
     try:
-        expand_by_world_model(job(dataset, f"{url}/good"), tmp_path / "out", episodes=1, workers=1)
+        run_jobs(job(dataset, f"{url}/good"), tmp_path / "out", episodes=1, workers=1)
         gone = replace(job(dataset, f"{url}/good"), server=Server(f"{url}/dies", retries=1, wait_s=0.05))
         made = gone(1)
         assert made.episode is None
         assert made.row["reason"].startswith("unreachable: ")
         assert len(open_source(tmp_path / "out").keys()) == 1
         with pytest.raises(WriteRefused, match=r"no episode could be made of 2 tries\. Most often: unreachable"):
-            expand_by_world_model(gone, tmp_path / "other", episodes=1, workers=1)
+            run_jobs(gone, tmp_path / "other", episodes=1, workers=1)
     finally:
         ended(process)
 
 
-def test_words_of_the_command_line_are_checked_before_anything_is_sent(dataset: Path) -> None:
+def test_options_are_checked_before_anything_is_sent(dataset: Path) -> None:
     source = open_source(dataset)
-    made = job_for(
-        source, "http://127.0.0.1:1/x", keys=["0"], words=["prompt=a red = room", "encoding=mp4", "retries=0"]
-    )
+    known = options_of(world_model.plan)
+    words = ["url=http://127.0.0.1:1/x", "prompt=a red = room", "encoding=mp4", "retries=0"]
+    made = plan_expansion(source, "world_model", keys=["0"], options=options_from_words(words, known, "--option")).job
     assert (made.prompt, made.encoding, made.server.retries) == ("a red = room", "mp4", 0)
-    for url, words, message in [
-        (None, [], "--by world-model needs an address"),
-        ("ftp://x", [], "'ftp://x' is no address of a world model. Write http://HOST:PORT/PATH."),
-        ("http://x", ["encoding=gif"], "encoding is 'gif'. It is one of jpeg, mp4."),
-        ("http://x", ["controls=lidar"], "no control is called 'lidar'. Known: depth, segmentation, edges."),
-        ("http://x", ["colour=red"], "--by world-model: knows no option 'colour'."),
-        ("http://x", ["nothing"], "--factor 'nothing' is no KEY=VALUE."),
+    for words, message in [
+        ([], "expander world_model: url is needed (a text)."),
+        (["url=ftp://x"], "'ftp://x' is no address of a world model. Write http://HOST:PORT/PATH."),
+        (["url=http://x", "encoding=gif"], "encoding is 'gif'. It is one of jpeg, mp4."),
+        (["url=http://x", "controls=lidar"], "no control is called 'lidar'. Known: depth, segmentation, edges."),
+        (["url=http://x", "colour=red"], "expander world_model: knows no option 'colour'."),
     ]:
+        options = options_from_words(words, known, "--option")
         with pytest.raises(RecipeRefused) as refusal:
-            job_for(source, url, keys=["0"], words=words)
+            plan_expansion(source, "world_model", keys=["0"], options=options)
         assert str(refusal.value).startswith(message)
+    with pytest.raises(OptionRefused, match="--option 'nothing' is not NAME=VALUE"):
+        options_from_words(["nothing"], known, "--option")
 
 
 def test_an_episode_without_pictures_is_refused_by_name(server: str, dataset: Path) -> None:

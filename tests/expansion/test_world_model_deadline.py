@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from robokata.core.errors import GeneratorFailed
-from robokata.expansion.world_model_client import Server, ask
-from robokata.expansion.world_model_message import pictures_in
+from robokata.expanders._world_model.client import Server, ask
+from robokata.expanders._world_model.message import pictures_in
 from runtime.dripping import HTTP, OK, Talk, server
 
 

@@ -112,6 +112,7 @@ def test_each_class_of_error_has_its_words(golden: Golden) -> None:
         errors.CommandRefused("arm 'arm', pose: x is nan. Nothing was sent."),
         errors.CollectionRefused("port 8010 is taken. Choose another with --port."),
         errors.RobotFailed("the robot's process ended with code 1. Finished episodes are kept."),
+        errors.OptionRefused("--option 'colour' is not NAME=VALUE."),
         errors.RecipeRefused("recipe.toml, [[step]] 1: knows no 'sped'. It may hold: speed_ratio."),
         errors.StudyRefused("arm a: its data is of ur5, and trials run in simulation, with franka_panda."),
         errors.LeafRefused("the format 'jsonl' of another package (our_lab.jsonl) lacks layout: see docs/adding.md."),

@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "robokata"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHELVES = ("formats", "checks", "metrics", "robots", "tasks", "steps", "curators", "policies")
+SHELVES = ("formats", "checks", "metrics", "robots", "tasks", "steps", "curators", "expanders", "policies")
 FLOORS = {
     "core": 0,
     "runtime": 1,
@@ -39,6 +39,7 @@ FLOORS = {
     "inspection": 3,
     "conversion": 3,
     "curation": 3,
+    "expanders": 3,
     "expansion": 3,
     "collection": 3,
     "evaluation": 3,

@@ -32,11 +32,6 @@ step = [{ name = "take_subset", episodes = 2 }]
 """
 
 
-class Bar:
-    def started(self, episodes: int) -> None: ...
-    def advance(self, episodes: int) -> None: ...
-
-
 def record(out: Path, *, filming: Filming | None = None) -> None:
     job = ExpertJob(scene_of("lift"), Width.D0, 0, filming, Sensors())
     collect_expert(job, out, episodes=4, workers=1)

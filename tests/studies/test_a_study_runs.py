@@ -10,7 +10,7 @@ import pytest
 from robokata.studies.spec import Study, study_from
 from robokata.studies.study import Findings, run_study
 from robokata.training import train as loop
-from studies.small import QUESTION, Bar, record
+from studies.small import QUESTION, record
 
 
 class Interrupted(Exception):
@@ -37,7 +37,7 @@ def found(findings: Findings) -> object:
 def test_a_study_cut_off_in_a_training_goes_on_there_and_finds_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run_study(asked(folder), folder / "whole", workers=1, bar=Bar())
+    whole = run_study(asked(folder), folder / "whole", workers=1)
 
     step = loop._Run.step
     left = 20
@@ -52,16 +52,16 @@ def test_a_study_cut_off_in_a_training_goes_on_there_and_finds_the_same(
 
     monkeypatch.setattr(loop._Run, "step", cut)
     with pytest.raises(Interrupted):
-        run_study(asked(folder), folder / "cut", workers=1, bar=Bar())
+        run_study(asked(folder), folder / "cut", workers=1)
     monkeypatch.setattr(loop._Run, "step", step)
     assert len(list((folder / "cut").glob("runs/*/seed-*/done.json"))) == 1
-    again = run_study(asked(folder), folder / "cut", workers=1, bar=Bar())
+    again = run_study(asked(folder), folder / "cut", workers=1)
     assert found(again) == found(whole)
 
     # What is finished is found, not done again.
     monkeypatch.setattr(loop, "train", None)
     times = {path: path.stat().st_mtime_ns for path in (folder / "cut").glob("runs/*/seed-*/policy/card.json")}
-    assert found(run_study(asked(folder), folder / "cut", workers=1, bar=Bar())) == found(whole)
+    assert found(run_study(asked(folder), folder / "cut", workers=1)) == found(whole)
     assert all(path.stat().st_mtime_ns == when for path, when in times.items())
     assert len(times) == 2 * 2, "the random subset as large as half is half itself, and not run twice"
 
@@ -74,5 +74,5 @@ def test_a_level_that_is_a_random_subset_is_not_compared_with_itself(
 
     monkeypatch.setattr("robokata.studies.study.run_all", listed)
     with pytest.raises(Interrupted) as caught:
-        run_study(asked(folder), tmp_path / "out", workers=1, bar=Bar())
+        run_study(asked(folder), tmp_path / "out", workers=1)
     assert caught.value.args[0] == ["amount all (baseline)", "amount half"] * 2

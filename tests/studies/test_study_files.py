@@ -135,22 +135,30 @@ def test_a_level_that_no_arm_can_obey_is_refused(level: dict[str, Any], message:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"by": "magic"}, f"{EXPAND}: needs by = demonstrations or factors, and by is 'magic'."),
+        (
+            {"by": "magic"},
+            f"{EXPAND}: by is 'magic'. It is one of demonstrations, factors, mirror, paraphrase, retime, world_model.",
+        ),
         ({"episodes": "many"}, f"{EXPAND}: episodes is 'many', and a whole number of at least 1 is needed."),
         ({"episodes": 0}, f"{EXPAND}: episodes is 0, and a whole number of at least 1 is needed."),
         ({"episodes": True}, f"{EXPAND}: episodes is True, and a whole number of at least 1 is needed."),
-        ({"width": "D9"}, f"{EXPAND}: width is 'D9'. It is one of D0, D1, D2."),
+        ({"reset_range": "D9"}, f"{EXPAND}: reset_range is 'D9'. It is one of D0, D1, D2."),
         ({"seed": "x"}, f"{EXPAND}: seed is 'x', and a whole number of at least 0"),
         ({"seed": -1}, f"{EXPAND}: seed is -1, and a whole number of at least 0"),
-        ({"by": "factors"}, f"{EXPAND}: factors is [], and a list such as"),
-        ({"by": "factors", "factors": "light"}, f"{EXPAND}: factors is 'light', and a list such as"),
-        ({"by": "factors", "factors": [3]}, f"{EXPAND}: factors is [3], and a list such as"),
+        ({"by": "factors"}, f"{EXPAND}: factors is needed (a list of texts)."),
+        ({"by": "factors", "factors": []}, f"{EXPAND}: factors is [], and a list such as"),
+        ({"by": "factors", "factors": [3]}, f"{EXPAND}: factors is [3], and a list of texts is needed."),
         (
             {"by": "factors", "factors": ["fog"]},
             f"{EXPAND}, factors: No factor is called 'fog'. Known: light, texture, camera_pose,",
         ),
         ({"by": "factors", "factors": ["light=x"]}, f"{EXPAND}, factors: light=x: 'x' is no magnitude. Give a number"),
-        ({"by": "factors", "factors": ["light"], "width": "D1"}, f"{EXPAND}: by = factors knows no width."),
+        (
+            {"by": "factors", "factors": ["light"], "reset_range": "D1"},
+            f"{EXPAND}: knows no option 'reset_range'. It has: factors (a list of texts).",
+        ),
+        ({"by": "retime", "speed_ratio": "slow"}, f"{EXPAND}: speed_ratio is 'slow', and a number is needed."),
+        ({"by": "world_model"}, f"{EXPAND}: url is needed (a text)."),
         ({"spec": {"nearest": 2.5}}, f"{EXPAND}, spec: nearest must be an integer >= 1, got 2.5."),
         ({"spec": {"one_source": "no"}}, f"{EXPAND}, spec: one_source must be true or false, got 'no'."),
         (

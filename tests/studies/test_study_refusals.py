@@ -11,7 +11,7 @@ from robokata.core.errors import QueryRefused, RobokataError, StudyRefused, Trai
 from robokata.studies.spec import Study, read_study
 from robokata.studies.study import plan_study, run_study
 from robokata.testing import tiny_source
-from studies.small import QUESTION, Bar, record
+from studies.small import QUESTION, record
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_what_no_trial_can_evaluate_is_refused_by_plan_and_run_alike(
 ) -> None:
     study = asked(folder, *changes)
     with pytest.raises(error, match=said):
-        plan_study(study, bar=Bar())
+        plan_study(study)
     with pytest.raises(error, match=said):
-        run_study(study, tmp_path / "out", workers=1, bar=Bar())
+        run_study(study, tmp_path / "out", workers=1)
     assert not list((tmp_path / "out").rglob("policy")), "nothing was trained"
     assert not (tmp_path / "out" / "data").exists(), "nothing was made"

@@ -53,7 +53,7 @@ def demo(
     asked = tour.question(recorded, out)
     _say(f"4. kata study {out / 'study.toml'}: train on them as recorded, cleaned, and cleaned and expanded")
     with progress_bar("training and evaluating", of="runs") as bar:
-        findings = run_study(asked, out / "study", workers=workers, bar=bar)
+        findings = run_study(asked, out / "study", workers=workers, progress=bar)
     write_study(findings, out / "study" / "report.html")
     show_findings(findings)
     typer.echo(

@@ -56,7 +56,14 @@ def evaluate(
     probes = probes_for(probe, width=chosen) if probe else []
     with progress_bar(f"evaluating at {task}", of="trials") as bar:
         found = run(
-            job, folder, trials=trials, probes=probes, against=against, sequential=sequential, workers=workers, bar=bar
+            job,
+            folder,
+            trials=trials,
+            probes=probes,
+            against=against,
+            sequential=sequential,
+            workers=workers,
+            progress=bar,
         )
     if html is not None:
         write_evaluation(found, html)

@@ -7,62 +7,66 @@ from typing import Annotated
 
 import typer
 
+_SOURCE, _OUTPUT, _RUN = "Source episodes", "New episodes", "Run"
+
 
 def expand(
     path: Annotated[Path, typer.Argument(help="The dataset to expand.")],
-    out: Annotated[Path, typer.Option(help="Folder for the new episodes, one file each.")],
-    by: Annotated[str, typer.Option(help="demonstrations, factors, mirror, retime, paraphrase, world-model.")],
-    url: Annotated[str | None, typer.Argument(help="Address of the world model, for --by world-model.")] = None,
-    episodes: Annotated[int | None, typer.Option(min=1, help="Episodes to make.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the new episodes, one file each.", rich_help_panel=_OUTPUT)],
+    by: Annotated[str, typer.Option(help="Expander; a wrong name lists them (docs/expanding.md).")],
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the expander; may be given several times.")
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="Episodes to make; default: one per source.", rich_help_panel=_OUTPUT)
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same episodes.")] = 0,
-    episode: Annotated[list[str] | None, typer.Option(help="Only this source; may be given several times.")] = None,
-    where: Annotated[str | None, typer.Option(help="Only sources that meet this SQL condition.")] = None,
+    size: Annotated[
+        str, typer.Option(help="Pixels of rendered pictures, HEIGHTxWIDTH; 0 for none.", rich_help_panel=_OUTPUT)
+    ] = "128x128",
+    episode: Annotated[
+        list[str] | None, typer.Option(help="Only this source; may be given several times.", rich_help_panel=_SOURCE)
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Only sources that meet this SQL condition.", rich_help_panel=_SOURCE)
+    ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Split to expand, or `all`; default: train, where there are splits.")
+        str | None,
+        typer.Option(help="Split to expand, or `all`; default: train, if there are splits.", rich_help_panel=_SOURCE),
     ] = None,
     rate_hz: Annotated[
-        list[str] | None, typer.Option(help="Rate of the steps of data without times: 10, or STREAM=10; several times.")
+        list[str] | None,
+        typer.Option(help="Rate of steps without times: 10, or STREAM=10; several times.", rich_help_panel=_SOURCE),
     ] = None,
-    width: Annotated[str | None, typer.Option(help="Reset width; the sources' own where not given.")] = None,
-    spec: Annotated[Path | None, typer.Option(help="TOML: choice, noise, bridge, offsets, per subtask.")] = None,
-    factor: Annotated[list[str] | None, typer.Option(help="NAME[=MAGNITUDE] for --by factors, or an option.")] = None,
-    val_share: Annotated[float, typer.Option(min=0, max=0.9, help="Share of sources held out as `val`.")] = 0.0,
-    clean_actions: Annotated[bool, typer.Option("--clean-actions", help="Store commands without noise.")] = False,
-    size: Annotated[str, typer.Option(help="Height x width of the pictures; 0 for none.")] = "128x128",
-    keep_failures: Annotated[bool, typer.Option("--keep-failures", help="Keep failed attempts, labelled.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core where not given.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one per core.", rich_help_panel=_RUN)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=_RUN)] = False,
 ) -> None:
-    """Make more episodes: tell demonstrations again, vary them, mirror, retime, reword, or ask a world model."""
+    """Make more episodes: retarget demonstrations, vary them, mirror, retime, reword, or ask a world model.
+
+    Examples:
+
+    kata expand ten --by demonstrations --episodes 1000 --option reset_range=D1 --out thousand
+
+    kata expand ten --by factors --option factors=light,camera_pose=0.03 --out varied
+
+    kata expand stack --by retime --option speed_ratio=0.8 --out slower
+    """
     from robokata.cli.choice import size_of
-    from robokata.cli.console import one_dataset_at, print_json_of
+    from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.expansion.request import Request, fulfil
-    from robokata.runtime.episode_filter import choose_episodes
+    from robokata.core.shelf import shelf
+    from robokata.expansion.expand import expand as make
+    from robokata.runtime.options import options_from_words, options_of
     from robokata.viewing.terminal.expansion import show_expansion
 
-    source = one_dataset_at(path, None, rates=rate_hz or ())
-    chosen = choose_episodes(source, episodes=episode, where=where, split=split, is_for_training=True)
-    if chosen.sentence is not None:
-        typer.echo(chosen.sentence, err=True)
-    request = Request(
-        by=by,
-        out=out,
-        url=url,
-        episodes=episodes,
-        seed=seed,
-        width=width,
-        spec=spec,
-        factors=tuple(factor or ()),
-        val_share=val_share,
-        clean_actions=clean_actions,
-        size_px=size_of(size),
-        keep_failures=keep_failures,
-        workers=workers,
-    )
+    options = options_from_words(option or (), options_of(shelf("expanders")[by].plan), "--option")
     with progress_bar(f"expanding by {by}") as bar:
-        report = fulfil(source, request, keys=chosen.keys, bar=bar)
-    if json:
-        print_json_of([report])
-    else:
-        show_expansion(report)
+        made = make(
+            path, by=by, out=out, episodes=episodes, seed=seed, options=options, size_px=size_of(size), only=episode,
+            where=where, split=split, rates=rate_hz or (), workers=workers, on_progress=bar,
+        )  # fmt: skip
+    if made.selection is not None:
+        typer.echo(made.selection, err=True)
+    print_json_of([made]) if json else show_expansion(made)

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
-
-class Bar(Protocol):
-    """A progress bar: told the number of episodes, then each time some are done."""
-
-    def started(self, episodes: int) -> None: ...
-    def advance(self, episodes: int) -> None: ...
+from robokata.runtime.progress import Progress
 
 
 @contextmanager
-def progress_bar(title: str, *, of: str = "episodes") -> Iterator[Bar]:
+def progress_bar(title: str, *, of: str = "episodes") -> Iterator[Progress]:
     """A bar on standard error with the time left; silent where standard error is no terminal. `of`: what is counted."""
+    from rich import progress as shown
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(of),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+    bar = shown.Progress(
+        shown.TextColumn("{task.description}"),
+        shown.BarColumn(),
+        shown.MofNCompleteColumn(),
+        shown.TextColumn(of),
+        shown.TimeElapsedColumn(),
+        shown.TextColumn("left"),
+        shown.TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
@@ -50,8 +38,8 @@ class _RichBar:
     def __init__(self, progress: Any, title: str) -> None:
         self._progress, self._title, self._task = progress, title, None
 
-    def started(self, episodes: int) -> None:
-        self._task = self._progress.add_task(self._title, total=episodes)
+    def started(self, total: int) -> None:
+        self._task = self._progress.add_task(self._title, total=total)
 
-    def advance(self, episodes: int) -> None:
-        self._progress.advance(self._task, episodes)
+    def advance(self, count: int = 1) -> None:
+        self._progress.advance(self._task, count)

@@ -36,14 +36,14 @@ def study(
     folder = out or file.with_suffix("")
     if plan:
         with progress_bar(f"planning: {asked.name}", of="arms") as bar:
-            planned = plan_study(asked, bar=bar)
+            planned = plan_study(asked, progress=bar)
         print_json_of([planned]) if json else show_plan(asked, planned)
         return
     # Before the report's place is looked at: it may lie in here.
     folder.mkdir(parents=True, exist_ok=True)
     refuse_unwritable(html)
     with progress_bar(f"studying: {asked.name}", of="runs") as bar:
-        findings = run_study(asked, folder, workers=workers, bar=bar)
+        findings = run_study(asked, folder, workers=workers, progress=bar)
     report = html or folder / "report.html"
     write_study(findings, report)
     if json:

@@ -11,9 +11,10 @@ from typing import Any
 from robokata.core.errors import ComparisonRefused, DamagedData, NotADataset
 from robokata.evaluation.probes import Probe, ProbeResult, SkippedProbe, reaching, run_probes
 from robokata.evaluation.protocol import TrialProtocol, refuse_unlike
-from robokata.evaluation.trials import Bar, TrialJob, Trials, evaluate_policy, protocol_of
+from robokata.evaluation.trials import TrialJob, Trials, evaluate_policy, protocol_of
 from robokata.runtime.atomic import replace_json
 from robokata.runtime.folder_lock import hold
+from robokata.runtime.progress import SILENT, Progress
 from robokata.statistics.comparison import Alternative, Comparison, compare_pairs
 from robokata.statistics.sequential import SequentialTest, Verdict
 
@@ -115,7 +116,7 @@ def evaluate(
     against: Path | None = None,
     sequential: bool = False,
     workers: int | None = None,
-    bar: Bar,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Run the control arm, then the probes on its seeds, and compare; what is finished is not run again.
 
@@ -131,7 +132,7 @@ def evaluate(
         # Before the first trial: hours of them would be for nothing.
         refuse_unlike(earlier.protocol, protocol_of(job, workers=workers))
     with hold(out):
-        return _evaluation(job, out, trials, probes, earlier, sequential, workers, bar)
+        return _evaluation(job, out, trials, probes, earlier, sequential, workers, progress)
 
 
 def _evaluation(
@@ -142,14 +143,14 @@ def _evaluation(
     earlier: Earlier | None,
     sequential: bool,
     workers: int | None,
-    bar: Bar,
+    progress: Progress,
 ) -> Evaluation:
-    bar.started(trials * (1 + len(probes)))
-    control, verdict = _control(job, out / CONTROL, trials, earlier if sequential else None, workers, bar)
+    progress.started(trials * (1 + len(probes)))
+    control, verdict = _control(job, out / CONTROL, trials, earlier if sequential else None, workers, progress)
     compared = None if earlier is None else Against(earlier, _compared(earlier, control, verdict), verdict)
     wanted, skipped = reaching(control, probes)
-    bar.advance(trials * len(skipped))
-    found = run_probes(job, out, control, wanted, trials=trials, workers=workers, bar=bar) if wanted else []
+    progress.advance(trials * len(skipped))
+    found = run_probes(job, out, control, wanted, trials=trials, workers=workers, progress=progress) if wanted else []
     evaluation = Evaluation(str(out), job.policy.where, control, tuple(found), compared, tuple(skipped))
     _keep(evaluation, out / FILE)
     return evaluation
@@ -179,11 +180,11 @@ def earlier_at(folder: Path) -> Earlier:
 
 
 def _control(
-    job: TrialJob, out: Path, trials: int, earlier: Earlier | None, workers: int | None, bar: Bar
+    job: TrialJob, out: Path, trials: int, earlier: Earlier | None, workers: int | None, progress: Progress
 ) -> tuple[Trials, Verdict | None]:
     """All trials, or block by block until the comparison with an earlier policy is decided."""
     if earlier is None:
-        return evaluate_policy(job, out, trials=trials, workers=workers, advance=bar.advance), None
+        return evaluate_policy(job, out, trials=trials, workers=workers, advance=progress.advance), None
     done = 0
     while True:
         done = min(done + _BLOCK, trials)
@@ -192,7 +193,7 @@ def _control(
         for number in sorted(set(earlier.successes) & set(made.successes)):
             if test.observe(earlier.successes[number], made.successes[number]).winner is not None:
                 break
-        bar.advance(_BLOCK)
+        progress.advance(_BLOCK)
         if test.verdict().winner is not None or done == trials:
             return made, test.verdict()
 

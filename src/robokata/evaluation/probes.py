@@ -18,7 +18,8 @@ from robokata.core.estimate import Estimate
 from robokata.core.world import Width
 from robokata.evaluation.observations import NOTHING_SEEN
 from robokata.evaluation.trial import Conditions
-from robokata.evaluation.trials import Bar, TrialJob, Trials, evaluate_policy
+from robokata.evaluation.trials import TrialJob, Trials, evaluate_policy
+from robokata.runtime.progress import Progress
 from robokata.sim.variation import FACTORS, Variation
 from robokata.statistics.comparison import Comparison, compare_pairs
 from robokata.statistics.multiple import holm
@@ -183,7 +184,14 @@ def reaching(control: Trials, probes: Sequence[Probe]) -> tuple[list[Probe], lis
 
 
 def run_probes(
-    job: TrialJob, out: Path, control: Trials, probes: Sequence[Probe], *, trials: int, workers: int | None, bar: Bar
+    job: TrialJob,
+    out: Path,
+    control: Trials,
+    probes: Sequence[Probe],
+    *,
+    trials: int,
+    workers: int | None,
+    progress: Progress,
 ) -> list[ProbeResult]:
     """Run each probe on the control's seeds; worst first.
 
@@ -195,7 +203,7 @@ def run_probes(
     for probe in probes:
         conditions = probe.conditions(job.conditions, seed=job.seed)
         varied = replace(job, conditions=conditions, name=probe.name)
-        made = evaluate_policy(varied, out / probe.name, trials=trials, workers=workers, advance=bar.advance)
+        made = evaluate_policy(varied, out / probe.name, trials=trials, workers=workers, advance=progress.advance)
         shared = sorted(set(control.successes) & set(made.successes))
         comparison = compare_pairs([control.successes[n] for n in shared], [made.successes[n] for n in shared])
         results.append(ProbeResult(probe, made, comparison, manipulation_of(probe, control, made)))

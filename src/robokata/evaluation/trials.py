@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -32,13 +32,6 @@ SUCCESS = f"the task's own predicate; a trial ends when it has held for {HOLD_S}
 MOST_INFRASTRUCTURE_SHARE = 0.2
 """Share of trials that may fail for reasons outside the policy before the run stops: beyond it, what is left is no
 longer a sample of the resets."""
-
-
-class Bar(Protocol):
-    """Told how many trials there are, then each time some are done."""
-
-    def started(self, episodes: int) -> None: ...
-    def advance(self, episodes: int) -> None: ...
 
 
 @dataclass(frozen=True)

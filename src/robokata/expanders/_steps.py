@@ -31,7 +31,7 @@ class StepJob:
     seed: int = 0
     rates: tuple[Rate, ...] = ()
     counted: str | None = None
-    """Option that takes the number of the round, from 1, while the seed stays; None: each round has a seed of its own."""
+    """Option that takes the number of the round, from 1, while the seed stays; None: each round has its own seed."""
 
     def __call__(self, number: int) -> Made:
         source = reopen_paced(self.path, self.format, self.rates).episode(self.keys[number % len(self.keys)])

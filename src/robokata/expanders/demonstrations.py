@@ -28,6 +28,8 @@ from robokata.sim.trajectory_transfer import Generated, generate
 from robokata.sim.transfer_options import Tellings, tellings_from
 
 _SPLITS = ("train", "val")
+_MOST_VAL_SHARE = 0.9
+"""More would leave hardly anything to learn from."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,8 @@ def plan(
     Raises:
         Unsupported: they were not recorded in a simulated world, or there are none.
         UnknownName: the spec names a subtask that the task does not have.
-        RecipeRefused: an option cannot be obeyed.
+        RecipeRefused: the spec cannot be obeyed.
     """
-    validate(reset_range=reset_range, spec=spec, val_share=val_share)
     if not keys:
         raise Unsupported(f"{source.path}: there are no episodes to tell again.")
     tellings = tellings_from(spec or {}, where="spec")
@@ -192,17 +193,17 @@ def plan(
     )
 
 
-def validate(*, reset_range: str | None, spec: Mapping[str, Any] | None, val_share: float) -> None:
-    """Refuse options that no data could obey.
+def validate(*, where: str, reset_range: str | None, spec: Mapping[str, Any] | None, val_share: float) -> None:
+    """Refuse options that no data could obey; messages begin with `where`.
 
     Raises:
         RecipeRefused: there is no such range or setting, or the share is none.
     """
     if reset_range is not None and reset_range not in list(Width):
-        raise RecipeRefused(f"reset_range is {reset_range!r}. It is one of {', '.join(Width)}.")
-    if not 0 <= val_share <= 0.9:
-        raise RecipeRefused(f"val_share is {val_share!r}, and a number from 0 to 0.9 is needed.")
-    tellings_from(spec or {}, where="spec")
+        raise RecipeRefused(f"{where}: reset_range is {reset_range!r}. It is one of {', '.join(Width)}.")
+    if not 0 <= val_share <= _MOST_VAL_SHARE:
+        raise RecipeRefused(f"{where}: val_share is {val_share!r}, and a number from 0 to {_MOST_VAL_SHARE} is needed.")
+    tellings_from(spec or {}, where=f"{where}, spec")
 
 
 @functools.lru_cache(maxsize=2)

@@ -16,8 +16,8 @@ import numpy as np
 from robokata.core.ancestry import ancestry_of
 from robokata.core.detection import reopen
 from robokata.core.episode import Episode
-from robokata.core.errors import RecipeRefused, Unsupported
 from robokata.core.contracts import ExpansionJobs
+from robokata.core.errors import RecipeRefused, UnknownName, Unsupported
 from robokata.core.source import Source
 from robokata.core.world import Setup
 from robokata.geometry.poses import pose_from_seven
@@ -119,11 +119,10 @@ def plan(
     """Jobs that vary the world of these episodes.
 
     Raises:
-        RecipeRefused: nothing varies, or a magnitude is none.
+        RecipeRefused: a magnitude is none.
         UnknownName: there is no such factor.
         Unsupported: the sources were not recorded in a simulated world, or there are none.
     """
-    validate(factors=factors)
     if not keys:
         raise Unsupported(f"{source.path}: there are no episodes to vary.")
     variation = variation_from(factors, seed=seed)
@@ -140,16 +139,18 @@ def plan(
     )
 
 
-def validate(*, factors: tuple[str, ...]) -> None:
-    """Refuse options that no data could obey.
+def validate(*, where: str, factors: tuple[str, ...]) -> None:
+    """Refuse options that no data could obey; messages begin with `where`.
 
     Raises:
-        RecipeRefused: nothing varies, or a magnitude is none.
-        UnknownName: there is no such factor.
+        RecipeRefused: nothing varies, there is no such factor, or a magnitude is none.
     """
     if not factors:
-        raise RecipeRefused('factors is [], and a list such as ["light", "object_mass=0.5"] is needed.')
-    variation_from(factors, seed=0)
+        raise RecipeRefused(f'{where}: factors is [], and a list such as ["light", "object_mass=0.5"] is needed.')
+    try:
+        variation_from(factors, seed=0)
+    except (RecipeRefused, UnknownName) as refused:
+        raise RecipeRefused(f"{where}, factors: {refused}") from None
 
 
 def setup_of(episode: Episode, scene: Scene) -> Setup:

@@ -17,12 +17,12 @@ from robokata.core.errors import GeneratorFailed, RecipeRefused, RobokataError
 from robokata.core.contracts import ExpansionJobs
 from robokata.core.source import Source
 from robokata.core.stream import Kind, Stream
+from robokata.core.trace import traced
 from robokata.expanders._world_model.check import refuse_unfaithful
 from robokata.expanders._world_model.client import Server, ask
 from robokata.expanders._world_model.message import CONTROLS, ENCODINGS, cameras_of, pictures_in, question_of
 from robokata.media.images import EncodedImages
 from robokata.runtime.jobs import Made
-from robokata.core.trace import traced
 
 _TRIES = 2
 """Per episode: a second one, with another seed, for what the first did not give."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.detection import as_source
-from robokata.core.errors import RecipeRefused, UnknownName
 from robokata.core.contracts import ExpansionJobs, ValidatingExpanderLeaf
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
@@ -40,7 +40,8 @@ def expand(
 
     Args:
         dataset: A path, or an open dataset.
-        by: An expander: `demonstrations`, `factors`, `mirror`, `retime`, `paraphrase`, `world_model`, or an installed one.
+        by: An expander: `demonstrations`, `factors`, `mirror`, `retime`, `paraphrase`, `world_model`, or one of another
+            package.
         out: Folder for the new episodes, one file each.
         episodes: New episodes to make; None: one per source episode.
         seed: The same seed gives the same episodes, whatever the number of workers.
@@ -60,11 +61,11 @@ def expand(
         WriteRefused: the folder cannot be written or holds something else, or too few attempts succeed.
     """
     source = with_rates(as_source(dataset), rates_from(rates))
-    keys = choose_episodes(source, episodes=only, where=where, split=split, is_for_training=True).keys
-    jobs = plan_expansion(source, by, keys=keys, options=options or {}, seed=seed, size_px=size_px)
-    return run_expansion(
-        jobs, Path(out), by=by, episodes=episodes or len(keys), workers=workers, on_progress=on_progress
-    )
+    chosen = choose_episodes(source, episodes=only, where=where, split=split, is_for_training=True)
+    jobs = plan_expansion(source, by, keys=chosen.keys, options=options or {}, seed=seed, size_px=size_px)
+    wanted = episodes or len(chosen.keys)
+    made = run_expansion(jobs, Path(out), by=by, episodes=wanted, workers=workers, on_progress=on_progress)
+    return replace(made, selection=chosen.sentence)
 
 
 def complete_options(by: str, options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
@@ -76,12 +77,8 @@ def complete_options(by: str, options: Mapping[str, Any], *, where: str) -> dict
     """
     leaf = shelf("expanders")[by]
     complete = fitted(options, options_of(leaf.plan), where=where)
-    validate = getattr(leaf, "validate", None)
-    try:
-        if validate is not None:
-            validate(**takes(validate, complete))
-    except (RecipeRefused, UnknownName) as refused:
-        raise RecipeRefused(f"{where}: {refused}") from None
+    if isinstance(leaf, ValidatingExpanderLeaf):
+        leaf.validate(where=where, **takes(leaf.validate, complete))
     return complete
 
 

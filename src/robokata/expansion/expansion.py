@@ -36,6 +36,8 @@ class Expansion:
     """Source episode -> new episodes that use it."""
     biases: tuple[Bias, ...]
     """Of the resets, where attempts have some."""
+    selection: str | None = None
+    """Which source episodes were taken of which splits, in words; None where there is nothing to say."""
 
     @property
     def most_common_reason(self) -> str:
@@ -51,6 +53,7 @@ class Expansion:
             "acceptance": self.acceptance.as_json(),
             "reasons": dict(self.reasons),
             "sources": dict(self.sources),
+            "selection": self.selection,
             "biases": [bias.to_json() for bias in self.biases],
         }
 

@@ -176,7 +176,6 @@ def _open_stream(av: Any, container: Any, picture: NDArray[Any], wanted: VideoWr
     return stream
 
 
-
 def encode_jpeg(picture: NDArray[Any]) -> bytes:
     """One picture, (H, W, 3) or (H, W, 1) uint8, as JPEG."""
     simplejpeg = require("simplejpeg", extra="images")

@@ -48,7 +48,7 @@ class Made:
 class Job(Protocol):
     """A numbered job; it is pickled to the workers."""
 
-    def __call__(self, number: int) -> Made: ...
+    def __call__(self, number: int, /) -> Made: ...
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def variation_from(words: Sequence[str], *, seed: int) -> Variation:
         except ValueError:
             size = -1.0
         if not 0 < size < 1e6:
-            raise RecipeRefused(f"--factor {word}: {value!r} is no magnitude. Give a number in {factor_of(name).unit}.")
+            raise RecipeRefused(f"{word}: {value!r} is no magnitude. Give a number in {factor_of(name).unit}.")
         magnitudes[name] = size
     return Variation(magnitudes, seed)
 

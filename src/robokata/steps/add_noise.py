@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from robokata.core.episode import Episode
 from robokata.core.errors import StepRefused
 from robokata.core.stream import Role, Stream
+from robokata.core.trace import rng_of, traced
 from robokata.core.values import ArrayValues
 from robokata.geometry.channels import has_few_values
 from robokata.steps._pictures import repainted
-from robokata.core.trace import rng_of, traced
 
 _NAME = __name__.rpartition(".")[2]
 _QUAT = ("qx", "qy", "qz", "qw")

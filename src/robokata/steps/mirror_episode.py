@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from robokata.core.episode import Embodiment, Episode
 from robokata.core.errors import StepRefused, Unsupported
 from robokata.core.stream import Role, Stream
+from robokata.core.trace import traced
 from robokata.core.values import ArrayValues
 from robokata.geometry.symmetry import Symmetry, Twin, symmetry_of
 from robokata.steps._pictures import repainted
-from robokata.core.trace import traced
 
 _NAME = __name__.rpartition(".")[2]
 _BEYOND_RAD = 1e-3

@@ -20,10 +20,10 @@ from robokata.core.clock import NS_PER_S, Clock
 from robokata.core.episode import Episode
 from robokata.core.errors import StepRefused
 from robokata.core.stream import Role, Stream
+from robokata.core.trace import rng_of, traced
 from robokata.core.values import ArrayValues, Values
 from robokata.geometry.channels import has_few_values
 from robokata.steps._samples import at_times, picked
-from robokata.core.trace import rng_of, traced
 
 _NAME = __name__.rpartition(".")[2]
 _SMOOTH = (Role.STATE, Role.ACTION, Role.SENSOR)

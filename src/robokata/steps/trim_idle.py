@@ -12,10 +12,10 @@ from robokata.core.clock import NS_PER_S
 from robokata.core.episode import Annotation, Episode, Instruction
 from robokata.core.errors import StepRefused
 from robokata.core.stream import Role, Stream
+from robokata.core.trace import traced
 from robokata.geometry.motion import still_share
 from robokata.geometry.runs import runs_of, samples_in
 from robokata.steps._samples import at_times, picked
-from robokata.core.trace import traced
 
 REMOVES_EPISODES = True  # It refuses episodes in which nothing moves.
 _NAME = __name__.rpartition(".")[2]

@@ -14,15 +14,11 @@ from robokata.core.shelf import shelf
 from robokata.core.suite import read_suite
 from robokata.core.world import Width
 from robokata.curation.recipe import Recipe, recipe_from
+from robokata.expansion.expand import complete_options
 from robokata.learn.training_spec import TrainingSpec, spec_from
-from robokata.sim.transfer_options import tellings_from
-from robokata.sim.variation import variation_from
 
 LARGEST_SEED = 2**32 - 1
 """Seeds of single steps are products of it with 1e9, and torch takes 64 bits."""
-_EXPANSIONS = ("demonstrations", "factors")
-_OF_EXPANSION = {"spec": "demonstrations", "clean_actions": "demonstrations", "width": "demonstrations"}
-_OF_EXPANSION |= {"factors": "factors"}
 _FRAGMENT = ("step", "checks", "selection", "source")
 _LEVEL_KEYS = ("name", *_FRAGMENT, "expand", "training", "size")
 # The data are the arm's, and the policy's options the study's.
@@ -34,15 +30,11 @@ class ExpandPart:
     """Generated data that a level adds."""
 
     by: str
+    """An expander."""
     episodes: int
-    width: str | None = None
-    factors: tuple[str, ...] = ()
-    """For `by = "factors"`: NAME or NAME=MAGNITUDE."""
     seed: int = 0
-    spec: Mapping[str, Any] = field(default_factory=dict)
-    """For `by = "demonstrations"`: how they are told again, as `kata expand --spec` reads it from a file."""
-    clean_actions: bool = False
-    """For `by = "demonstrations"`: store commands without the noise that moved the arm."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the expander, every default filled in."""
 
 
 @dataclass(frozen=True)
@@ -216,35 +208,16 @@ def _training(data: Any, where: str) -> dict[str, Any]:
 
 
 def _expand(data: Any, where: str) -> ExpandPart:
-    refuse_unknown(data, tuple(ExpandPart.__dataclass_fields__), where)
-    by, episodes = data.get("by"), data.get("episodes")
-    if by not in _EXPANSIONS:
-        raise RecipeRefused(f"{where}: needs by = {' or '.join(_EXPANSIONS)}, and by is {by!r}.")
+    refuse_no_table(data, where)
+    by, episodes, seed = data.get("by"), data.get("episodes"), data.get("seed", 0)
+    names = shelf("expanders").names()
+    if by not in names:
+        raise RecipeRefused(f"{where}: by is {by!r}. It is one of {', '.join(names)}.")
     is_count = type(episodes) is int and episodes >= 1
     refuse_unless(is_count, where, "episodes", episodes, "a whole number of at least 1")
-    factors, clean = data.get("factors", []), data.get("clean_actions", False)
-    is_list = isinstance(factors, (list, tuple)) and all(isinstance(each, str) for each in factors)
-    refuse_unless(is_list, where, "factors", factors, 'a list such as ["light", "object_mass=0.5"]')
-    refuse_unless(type(clean) is bool, where, "clean_actions", clean, "true or false")
-    foreign = next((name for name, of in _OF_EXPANSION.items() if of != by and data.get(name)), None)
-    if foreign is not None:
-        raise RecipeRefused(f"{where}: by = {by} knows no {foreign}.")
-    if data.get("width") is not None:
-        refuse_width(data["width"], where)
-    refuse_seed(data.get("seed", 0), where)
-    part = ExpandPart(**{**data, "factors": tuple(factors)})
-    if by == "factors":
-        _variation(part, where)
-    tellings_from(part.spec, where=f"{where}, spec")
-    return part
-
-
-def _variation(part: ExpandPart, where: str) -> None:
-    refuse_unless(bool(part.factors), where, "factors", [], 'a list such as ["light", "object_mass=0.5"]')
-    try:
-        variation_from(part.factors, seed=part.seed)
-    except (UnknownName, RecipeRefused) as refused:
-        raise RecipeRefused(f"{where}, factors: {str(refused).removeprefix('--factor ')}") from None
+    refuse_seed(seed, where)
+    options = {name: value for name, value in data.items() if name not in ("by", "episodes", "seed")}
+    return ExpandPart(by, episodes, seed, complete_options(by, options, where=where))
 
 
 def _checks(options: Mapping[str, Any], where: str) -> None:

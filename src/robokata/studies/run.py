@@ -21,8 +21,7 @@ from robokata.curation.curate import curated
 from robokata.curation.write import states_of, training_sources, write_curated
 from robokata.evaluation.trial import Conditions
 from robokata.evaluation.trials import PolicyRef, TrialJob, dismiss, evaluate_policy
-from robokata.expansion.demonstrations import expand_by_demonstrations, job_for
-from robokata.expansion.factors import expand_by_factors
+from robokata.expansion.expand import plan_expansion, run_expansion
 from robokata.learn.checkpoint import STATE
 from robokata.learn.trainable import ForeignJob
 from robokata.learn.training_spec import TrainingSpec
@@ -32,8 +31,6 @@ from robokata.runtime.jobs import workers_of
 from robokata.runtime.pool import WorkerKilled, WorkerPool, answers_of
 from robokata.sim.cameras import Filming
 from robokata.sim.demonstration import scene_of
-from robokata.sim.transfer_options import tellings_from
-from robokata.sim.variation import variation_from
 from robokata.studies.design import Arm
 from robokata.studies.spec import ExpandPart, Study
 from robokata.training.data import opened
@@ -115,7 +112,7 @@ def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) ->
         written = write_curated(planned, folder / "kept", workers=workers)
         told = {"kept": written.episodes, "left_out": dict(written.left_out), "made": []}
         for number, part in enumerate(arm.expansions):
-            told["made"].append(_expanded(part, folder / "kept", folder / f"made-{number}", study, workers))
+            told["made"].append(_expand(part, folder / "kept", folder / f"made-{number}", study, workers))
         told["seconds"] = time.monotonic() - began
         replace_json(done, told, indent=None)
     # Where sources have weights, a generated episode counts as much as a recorded one does on average.
@@ -265,27 +262,12 @@ def run_all(jobs: Sequence[RunJob], *, workers: int | None) -> Iterator[Run]:
             ) from None
 
 
-def _expanded(part: ExpandPart, source: Path, out: Path, study: Study, workers: int | None) -> int:
-    opened_source = open_source(source)
-    filming = Filming(study.picture_px, study.picture_px)
-    if part.by == "factors":
-        variation = variation_from(part.factors, seed=part.seed)
-        report = expand_by_factors(
-            opened_source, out, variation, episodes=part.episodes, filming=filming, workers=workers
-        )
-    else:
-        tellings = tellings_from(part.spec, where="expand, spec")
-        options: dict[str, Any] = {
-            "seed": part.seed,
-            "filming": filming,
-            "tellings": tellings,
-            "clean_actions": part.clean_actions,
-        }
-        if part.width is not None:
-            options["width"] = Width(part.width)
-        job = job_for(opened_source, **options)
-        report = expand_by_demonstrations(job, out, episodes=part.episodes, workers=workers)
-    return report.production.kept
+def _expand(part: ExpandPart, folder: Path, out: Path, study: Study, workers: int | None) -> int:
+    """Make a level's generated episodes; how many there are."""
+    source, size_px = open_source(folder), (study.picture_px, study.picture_px)
+    keys = tuple(source.keys())
+    jobs = plan_expansion(source, part.by, keys=keys, options=part.options, seed=part.seed, size_px=size_px)
+    return run_expansion(jobs, out, by=part.by, episodes=part.episodes, workers=workers).production.kept
 
 
 def _hash(value: Any) -> str:

@@ -7,10 +7,11 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from robokata.runtime.atomic import replace_json, replace_text
 from robokata.runtime.folder_lock import hold
+from robokata.runtime.progress import SILENT, Progress
 from robokata.statistics.power import effect_resolved_by_seeds
 from robokata.studies.design import Arm, arms_of, controls_of, levels_of, may_remove, steps_of
 from robokata.studies.effects import Answer, ArmResult, Contrast, Point, answers_of, results_of, scaling_of
@@ -26,13 +27,6 @@ _COLUMNS = (
     *("factor", "level", "baseline", "quantity", "effect", "low", "high", "p", "p_holm"),
     *("seeds", "trials", "detectable"),
 )
-
-
-class Bar(Protocol):
-    """Told how many runs there are (arms, of a plan), then each time one is done."""
-
-    def started(self, episodes: int) -> None: ...
-    def advance(self, episodes: int) -> None: ...
 
 
 class Plan(NamedTuple):
@@ -88,7 +82,7 @@ class Findings:
         }
 
 
-def plan_study(study: Study, *, bar: Bar) -> Plan:
+def plan_study(study: Study, *, progress: Progress = SILENT) -> Plan:
     """Arms, runs and the smallest effect that can be found; one short run is timed, and nothing kept.
 
     Raises:
@@ -99,10 +93,10 @@ def plan_study(study: Study, *, bar: Bar) -> Plan:
     """
     arms = arms_of(study)
     # The short run that is timed takes about as long as looking at an arm's data.
-    bar.started(len(arms) + 1)
+    progress.started(len(arms) + 1)
     for arm in arms:
         refuse_impossible(study, arm)
-        bar.advance(1)
+        progress.advance(1)
     removing = [arm for arm in arms if any(may_remove(level) for level in levels_of(study, arm))]
     steps = [steps_of(arm, study) for arm in arms for _ in range(study.training_seeds)]
     return Plan(
@@ -114,7 +108,7 @@ def plan_study(study: Study, *, bar: Bar) -> Plan:
     )
 
 
-def run_study(study: Study, out: Path, *, workers: int | None = None, bar: Bar) -> Findings:
+def run_study(study: Study, out: Path, *, workers: int | None = None, progress: Progress = SILENT) -> Findings:
     """Make the data, train and evaluate every arm, and say what it did. Finished runs are found, not done again.
 
     Raises:
@@ -125,10 +119,10 @@ def run_study(study: Study, out: Path, *, workers: int | None = None, bar: Bar) 
         EvaluationStopped: too many trials failed for reasons outside the policy.
     """
     with hold(out):
-        return _found(study, out, workers, bar)
+        return _found(study, out, workers, progress)
 
 
-def _found(study: Study, out: Path, workers: int | None, bar: Bar) -> Findings:
+def _found(study: Study, out: Path, workers: int | None, progress: Progress) -> Findings:
     out.mkdir(parents=True, exist_ok=True)
     arms = arms_of(study)
     # Before the first arm's data are made: generating them may take hours.
@@ -154,12 +148,12 @@ def _found(study: Study, out: Path, workers: int | None, bar: Bar) -> Findings:
     alike: dict[str, list[RunJob]] = {}
     for job in jobs:
         alike.setdefault(f"{job.key}|{job.seed}", []).append(job)
-    bar.started(len(alike))
+    progress.started(len(alike))
     runs: list[Run] = []
     for run in run_all([same[0] for same in alike.values()], workers=workers):
         same = next(same for same in alike.values() if (same[0].arm, same[0].seed) == (run.arm, run.seed))
         runs += [replace(run, arm=job.arm) for job in same]
-        bar.advance(1)
+        progress.advance(1)
     findings = _findings(study, out, arms, data, runs)
     _keep(findings, out)
     return findings

@@ -12,8 +12,8 @@ class ExpansionJobs(NamedTuple):
     """Jobs 0, 1, 2, ... of one expansion. Nothing is made yet."""
 
     job: Callable[[int], Any]
-    """Attempt `number` as a `runtime.jobs.Made`: a picklable pure function, so that the number of workers does not show.
-    Its row says `success` and `reason`."""
+    """Attempt `number` as a `runtime.jobs.Made`: a picklable pure function, whose answer does not depend on which
+    worker calls it. Its row says `success` and `reason`."""
     recipe: Mapping[str, Any]
     """What makes two runs the same: everything but how many episodes; plain values."""
     tries_per_episode: int | None = 10

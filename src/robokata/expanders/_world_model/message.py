@@ -22,9 +22,8 @@ from robokata.core.errors import ClockUnknown, DamagedData, GeneratorFailed, Uns
 from robokata.core.require import require
 from robokata.core.stream import Stream
 from robokata.expanders._world_model.client import PROTOCOL
-from robokata.media.encode import encode_png, encode_video
+from robokata.media.encode import encode_jpeg, encode_png, encode_video
 from robokata.media.images import decode, probe
-from robokata.media.encode import encode_jpeg
 
 CONTROLS = ("depth", "segmentation", "edges")
 ENCODINGS = ("jpeg", "mp4")
