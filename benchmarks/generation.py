@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from benchmarks.timing import Row
 from robokata.collection.scripted import ExpertJob, collect_expert
-from robokata.core.detection import open_source
 from robokata.core.contracts import ExpansionJobs
+from robokata.core.detection import open_source
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
 from robokata.core.world import Width

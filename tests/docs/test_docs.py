@@ -170,7 +170,9 @@ def test_the_written_format_of_the_page_is_a_target_of_convert(tmp_path: Path) -
 def test_a_leaf_of_another_package_that_lacks_a_name_is_refused_with_the_name(installed: Path) -> None:
     leaf = installed / "our_lab_kata" / f"{WRITTEN}.py"
     leaf.write_text(leaf.read_text().replace("def layout(", "def _layout("))
-    with pytest.raises(LeafRefused, match=r"the format 'jsonl_numbers' of another package .* lacks `layout\(episode\)`\. See"):
+    with pytest.raises(
+        LeafRefused, match=r"the format 'jsonl_numbers' of another package .* lacks `layout\(episode\)`\. See"
+    ):
         writable_formats()
 
 

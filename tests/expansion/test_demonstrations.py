@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from robokata.collection.scripted import ExpertJob, collect_expert
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.detection import open_source
 from robokata.core.errors import RecipeRefused, UnknownName, Unsupported, WriteRefused
-from robokata.core.contracts import ExpansionJobs
 from robokata.core.source import EpisodeList, Source
 from robokata.core.world import Width
 from robokata.expansion.expand import expand, plan_expansion, run_expansion

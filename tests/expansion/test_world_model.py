@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from robokata.core.clock import measured_clock
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import GeneratorFailed, OptionRefused, RecipeRefused, WriteRefused
-from robokata.core.contracts import ExpansionJobs
 from robokata.core.shelf import shelf
 from robokata.core.stream import Kind, Role, Stream
 from robokata.core.values import ArrayValues

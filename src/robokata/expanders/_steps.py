@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.declared_rate import Rate, rates_in, reopen_paced
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError, StepRefused
-from robokata.core.contracts import ExpansionJobs
 from robokata.core.leaf_kinds import episode_step
 from robokata.core.source import Source
 from robokata.runtime.jobs import Made

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.detection import reopen
 from robokata.core.episode import Origin
 from robokata.core.errors import RecipeRefused, UnknownName, Unsupported
-from robokata.core.contracts import ExpansionJobs
 from robokata.core.source import Source
 from robokata.core.world import Width, instruction_of
 from robokata.runtime.jobs import Made

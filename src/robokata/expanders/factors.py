@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from robokata.core.ancestry import ancestry_of
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.detection import reopen
 from robokata.core.episode import Episode
-from robokata.core.contracts import ExpansionJobs
 from robokata.core.errors import RecipeRefused, UnknownName, Unsupported
 from robokata.core.source import Source
 from robokata.core.world import Setup

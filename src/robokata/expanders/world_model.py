@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.declared_rate import Rate, rates_in, reopen_paced
 from robokata.core.episode import Episode
 from robokata.core.errors import GeneratorFailed, RecipeRefused, RobokataError
-from robokata.core.contracts import ExpansionJobs
 from robokata.core.source import Source
 from robokata.core.stream import Kind, Stream
 from robokata.core.trace import traced

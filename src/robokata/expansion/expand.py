@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from robokata.core.contracts import ExpansionJobs, ValidatingExpanderLeaf
 from robokata.core.declared_rate import rates_from, with_rates
 from robokata.core.detection import as_source
-from robokata.core.contracts import ExpansionJobs, ValidatingExpanderLeaf
 from robokata.core.shelf import shelf
 from robokata.core.source import Source
 from robokata.expansion.expansion import Expansion, refuse_too_few, summarise_expansion

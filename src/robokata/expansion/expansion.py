@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robokata.core.contracts import ExpansionJobs
 from robokata.core.errors import WriteRefused
 from robokata.core.estimate import Estimate
-from robokata.core.contracts import ExpansionJobs
 from robokata.expansion.reset_bias import Bias, reset_biases
 from robokata.runtime.jobs import Production, Tried
 from robokata.runtime.notebook import html_table
