@@ -15,7 +15,7 @@ def test_a_tokens_right_to_drive_is_spent_once() -> None:
     first, second = access.redeem(token), access.redeem(token)
     assert first is not None
     assert second is not None
-    one, other = access.session(first), access.session(second)
+    one, other = access.visitor(first), access.visitor(second)
     assert one is not None
     assert other is not None
     assert (one.may_drive, other.may_drive) == (True, False)
@@ -27,8 +27,8 @@ def test_a_wrong_token_and_a_wrong_cookie_get_nothing() -> None:
     secret = access.redeem(access.new_token())
     for wrong in ("", "x", "é", access.new_token()[:-1]):
         assert access.redeem(wrong) is None
-        assert access.session(wrong) is None
-    assert access.session(None) is None
+        assert access.visitor(wrong) is None
+    assert access.visitor(None) is None
     assert access.redeem("wrong", known=secret) is None
 
 

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robokata.collection.session.client_clock import ClientClock, Exchange
-from robokata.collection.session.clutch import Grip, followed
-from robokata.collection.session.commands import FASTEST_M_S, Bounds, Command, bounds_of, command_of
-from robokata.collection.session.latest_command import Mailbox
+from robokata.collection.session.clutch import ClutchAnchor, follow_device
+from robokata.collection.session.commands import FASTEST_M_S, Bounds, Command, command_bounds, parse_command
+from robokata.collection.session.latest_command import LatestCommand
 from robokata.core.errors import CommandRefused
 from robokata.geometry.poses import angle_between_rad, pose_of, rotation_from_vector
 from robokata.robots.franka_panda import ROBOT
 
-BOUNDS = bounds_of(ROBOT, np.array([[0.0, 0.0, 0.3]]))
+BOUNDS = command_bounds(ROBOT, np.array([[0.0, 0.0, 0.3]]))
 SOUND: dict[str, Any] = {
     "v": 1,
     "type": "command",
@@ -40,7 +40,7 @@ def a_clock(offset_ns: int = 0, round_trip_ns: int = 0) -> ClientClock:
 
 
 def heard(said: Any, bounds: Bounds = BOUNDS, *, received_ns: int = 1_000_000_000) -> Command:
-    return command_of(said, bounds, client="browser-1", clock=a_clock(), received_ns=received_ns)
+    return parse_command(said, bounds, client="browser-1", clock=a_clock(), received_ns=received_ns)
 
 
 def test_a_sound_command_is_taken_word_for_word() -> None:
@@ -110,15 +110,15 @@ def test_whatever_is_said_is_either_refused_or_finite_and_in_range(change: dict[
 
 def test_a_command_before_the_clocks_were_compared_is_refused() -> None:
     with pytest.raises(CommandRefused, match="no exchange of clocks yet"):
-        command_of(json.loads(json.dumps(SOUND)), BOUNDS, client="b", clock=ClientClock(), received_ns=0)
+        parse_command(json.loads(json.dumps(SOUND)), BOUNDS, client="b", clock=ClientClock(), received_ns=0)
 
 
 def test_a_connection_that_is_too_slow_to_say_how_old_a_command_is_commands_nothing() -> None:
     slow = a_clock(round_trip_ns=4_000_000_000)
     with pytest.raises(CommandRefused, match="4000 ms for a round trip: the connection is too slow"):
-        command_of(SOUND, BOUNDS, client="b", clock=slow, received_ns=10**9)
+        parse_command(SOUND, BOUNDS, client="b", clock=slow, received_ns=10**9)
     slow.add(Exchange(5 * 10**9, 5 * 10**9, 5 * 10**9 + 1000))  # one quick exchange is enough
-    assert command_of(SOUND, BOUNDS, client="b", clock=slow, received_ns=10**9).sequence == 7
+    assert parse_command(SOUND, BOUNDS, client="b", clock=slow, received_ns=10**9).sequence == 7
 
 
 @given(
@@ -145,13 +145,13 @@ def test_an_old_exchange_is_forgotten_because_clocks_drift() -> None:
 
 
 def test_a_mailbox_holds_the_newest_and_counts_what_it_replaced() -> None:
-    box: Mailbox[int] = Mailbox()
+    box: LatestCommand[int] = LatestCommand()
     assert box.take() is None
     for number in range(5):
         box.put(number)
-    mail = box.take()
-    assert mail is not None
-    assert (mail.item, mail.overwritten) == (4, 4)
+    delivery = box.take()
+    assert delivery is not None
+    assert (delivery.item, delivery.overwritten) == (4, 4)
     assert box.take() is None
 
 
@@ -163,16 +163,16 @@ vectors = st.tuples(small, small, small).map(np.array)
 def test_a_closed_clutch_repeats_the_hands_motion(at: Any, by: Any, turn: Any, tip_turn: Any, yaw_rad: float) -> None:
     device, tip = pose_of(at), pose_of([0.1, 0.2, 0.3], rotation_from_vector(tip_turn))
     moved = pose_of(at + by, rotation_from_vector(turn))
-    out = followed(Grip(device, tip), moved, operator_yaw_rad=yaw_rad)
-    assert np.allclose(followed(Grip(device, tip), device, operator_yaw_rad=yaw_rad), tip)
+    out = follow_device(ClutchAnchor(device, tip), moved, operator_yaw_rad=yaw_rad)
+    assert np.allclose(follow_device(ClutchAnchor(device, tip), device, operator_yaw_rad=yaw_rad), tip)
     assert np.isclose(np.linalg.norm(out[:3, 3] - tip[:3, 3]), np.linalg.norm(by))
     assert np.isclose(angle_between_rad(tip[:3, :3], out[:3, :3]), np.linalg.norm(turn), atol=1e-6)
 
 
 def test_up_is_up_and_ahead_is_where_the_operator_looks() -> None:
     """WebXR: y is up, -z ahead, x right; the table of frames in the documentation."""
-    grip = Grip(np.eye(4), np.eye(4))
+    grip = ClutchAnchor(np.eye(4), np.eye(4))
     for moved, seen in (([0, 1, 0], [0, 0, 1]), ([0, 0, -1], [1, 0, 0]), ([1, 0, 0], [0, -1, 0])):
-        assert np.allclose(followed(grip, pose_of(moved))[:3, 3], seen)
-    turned = followed(grip, pose_of([0, 0, -1]), operator_yaw_rad=math.pi / 2)
+        assert np.allclose(follow_device(grip, pose_of(moved))[:3, 3], seen)
+    turned = follow_device(grip, pose_of([0, 0, -1]), operator_yaw_rad=math.pi / 2)
     assert np.allclose(turned[:3, 3], [0, 1, 0])

@@ -65,7 +65,7 @@ def record(operator: Operator, *, steps: int = 40, keep: bool = True) -> None:
 
 
 def finished(operator: Operator) -> None:
-    operator.until(lambda: all(piece["stage"] == "done" for piece in operator.status["pieces"]), patience_s=60)
+    operator.until(lambda: all(each["stage"] == "done" for each in operator.status["recordings"]), patience_s=60)
 
 
 def test_a_command_is_taken_up_and_its_times_come_back(operator: Operator) -> None:
@@ -283,10 +283,10 @@ def test_pictures_are_of_the_very_moments_that_their_stamps_say(recorded: Episod
     encode = require("simplejpeg", extra="images").encode_jpeg
     for number in range(0, len(film), 7):
         renderer.at(at[int(film.clock.times_ns[number])])
-        drawn = encode(renderer.rgb("wrist"), quality=92, colorspace="RGB", colorsubsampling="444")
+        reset_sample = encode(renderer.rgb("wrist"), quality=92, colorspace="RGB", colorsubsampling="444")
         shown = film.pictures.encoded(number)
         assert shown is not None
-        assert shown.data == drawn
+        assert shown.data == reset_sample
     renderer.close()
 
 

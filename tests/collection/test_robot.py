@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from robokata.collection.robot import bridge as robot_bridge
-from robokata.collection.robot.robot_session import RobotOrder, collect_from_robot, keep_cut
+from robokata.collection.robot.robot_session import RobotSessionOptions, collect_from_robot, keep_cut
 from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import RobotFailed, WriteRefused
@@ -35,9 +35,9 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def order(
     out: Path, *, robot: dict[str, Any] | None = None, teleop: dict[str, Any] | None = None, **more: Any
-) -> RobotOrder:
+) -> RobotSessionOptions:
     settings: dict[str, Any] = {"rate_hz": 50.0, "seconds_s": 0.8, "pause_s": 0.1, "stall_s": 1.0} | more
-    return RobotOrder(
+    return RobotSessionOptions(
         "fake_robot:Arm",
         "fake_robot:Leader",
         out,
@@ -100,13 +100,13 @@ def test_pictures_are_those_that_the_robot_gave_with_each_observation(tmp_path: 
     ],
 )
 def test_a_robot_that_fails_costs_the_running_episode_only(tmp_path: Path, log: Path, how: str, message: str) -> None:
-    out, moment, said = tmp_path / "out", tmp_path / "now", list[str]()
-    failing = order(out, robot={"fails_when": str(moment), "how": how}, episodes=3)
+    out, loop_state, said = tmp_path / "out", tmp_path / "now", list[str]()
+    failing = order(out, robot={"fails_when": str(loop_state), "how": how}, episodes=3)
     steps = iter(range(10))
 
     def in_the_second_episode() -> None:
         if sum(text.startswith("Recording") for text in said) == 2 and next(steps, None) is None:
-            moment.touch()
+            loop_state.touch()
 
     with pytest.raises(RobotFailed) as refused:
         collect_from_robot(failing, say=said.append, word=in_the_second_episode)
@@ -143,7 +143,7 @@ def test_the_operators_words_discard_and_end(tmp_path: Path, log: Path) -> None:
 
 
 def test_a_module_that_is_not_there_is_named(tmp_path: Path, log: Path) -> None:
-    wrong = RobotOrder("no_such_module:Arm", "fake_robot:Leader", tmp_path / "out")
+    wrong = RobotSessionOptions("no_such_module:Arm", "fake_robot:Leader", tmp_path / "out")
     with pytest.raises(RobotFailed, match="ModuleNotFoundError: No module named 'no_such_module'"):
         collect_from_robot(wrong, say=quiet)
     with pytest.raises(RobotFailed, match=r"No such file or directory\. Name the robot's interpreter with --python"):

@@ -30,7 +30,7 @@ def keep(operator: Operator) -> None:
 
 def finished(operator: Operator) -> None:
     operator.until(
-        lambda: operator.status["pieces"] and all(p["stage"] == "done" for p in operator.status["pieces"]),
+        lambda: operator.status["recordings"] and all(p["stage"] == "done" for p in operator.status["recordings"]),
         patience_s=60,
     )
 
@@ -176,8 +176,8 @@ def test_a_disk_that_is_full_when_an_episode_is_written_keeps_its_recording(tmp_
     ):
         record(operator, steps=25)
         keep(operator)
-        operator.until(lambda: operator.status["pieces"][-1]["stage"] == "failed", patience_s=60)
-        assert "File too large" in operator.status["pieces"][-1]["why"]
+        operator.until(lambda: operator.status["recordings"][-1]["stage"] == "failed", patience_s=60)
+        assert "File too large" in operator.status["recordings"][-1]["why"]
         assert server.end()["unfinished"] == 1
     assert episodes(out) == {}
     with served(out, "lift") as server:

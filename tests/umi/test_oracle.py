@@ -14,11 +14,11 @@ from robokata.collection.umi.episode import width_signal
 from robokata.collection.umi.latency import latency_between
 from robokata.collection.umi.rig import Gates, Rig
 from robokata.collection.umi.rigid import angles_between
-from robokata.collection.umi.track import Track, track_video
+from robokata.collection.umi.track import ClipTrack, track_video
 from robokata.testing.umi_videos import Take, Truth, fisheye_camera, render_handheld
 
 
-def worst_errors(track: Track, truth: Truth) -> tuple[float, float, float]:
+def worst_errors(track: ClipTrack, truth: Truth) -> tuple[float, float, float]:
     """95th percentiles: position mm, rotation degrees, width mm."""
     seen, wide = track.is_seen, track.has_width
     place_mm = 1000 * np.linalg.norm(track.pose[seen, :3] - truth.tip_pose[seen, :3], axis=1)
@@ -27,7 +27,7 @@ def worst_errors(track: Track, truth: Truth) -> tuple[float, float, float]:
     return tuple(float(np.percentile(errors, 95)) for errors in (place_mm, turn_deg, width_mm))  # type: ignore[return-value]
 
 
-def tracked(path: Path, take: Take) -> tuple[Track, Truth]:
+def tracked(path: Path, take: Take) -> tuple[ClipTrack, Truth]:
     truth = render_handheld(path, take)
     return track_video(path, Rig(take.camera, take.board, take.tags, gripper_range=take.fingers)), truth
 

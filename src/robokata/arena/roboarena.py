@@ -34,7 +34,7 @@ class Rollout(NamedTuple):
     """Partial success in 0..1, as the evaluator judged it."""
 
 
-class Session(NamedTuple):
+class EvaluationSession(NamedTuple):
     """One scene at one site, on which policies A and B were judged."""
 
     id: str
@@ -48,7 +48,7 @@ class Session(NamedTuple):
 class Arena:
     """What a ranking needs of the tables, and nothing else of them."""
 
-    sessions: tuple[Session, ...]
+    sessions: tuple[EvaluationSession, ...]
     preferences: tuple[Preference, ...]
     """One per valid session with a preference, `session` being its id."""
     rollouts: tuple[Rollout, ...]
@@ -71,14 +71,14 @@ def read_roboarena(folder: Path) -> Arena:
         MediaMissing: a table is not there.
         DamagedData: a table lacks a column that is needed, or is no table.
     """
-    sessions: list[Session] = []
+    sessions: list[EvaluationSession] = []
     preferences: list[Preference] = []
     unconfirmed: list[Preference] = []
     needed = ("id", "evaluation_location", "evaluation_notes", "policyA_name", "policyB_name")
     for row in _rows(folder, "sessions", needed):
         notes = row["evaluation_notes"]
         is_valid = "valid_session:" in notes.casefold()
-        sessions.append(Session(row["id"], _hashed(row["evaluation_location"]), is_valid))
+        sessions.append(EvaluationSession(row["id"], _hashed(row["evaluation_location"]), is_valid))
         found = _PREFERENCE.search(notes)
         if found is not None:
             first, second = row["policyA_name"].strip(), row["policyB_name"].strip()

@@ -35,12 +35,12 @@ def demonstrate(
 
     for module in ("fastapi", "uvicorn", "websockets", "cryptography", "simplejpeg"):
         require(module, extra="collect")
-    from robokata.collection.page.run_page import Place, collect_in_browser
-    from robokata.collection.session.session import Order
+    from robokata.collection.page.run_page import PageAddress, collect_in_browser
+    from robokata.collection.session.session import SessionOptions
     from robokata.sim.cameras import Filming
 
-    order = Order(scene=scene, width=width, seed=seed, out=out, filming=Filming(*size), operator=who)
-    collected = collect_in_browser(order, Place(*at), say=_say_json if json else _say)
+    order = SessionOptions(scene=scene, width=width, seed=seed, out=out, filming=Filming(*size), operator=who)
+    collected = collect_in_browser(order, PageAddress(*at), say=_say_json if json else _say)
     if json:
         _say_json("ended", **collected.as_json())
         return

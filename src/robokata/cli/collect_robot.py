@@ -35,12 +35,12 @@ def robot(
     """Drive a robot and record it. In a terminal: Enter keeps and goes on, d Enter discards, q Enter ends."""
     from robokata.cli.collect_words import config_of, words_from_terminal
     from robokata.cli.console import print_json_of
-    from robokata.collection.robot.robot_session import RobotOrder, collect_from_robot
+    from robokata.collection.robot.robot_session import RobotSessionOptions, collect_from_robot
     from robokata.collection.robot.robot_session import keep_cut as keep_what_was_cut
     from robokata.core.require import require
 
     require("simplejpeg", extra="collect")
-    order = RobotOrder(
+    order = RobotSessionOptions(
         robot=robot_module,
         teleop=teleop,
         out=out,

@@ -57,7 +57,7 @@ def umi(
     """Turn videos of a handheld gripper over a printed board into episodes; docs/umi.md shows how."""
     from robokata.cli import umi_run
     from robokata.collection.umi import settings as words
-    from robokata.collection.umi.collect_clips import Pairing, Settings
+    from robokata.collection.umi.collect_clips import Pairing, UmiOptions
     from robokata.collection.umi.episode import Story
     from robokata.collection.umi.rig import Gates
 
@@ -77,7 +77,7 @@ def umi(
     if calibrate_gripper is not None:
         return umi_run.gripper_calibrated(calibrate_gripper, rig, as_json=json)
     pairing = Pairing(words.tags_from(right_finger_tags, **sizes), pair_offset_s) if pair else None
-    run = Settings(rig, Story(instruction, operator=operator), latency_within_s, apply_latency, pairing)
+    run = UmiOptions(rig, Story(instruction, operator=operator), latency_within_s, apply_latency, pairing)
     clips = words.clips_from(videos or [], trajectory or [], reference or [])
     report = umi_run.collected(clips, run, out, to, option or [], accept_loss=accept_loss, as_json=json)
     raise typer.Exit(1 if report.rejected else 0)

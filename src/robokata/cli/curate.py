@@ -43,7 +43,7 @@ def curate(
     from robokata.curation.curate import curated
     from robokata.curation.write import write_curated
     from robokata.viewing.terminal.conversion import parse_options
-    from robokata.viewing.terminal.curation import Planned, show_plan, show_written
+    from robokata.viewing.terminal.curation import CurationPlan, show_plan, show_written
 
     words = {
         "by": by,
@@ -64,7 +64,7 @@ def curate(
     options = parse_options(to, option or [])
     planned = curated(chosen, workers=workers)
     if plan or out is None:
-        print_json_of([Planned(planned)]) if json else show_plan(planned)
+        print_json_of([CurationPlan(planned)]) if json else show_plan(planned)
         return
     with progress_bar(f"writing {out.name}") as bar:
         bar.started(len(planned.source.keys()))

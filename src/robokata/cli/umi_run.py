@@ -13,7 +13,7 @@ from robokata.core.errors import HandheldRefused
 
 if TYPE_CHECKING:
     from robokata.collection.umi.board import Board, FingerTags
-    from robokata.collection.umi.collect_clips import Clip, Report, Settings
+    from robokata.collection.umi.collect_clips import UmiClip, UmiOptions, UmiReport
     from robokata.collection.umi.rig import Rig
 
 
@@ -81,15 +81,15 @@ def gripper_calibrated(video: Path, rig: Rig, *, as_json: bool) -> None:
 
 
 def collected(
-    clips: Sequence[Clip],
-    run: Settings,
+    clips: Sequence[UmiClip],
+    run: UmiOptions,
     out: Path | None,
     format_name: str,
     words: Sequence[str],
     *,
     accept_loss: bool,
     as_json: bool,
-) -> Report:
+) -> UmiReport:
     """Collect, and say what became of each clip.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A program that drives: a leader arm that it reads, a script, a test. It speaks what the page speaks."""
+"""Client of a session for programs: a leader arm, a script, a test. It speaks the page's protocol."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _EXCHANGES = 8
 
 
 class Operator:
-    """A connection to a page's server; use it as a context. A class, because a thread listens.
+    """A connection to a page's server; use it as a context.
 
     >>> with Operator("http://127.0.0.1:8100/?token=...") as operator:  # doctest: +SKIP
     ...     operator.act("record")
@@ -144,10 +144,10 @@ class Operator:
         with contextlib.suppress(closed, OSError, ValueError, KeyError, IndexError, RecursionError):
             for message in self._socket:
                 with self._news:
-                    self._heard(message)
+                    self._handle_message(message)
                     self._news.notify_all()
 
-    def _heard(self, message: str | bytes) -> None:
+    def _handle_message(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
             self.pictures += message[0] == _PICTURE
             return

@@ -30,7 +30,7 @@ from robokata.core.stream import Kind, Stream
 from robokata.formats._rerun.pictures import place_of_pictures, put_pictures
 from robokata.formats._rerun.poses import poses_of, transform_columns
 from robokata.formats._rerun.readback import differences, read_entities
-from robokata.formats._rerun.recording import STEPS, Recording, timelines_of
+from robokata.formats._rerun.recording import STEPS, RerunRecording, timelines_of
 from robokata.formats._row_table import distinct, legal_name
 from robokata.runtime.atomic import appearing
 
@@ -118,7 +118,7 @@ def compare(path: Path, episodes: Iterable[Episode]) -> Iterator[WrittenEpisode]
 def _write_episode(path: Path, episode: Episode) -> None:
     # Named by where it lies: episodes 0 of two datasets are two recordings, and the same one again is the same.
     home = episode.ref.path if episode.ref is not None else ""
-    recording = Recording(path, name=f"episode {episode.id}", identity=f"{home}|{episode.id}")
+    recording = RerunRecording(path, name=f"episode {episode.id}", identity=f"{home}|{episode.id}")
     for place in layout(episode).places:
         if place.target is not None:
             _put(recording, recording.entity(place.target), episode.streams[place.stream])
@@ -153,7 +153,7 @@ def _is_curves(stream: Stream) -> bool:
     return int(np.prod(stream.shape, dtype=np.int64)) <= _CURVES
 
 
-def _put(recording: Recording, entity: str, stream: Stream) -> None:
+def _put(recording: RerunRecording, entity: str, stream: Stream) -> None:
     rr, times = recording.rr, timelines_of(stream)
     if stream.is_picture:
         put_pictures(recording, entity, stream)
@@ -182,7 +182,7 @@ def _shown(sample: Any) -> Any:
     return sample.astype(np.uint8) if sample.dtype == np.bool_ else sample
 
 
-def _put_texts(recording: Recording, episode: Episode) -> None:
+def _put_texts(recording: RerunRecording, episode: Episode) -> None:
     rr = recording.rr
     spans: list[tuple[float | None, float | None, str, str]] = [
         (i.start_s, None, i.text, "instruction") for i in episode.instructions if i.text

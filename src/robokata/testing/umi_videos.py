@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from robokata.collection.umi.board import GRID, Board, FingerTags, GripperRange, opencv
 from robokata.collection.umi.camera import Camera, camera_of, pinhole
 from robokata.collection.umi.latency import Signal
-from robokata.collection.umi.print_board import Bar, Sheet, board_bars, drawn, marker_bars
+from robokata.collection.umi.print_board import RulerBar, Sheet, board_bars, drawn, marker_bars
 from robokata.collection.umi.rig import TIP_M
 from robokata.collection.umi.rigid import Rigid
 from robokata.core.require import require
@@ -313,6 +313,6 @@ def _printed(take: Take) -> Iterator[tuple[str, Sheet, str]]:
         yield "scale", _bordered(bars, size_mm, size_mm, _PLATE_MM), f'pos="{right_m:.6f} 0 0"'
 
 
-def _bordered(bars: list[Bar], width_mm: float, height_mm: float, border_mm: float) -> Sheet:
+def _bordered(bars: list[RulerBar], width_mm: float, height_mm: float, border_mm: float) -> Sheet:
     moved = tuple(bar._replace(left=bar.left + border_mm, top=bar.top + border_mm) for bar in bars)
     return Sheet(width_mm + 2 * border_mm, height_mm + 2 * border_mm, moved, "")

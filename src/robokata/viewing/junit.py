@@ -1,4 +1,4 @@
-"""A check's result as JUnit XML: one test case per check, for CI servers."""
+"""Check results as JUnit XML, one test case per check, for CI servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them: one place for terminal and HTML alike."""
+"""Numbers and names in readable form, shared by terminal and HTML."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def value(finding: Finding, number: float | int | str | None) -> str:
     return f"{shown} {finding.unit}" if finding.unit else shown
 
 
-class Group(NamedTuple):
+class FindingGroup(NamedTuple):
     """All findings of one check at one level."""
 
     check: str
@@ -120,13 +120,13 @@ class Group(NamedTuple):
         return len({episode for finding in self.findings for episode in finding.episodes})
 
 
-def groups(findings: Sequence[Finding]) -> list[Group]:
+def groups(findings: Sequence[Finding]) -> list[FindingGroup]:
     """Findings grouped by check and level, worst first, and the most frequent first inside a level."""
     together: dict[tuple[int, str, str], list[Finding]] = {}
     for finding in findings:
         together.setdefault((finding.level.rank, finding.level.value, finding.check), []).append(finding)
     ordered = sorted(together.items(), key=lambda item: (item[0][0], -len(item[1]), item[0][2]))
-    return [Group(check, level, tuple(same)) for (_, level, check), same in ordered]
+    return [FindingGroup(check, level, tuple(same)) for (_, level, check), same in ordered]
 
 
 class Silence(NamedTuple):

@@ -27,5 +27,5 @@ export const say = what => console.log(JSON.stringify(what));
 
 export async function kept(page, count) {
   await page.waitForFunction(
-    n => window.robokata.status.pieces?.filter(piece => piece.stage === "done").length >= n, count, {timeout: 120_000});
+    n => window.robokata.status.recordings?.filter(recording => recording.stage === "done").length >= n, count, {timeout: 120_000});
 }

@@ -1,6 +1,6 @@
 """Who may see the page, and who may drive: a token in the URL, exchanged once for the right to drive.
 
-The token's first use opens the operator's session; every later use opens one that only watches. A wrong token gets
+The token's first use admits the operator; every later use admits a visitor who only watches. A wrong token gets
 nothing, and neither does a page of another origin: its requests carry another Origin or Host.
 """
 
@@ -20,7 +20,7 @@ _MOST_SESSIONS = 64
 
 
 @dataclass(frozen=True)
-class Session:
+class Visitor:
     """One browser."""
 
     name: str
@@ -28,13 +28,13 @@ class Session:
 
 
 class Access:
-    """Tokens and sessions of one run. A class, because they are handed out and used up."""
+    """The tokens and the visitors of one run."""
 
     def __init__(self, hosts: Iterable[str], *, scheme: str) -> None:
         self._hosts, self._scheme = frozenset(hosts), scheme
         self._tokens: dict[str, bool] = {}
         """Token -> whether its right to drive is still there."""
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, Visitor] = {}
         self._lock = threading.Lock()
 
     def new_token(self) -> str:
@@ -45,9 +45,9 @@ class Access:
         return token
 
     def redeem(self, token: str, *, known: str | None = None) -> str | None:
-        """A session's secret for a token, None for a wrong one.
+        """The secret of a new visitor for a token, None for a wrong one.
 
-        A browser whose session (`known`) may drive keeps it: opening the link again must not make it a watcher.
+        A browser whose visitor (`known`) may drive keeps it: opening the link again must not make it a watcher.
         """
         with self._lock:
             # Every token is compared, in constant time each: how long it takes says nothing about how near a guess is.
@@ -58,11 +58,11 @@ class Access:
                 return known
             may_drive, self._tokens[found[0]] = self._tokens[found[0]], False
             secret = secrets.token_urlsafe(_TOKEN_BYTES)
-            self._sessions[secret] = Session(f"browser-{len(self._sessions) + 1}", may_drive)
+            self._sessions[secret] = Visitor(f"browser-{len(self._sessions) + 1}", may_drive)
             return secret
 
-    def session(self, secret: str | None) -> Session | None:
-        """The session of a cookie, None where there is none."""
+    def visitor(self, secret: str | None) -> Visitor | None:
+        """The visitor of a cookie, None where there is none."""
         if secret is None:
             return None
         with self._lock:

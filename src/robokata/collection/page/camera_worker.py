@@ -1,4 +1,4 @@
-"""A process that draws the live cameras: told a moment, it answers with pictures. Physics never waits for it.
+"""The process that renders the live cameras. Physics never waits for it.
 
 It is asked through its standard input and answers on its standard output (`wire`); it ends when the asker does.
 """
@@ -24,7 +24,7 @@ _QUALITY = 80
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer until standard input closes."""
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not come between the messages

@@ -1,4 +1,4 @@
-"""Live pictures of the newest moment, drawn by another process as fast as it can and no faster than asked."""
+"""Live camera pictures, rendered by another process as fast as it can and no faster than asked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from robokata.collection.recording import child_process as child
 from robokata.collection.robot import wire
-from robokata.collection.session.control_loop import Moment
+from robokata.collection.session.control_loop import LoopState
 
 LIVE_HZ = 30
 _PICTURES_S = 30.0
 """Time for the pictures of one moment: software rendering takes some tenths of a second, its first start seconds."""
 _GIVES_UP_AFTER = 3
-"""Painters that die without a picture: this machine cannot render, and the page says so."""
+"""Workers that die without a picture: this machine cannot render, and the page says so."""
 
 
 class LivePicture(NamedTuple):
@@ -30,14 +30,14 @@ class LivePicture(NamedTuple):
 
 
 class LiveCameras:
-    """Asks a painter for the newest moment again and again. A class, because it owns a process."""
+    """The camera worker, asked for pictures of the newest state again and again."""
 
     def __init__(
         self,
         head: dict[str, Any],
         cameras: Sequence[str],
         *,
-        newest: Callable[[], Moment | None],
+        newest: Callable[[], LoopState | None],
         setup: Callable[[], dict[str, Any]],
         show: Callable[[LivePicture], None],
     ) -> None:
@@ -51,30 +51,30 @@ class LiveCameras:
         """Draw until cancelled."""
         failures = 0
         while failures < _GIVES_UP_AFTER:
-            painter = await child.begin("robokata.collection.page.camera_worker")
+            worker = await child.begin("robokata.collection.page.camera_worker")
             try:
-                failures = 0 if await self._draw_with(painter) else failures + 1
+                failures = 0 if await self._draw_with(worker) else failures + 1
             finally:
-                await child.end(painter, patience_s=1.0)
+                await child.end(worker, patience_s=1.0)
         self.problem = "The live pictures cannot be drawn on this machine; see the terminal. Recording works."
 
-    async def _draw_with(self, painter: Process) -> bool:
-        """Draw with one painter until it dies; True where it ever gave a picture."""
+    async def _draw_with(self, worker: Process) -> bool:
+        """Draw with one worker until it dies; True where it ever gave a picture."""
         drew, scene = False, -1
-        assert painter.stdin is not None
-        assert painter.stdout is not None
+        assert worker.stdin is not None
+        assert worker.stdout is not None
         try:
-            painter.stdin.write(wire.packed(self._head))
+            worker.stdin.write(wire.packed(self._head))
             while True:
                 began_s = time.monotonic()
-                moment = self._newest()
-                if moment is not None:
-                    head: dict[str, Any] = {"time_s": moment.time_s, "cameras": self._cameras}
-                    if moment.scene != scene:
-                        scene, head["setup"] = moment.scene, self._setup()
-                    painter.stdin.write(wire.packed(head, [moment.physics.tobytes()]))
-                    await painter.stdin.drain()
-                    message = await _received(painter.stdout)
+                loop_state = self._newest()
+                if loop_state is not None:
+                    head: dict[str, Any] = {"time_s": loop_state.time_s, "cameras": self._cameras}
+                    if loop_state.scene != scene:
+                        scene, head["setup"] = loop_state.scene, self._setup()
+                    worker.stdin.write(wire.packed(head, [loop_state.physics.tobytes()]))
+                    await worker.stdin.drain()
+                    message = await _received(worker.stdout)
                     for number, jpeg in enumerate(message.blobs):
                         self._show(LivePicture(number, message.head["time_s"], jpeg))
                     drew = True
@@ -84,12 +84,12 @@ class LiveCameras:
             return drew
 
 
-async def _received(stream: asyncio.StreamReader) -> wire.Message:
-    """The painter's answer.
+async def _received(stream: asyncio.StreamReader) -> wire.WireMessage:
+    """The worker's answer.
 
     Raises:
         ConnectionError: it does not come in time, or is none.
-        asyncio.IncompleteReadError: the painter has ended.
+        asyncio.IncompleteReadError: the worker has ended.
     """
     try:
         async with asyncio.timeout(_PICTURES_S):
@@ -97,6 +97,6 @@ async def _received(stream: asyncio.StreamReader) -> wire.Message:
             if size > wire.LARGEST_HEAD_BYTES:
                 raise ValueError(f"a head of {size} bytes")
             head = wire.head_in(await stream.readexactly(size))
-            return wire.Message(head, [await stream.readexactly(each) for each in head.pop("blobs")])
+            return wire.WireMessage(head, [await stream.readexactly(each) for each in head.pop("blobs")])
     except (TimeoutError, ValueError) as error:
-        raise ConnectionError(f"the painter: {error or 'no picture in time'}") from None
+        raise ConnectionError(f"the worker: {error or 'no picture in time'}") from None

@@ -1,4 +1,4 @@
-"""`kata collect sim TASK` without an expert: the page, the loop, the cameras and the keeper, from start to Ctrl-C."""
+"""Collection in the browser: page, control loop, live cameras and render worker, from start to Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ from typing import Any
 import uvicorn
 
 from robokata.collection.page.access import Access
-from robokata.collection.page.clients import Clients
+from robokata.collection.page.clients import PageClients
 from robokata.collection.page.live_cameras import LiveCameras
-from robokata.collection.page.server import LARGEST_MESSAGE_BYTES, PageServer, app_of, feed, show_picture, until_told
+from robokata.collection.page.server import (
+    LARGEST_MESSAGE_BYTES,
+    PageServer,
+    broadcast_states,
+    create_app,
+    serve_until_stopped,
+    show_picture,
+)
 from robokata.collection.page.tls import addresses_of, certificate_for, context_of, is_loopback
 from robokata.collection.recording.episode import setup_as_json
-from robokata.collection.recording.recording_store import Stage, Workshop
-from robokata.collection.session.session import Cockpit, Order
+from robokata.collection.recording.recording_store import RecordingStage, RecordingStore
+from robokata.collection.session.session import Session, SessionOptions
 from robokata.core.errors import CollectionRefused
 from robokata.runtime.folder_lock import hold
 from robokata.runtime.listener import Listener
@@ -37,7 +44,7 @@ _URGENCY = -10
 
 
 @dataclass(frozen=True)
-class Place:
+class PageAddress:
     """Where the page is served."""
 
     host: str = "127.0.0.1"
@@ -47,7 +54,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Collected:
+class SessionResult:
     """What a session collected."""
 
     out: str
@@ -68,7 +75,7 @@ Say = Callable[..., None]
 """Called with a word for what happened and its details: `ready`, `kept`, `failed`, `ending`."""
 
 
-def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
+def collect_in_browser(options: SessionOptions, place: PageAddress, *, say: Say) -> SessionResult:
     """Serve the page until Ctrl-C.
 
     Raises:
@@ -83,8 +90,8 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
         os.setpriority(os.PRIO_PROCESS, 0, _URGENCY)
     try:
         # Two servers would take each other's recordings for leftovers of a crash.
-        with hold(order.out):
-            return asyncio.run(_collect(order, place, listening, say))
+        with hold(options.out):
+            return asyncio.run(_collect(options, place, listening, say))
     finally:
         sys.setswitchinterval(before_s)
         with contextlib.suppress(PermissionError):
@@ -92,69 +99,69 @@ def collect_in_browser(order: Order, place: Place, *, say: Say) -> Collected:
         listening.close()
 
 
-async def _collect(order: Order, place: Place, listening: Listener, say: Say) -> Collected:
-    def tell() -> None:
-        clients.tell()
+async def _collect(options: SessionOptions, place: PageAddress, listening: Listener, say: Say) -> SessionResult:
+    def notify() -> None:
+        clients.notify()
 
-    workshop = Workshop(order.out, task=order.scene.task, tell=tell, said=say)
-    cockpit = Cockpit(order, workshop, tell=tell)
-    clients = Clients(cockpit)
-    cockpit.listeners.append(feed(clients))
+    store = RecordingStore(options.out, task=options.scene.task, notify=notify, log_event=say)
+    session = Session(options, store, notify=notify)
+    clients = PageClients(session)
+    session.listeners.append(broadcast_states(clients))
     cameras = LiveCameras(
-        _painted(order),
-        cockpit.world.robot.cameras,
-        newest=lambda: cockpit.moment if clients.all else None,
-        setup=lambda: setup_as_json(cockpit.drawn.setup),
+        _worker_head(options),
+        session.world.robot.cameras,
+        newest=lambda: session.loop_state if clients.all else None,
+        setup=lambda: setup_as_json(session.reset_sample.setup),
         show=lambda picture: show_picture(clients, picture),
     )
     server = _server(place, listening, clients, say)
-    cockpit.start()
+    session.start()
     tasks = [
-        asyncio.create_task(workshop.run()),
+        asyncio.create_task(store.run()),
         asyncio.create_task(cameras.run()),
-        asyncio.create_task(_failure_of(cockpit)),
+        asyncio.create_task(_failure_of(session)),
     ]
     try:
-        await until_told(server, listening, tasks)
+        await serve_until_stopped(server, listening, tasks)
     finally:
-        was_cut = cockpit.stop()
-        await _finish(workshop, say)
+        was_cut = session.stop()
+        await _finish(store, say)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    stages = [piece.stage for piece in workshop.pieces]
-    return Collected(
-        out=str(order.out),
-        session=workshop.session,
-        kept=stages.count(Stage.DONE),
-        undone=stages.count(Stage.UNDONE),
-        unfinished=len(stages) - stages.count(Stage.DONE) - stages.count(Stage.UNDONE),
+    stages = [recording.stage for recording in store.recordings]
+    return SessionResult(
+        out=str(options.out),
+        session=store.session,
+        kept=stages.count(RecordingStage.DONE),
+        undone=stages.count(RecordingStage.UNDONE),
+        unfinished=len(stages) - stages.count(RecordingStage.DONE) - stages.count(RecordingStage.UNDONE),
         was_cut=was_cut,
     )
 
 
-async def _failure_of(cockpit: Cockpit) -> None:
-    await asyncio.wrap_future(cockpit.control.failed)
+async def _failure_of(session: Session) -> None:
+    await asyncio.wrap_future(session.control.failed)
 
 
-async def _finish(workshop: Workshop, say: Say) -> None:
+async def _finish(store: RecordingStore, say: Say) -> None:
     """Finish what was kept; a second Ctrl-C leaves it to the next start."""
-    waiting = sum(piece.stage in (Stage.WAITING, Stage.FILMING) for piece in workshop.pieces)
+    waiting = sum(each.stage in (RecordingStage.WAITING, RecordingStage.RENDERING) for each in store.recordings)
     if waiting:
         say("ending", waiting=waiting)
         told = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, told.set)
-        both = {asyncio.create_task(workshop.finish()), asyncio.create_task(told.wait())}
+        both = {asyncio.create_task(store.finish()), asyncio.create_task(told.wait())}
         _, left = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         for task in left:
             task.cancel()
 
 
-def _painted(order: Order) -> dict[str, Any]:
-    return {"scene": asdict(order.scene), "height_px": _LIVE_HEIGHT_PX, "width_px": _LIVE_WIDTH_PX}
+def _worker_head(options: SessionOptions) -> dict[str, Any]:
+    return {"scene": asdict(options.scene), "height_px": _LIVE_HEIGHT_PX, "width_px": _LIVE_WIDTH_PX}
 
 
-def _listening(place: Place, *, trouble: Callable[[str], None]) -> Listener:
+def _listening(place: PageAddress, *, trouble: Callable[[str], None]) -> Listener:
     try:
         return Listener(place.host, place.port, trouble=trouble)
     except OSError as error:
@@ -164,7 +171,7 @@ def _listening(place: Place, *, trouble: Callable[[str], None]) -> Listener:
         ) from None
 
 
-def _server(place: Place, listening: Listener, clients: Clients, say: Say) -> PageServer:
+def _server(place: PageAddress, listening: Listener, clients: PageClients, say: Say) -> PageServer:
     port = listening.port
     is_secure = not is_loopback(place.host)
     scheme = "https" if is_secure else "http"
@@ -178,7 +185,7 @@ def _server(place: Place, listening: Listener, clients: Clients, say: Say) -> Pa
 
     certificate = certificate_for(reached_at) if is_secure else None
     config = uvicorn.Config(
-        app_of(access, clients, listening, link=link, is_secure=is_secure),
+        create_app(access, clients, listening, link=link, is_secure=is_secure),
         # Its warnings are about requests that are none: what a stranger sends must not fill the terminal.
         log_level="error",
         http="h11",

@@ -1,4 +1,4 @@
-"""What a page is told of a scene once: the robot's shapes, arms, cameras and bounds."""
+"""The description of a scene that a page receives once: shapes, arms, cameras and bounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from robokata.collection.session.commands import FASTEST_M_S, FASTEST_RAD_S, VERSION
 from robokata.collection.session.operator_view import operator_yaw_rad
-from robokata.collection.session.session import Cockpit
+from robokata.collection.session.session import Session
 from robokata.sim.world import SimWorld
 
 _SHAPES = {0: "plane", 2: "sphere", 3: "capsule", 4: "ellipsoid", 5: "cylinder", 6: "box"}
@@ -18,20 +18,20 @@ _SHOWN_GROUPS = 3
 """Groups 0 to 2 are drawn, as MuJoCo's own viewer does."""
 
 
-def described(cockpit: Cockpit) -> dict[str, Any]:
+def scene_message(session: Session) -> dict[str, Any]:
     """The greeting: plain values for `json.dumps`."""
-    world, order = cockpit.world, cockpit.order
-    limits = cockpit.bounds.joints
+    world, options = session.world, session.options
+    limits = session.bounds.joints
     return {
         "type": "hello",
         "v": VERSION,
-        "task": order.scene.task,
+        "task": options.scene.task,
         "robot": world.robot.name,
-        "width": str(order.width),
-        "out": str(order.out),
-        "control_hz": order.scene.control_hz,
-        "limit_s": order.limit_s,
-        "instruction": cockpit.instruction,
+        "width": str(options.width),
+        "out": str(options.out),
+        "control_hz": options.scene.control_hz,
+        "limit_s": options.limit_s,
+        "instruction": session.instruction,
         "cameras": [_camera(world, name) for name in world.robot.cameras],
         "arms": [
             {
@@ -46,7 +46,7 @@ def described(cockpit: Cockpit) -> dict[str, Any]:
         "props": [prop.name for prop in world.props],
         "geoms": _geoms(world),
         "operator_yaw_rad": operator_yaw_rad(world.robot, world.model, world.data),
-        "bounds": [cockpit.bounds.low_m.tolist(), cockpit.bounds.high_m.tolist()],
+        "bounds": [session.bounds.low_m.tolist(), session.bounds.high_m.tolist()],
         "fastest": [FASTEST_M_S, FASTEST_RAD_S],
     }
 

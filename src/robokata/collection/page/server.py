@@ -1,4 +1,4 @@
-"""The page's server: who asks may see it with the right token, one browser drives, the others watch."""
+"""The page's HTTP and WebSocket server: a token admits, one browser drives, the others watch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from robokata.collection.page.access import COOKIE, Access, Session
-from robokata.collection.page.clients import Client, Clients
+from robokata.collection.page.access import COOKIE, Access, Visitor
+from robokata.collection.page.clients import PageClient, PageClients
 from robokata.collection.page.live_cameras import LivePicture
-from robokata.collection.page.scene_message import described
-from robokata.collection.session.control_loop import Moment
+from robokata.collection.page.scene_message import scene_message
+from robokata.collection.session.control_loop import LoopState
 from robokata.runtime.listener import Listener
 
 LARGEST_MESSAGE_BYTES = 16 * 1024
@@ -47,8 +47,8 @@ class PageServer(uvicorn.Server):
         yield
 
 
-def app_of(
-    access: Access, clients: Clients, listener: Listener, *, link: Callable[[], str], is_secure: bool
+def create_app(
+    access: Access, clients: PageClients, listener: Listener, *, link: Callable[[], str], is_secure: bool
 ) -> FastAPI:
     """The routes: the page, its files, a new link, the socket."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -57,29 +57,29 @@ def app_of(
 
     @app.post("/link")
     async def _link(request: Request) -> Response:
-        session = _session_of(access, request, needs_origin=True)
-        return JSONResponse({"url": link()}) if session is not None and session.may_drive else _nothing()
+        visitor = _visitor_from(access, request, needs_origin=True)
+        return JSONResponse({"url": link()}) if visitor is not None and visitor.may_drive else _nothing()
 
     @app.websocket("/socket")
     async def _socket(connection: WebSocket) -> None:
-        session = _session_of(access, connection, needs_origin=True)
-        if session is None or not clients.has_room(session):
+        visitor = _visitor_from(access, connection, needs_origin=True)
+        if visitor is None or not clients.has_room(visitor):
             await connection.close()
             return
         listener.admit(connection.client)
         await connection.accept()
-        client = Client(connection, session)
-        client.answer(described(clients.cockpit))
+        client = PageClient(connection, visitor)
+        client.answer(scene_message(clients.session))
         await clients.serve(client)
 
     return app
 
 
-def _session_of(access: Access, asked: Request | WebSocket, *, needs_origin: bool = False) -> Session | None:
+def _visitor_from(access: Access, asked: Request | WebSocket, *, needs_origin: bool = False) -> Visitor | None:
     host, origin = asked.headers.get("host"), asked.headers.get("origin")
     if not access.is_ours(host=host, origin=origin, needs_origin=needs_origin):
         return None
-    return access.session(asked.cookies.get(COOKIE))
+    return access.visitor(asked.cookies.get(COOKIE))
 
 
 def _add_guard(app: FastAPI, access: Access, listener: Listener) -> None:
@@ -88,7 +88,7 @@ def _add_guard(app: FastAPI, access: Access, listener: Listener) -> None:
         host, origin = request.headers.get("host"), request.headers.get("origin")
         if not access.is_ours(host=host, origin=origin, needs_origin=False):
             return _nothing()
-        if access.session(request.cookies.get(COOKIE)) is not None:
+        if access.visitor(request.cookies.get(COOKIE)) is not None:
             listener.renew(request.client)
         response = await go_on(request)
         response.headers.update(_HEADERS)
@@ -102,7 +102,7 @@ def _add_pages(app: FastAPI, access: Access, *, is_secure: bool) -> None:
     async def _page(request: Request) -> Response:
         token = request.query_params.get("token")
         if token is None:
-            return _nothing() if _session_of(access, request) is None else _file(files, "index.html")
+            return _nothing() if _visitor_from(access, request) is None else _file(files, "index.html")
         secret = access.redeem(token, known=request.cookies.get(COOKIE))
         if secret is None:
             return _nothing()
@@ -113,15 +113,15 @@ def _add_pages(app: FastAPI, access: Access, *, is_secure: bool) -> None:
 
     @app.get("/page/{name}")
     async def _part(request: Request, name: str) -> Response:
-        return _nothing() if _session_of(access, request) is None else _file(files, name)
+        return _nothing() if _visitor_from(access, request) is None else _file(files, name)
 
 
-def feed(clients: Clients) -> Callable[[Moment], None]:
+def broadcast_states(clients: PageClients) -> Callable[[LoopState], None]:
     """What shows every connected browser the moments of the loop."""
-    names = clients.cockpit.world.arms
+    names = clients.session.world.arms
 
-    def show(moment: Moment) -> None:
-        for applied in moment.applied:
+    def show(loop_state: LoopState) -> None:
+        for applied in loop_state.applied:
             driver = clients.driver
             if driver is not None and driver.name == applied.command.client:
                 driver.answer(
@@ -135,22 +135,22 @@ def feed(clients: Clients) -> Callable[[Moment], None]:
                         "overwritten": applied.overwritten,
                     }
                 )
-        if moment.number % 2 and clients.all:
-            clients.show("geoms", _geoms(moment))
-            clients.show("state", json.dumps(_state(moment, names)))
-        if moment.number % 10 == 0:
-            clients.tell()
+        if loop_state.number % 2 and clients.all:
+            clients.show("geoms", _geoms(loop_state))
+            clients.show("state", json.dumps(_state(loop_state, names)))
+        if loop_state.number % 10 == 0:
+            clients.notify()
 
     return show
 
 
-def show_picture(clients: Clients, picture: LivePicture) -> None:
+def show_picture(clients: PageClients, picture: LivePicture) -> None:
     """Send everybody one camera's newest picture."""
     head = struct.pack("<BBxxxxxxd", _PICTURE, picture.camera, picture.time_s)
     clients.show(f"camera {picture.camera}", head + picture.jpeg)
 
 
-async def until_told(server: PageServer, listening: socket.socket, tasks: list[asyncio.Task[None]]) -> None:
+async def serve_until_stopped(server: PageServer, listening: socket.socket, tasks: list[asyncio.Task[None]]) -> None:
     """Serve until Ctrl-C (or SIGTERM), or until a task fails.
 
     Raises:
@@ -174,24 +174,24 @@ async def until_told(server: PageServer, listening: socket.socket, tasks: list[a
             loop.remove_signal_handler(number)
 
 
-def _geoms(moment: Moment) -> bytes:
-    poses = np.concatenate([moment.geoms_m, moment.geoms_turn], axis=1).astype("<f4")
-    return struct.pack("<BxxxxxxxdI4x", _GEOMS, moment.time_s, len(poses)) + poses.tobytes()
+def _geoms(loop_state: LoopState) -> bytes:
+    poses = np.concatenate([loop_state.geoms_m, loop_state.geoms_turn], axis=1).astype("<f4")
+    return struct.pack("<BxxxxxxxdI4x", _GEOMS, loop_state.time_s, len(poses)) + poses.tobytes()
 
 
-def _state(moment: Moment, arms: tuple[str, ...]) -> dict[str, Any]:
+def _state(loop_state: LoopState, arms: tuple[str, ...]) -> dict[str, Any]:
     return {
         "type": "state",
-        "number": moment.number,
-        "scene": moment.scene,
-        "time_s": moment.time_s,
-        "tips": dict(zip(arms, moment.tips.tolist(), strict=True)),
-        "commands": dict(zip(arms, moment.commands.tolist(), strict=True)),
-        "openings": dict(zip(arms, moment.openings, strict=True)),
-        "state": moment.state.tolist(),
-        "action": moment.action.tolist(),
-        "objects": moment.objects.tolist(),
-        "success": moment.success,
+        "number": loop_state.number,
+        "scene": loop_state.scene,
+        "time_s": loop_state.time_s,
+        "tips": dict(zip(arms, loop_state.tips.tolist(), strict=True)),
+        "commands": dict(zip(arms, loop_state.commands.tolist(), strict=True)),
+        "openings": dict(zip(arms, loop_state.openings, strict=True)),
+        "state": loop_state.state.tolist(),
+        "action": loop_state.action.tolist(),
+        "objects": loop_state.objects.tolist(),
+        "success": loop_state.success,
     }
 
 

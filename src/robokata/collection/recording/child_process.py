@@ -1,4 +1,4 @@
-"""A process of ours beside the server: begun with the server's own Python, ended with it, begun again if it dies."""
+"""Child processes of the server: started with its own Python, ended with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A journal as an Episode: the attempt, its pictures at the exact ticks, and every command with its times."""
+"""Conversion of a journal to an Episode: pictures at the exact ticks, and every command with its times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.collection.recording.journal import Recording
+from robokata.collection.recording.journal import JournalContent
 from robokata.collection.session.arm_controller import Hold
 from robokata.core.clock import Clock, measured_clock
 from robokata.core.episode import Episode, Origin, Outcome
@@ -40,7 +40,7 @@ def setup_from_json(said: Mapping[str, Any]) -> Setup:
     return Setup({name: np.array(pose) for name, pose in said["poses"].items()}, dict(said["words"]))
 
 
-def episode_from(recording: Recording, *, id: str, filmed: Callable[[int, int], None] | None = None) -> Episode:
+def episode_from(recording: JournalContent, *, id: str, filmed: Callable[[int, int], None] | None = None) -> Episode:
     """The recording as an Episode; `filmed` is told how many moments are rendered, and of how many.
 
     Raises:

@@ -79,7 +79,7 @@ class Journal:
 
 
 @dataclass(frozen=True)
-class Recording:
+class JournalContent:
     """What a journal holds."""
 
     path: Path
@@ -95,7 +95,7 @@ def line_of(row: dict[str, Any]) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def read_journal(path: Path) -> Recording:
+def read_journal(path: Path) -> JournalContent:
     """Read a journal up to its last whole line.
 
     Raises:
@@ -117,7 +117,7 @@ def read_journal(path: Path) -> Recording:
                 rows.append(row)
     if head is None:
         raise DamagedData(path, "holds no recording: its first line was never finished.", offset=0)
-    return Recording(path, head, rows, kept)
+    return JournalContent(path, head, rows, kept)
 
 
 def mark_kept(path: Path, said: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""One recording while it grows: the attempt, and its journal."""
+"""A recording in progress: the attempt, and its journal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from robokata.sim.sensors import Sensors
 from robokata.sim.world import SimWorld
 
 
-class Take:
-    """Steps the world through a recorder and writes every control step to a journal. A class, because it grows."""
+class Recording:
+    """Steps the world through a recorder and writes every control step to a journal."""
 
     def __init__(
         self, world: SimWorld, setup: Setup, *, task: Any, sensors: Sensors, journal: Journal, limit_s: float

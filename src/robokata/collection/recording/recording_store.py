@@ -1,4 +1,4 @@
-"""The folder that is collected into: recordings that wait for their pictures, finished episodes, and what was undone.
+"""The output folder of a session: recordings that wait for rendering, finished episodes, undone episodes.
 
 | place | holds |
 |---|---|
@@ -25,48 +25,53 @@ from robokata.collection.recording.journal import SUFFIX, mark_kept, read_journa
 from robokata.core.errors import DamagedData, WriteRefused
 
 
-class Stage(enum.StrEnum):
+class RecordingStage(enum.StrEnum):
     """How far a kept recording is."""
 
     WAITING = "waiting"
-    FILMING = "filming"
+    RENDERING = "filming"
     DONE = "done"
     FAILED = "failed"
     UNDONE = "undone"
 
 
 @dataclass
-class Piece:
+class StoredRecording:
     """One kept recording of this session."""
 
     id: str
     journal: Path
-    stage: Stage = Stage.WAITING
+    stage: RecordingStage = RecordingStage.WAITING
     share: float = 0.0
     """Of its pictures."""
     why: str = ""
     made: dict[str, Any] | None = None
     is_undone: bool = False
-    """Undone while it was being filmed: it is moved aside once it is finished."""
+    """Undone while it was being rendered: it is moved aside once it is finished."""
+
+    @property
+    def counts(self) -> bool:
+        """False once the operator has undone it."""
+        return self.stage is not RecordingStage.UNDONE and not self.is_undone
 
 
-class Workshop:
-    """The folder, which its user holds, and the process that finishes episodes. A class, because both change."""
+class RecordingStore:
+    """The folder, and the process that renders kept recordings into episodes."""
 
-    def __init__(self, out: Path, *, task: str, tell: Callable[[], None], said: Callable[..., None]) -> None:
-        self.out, self.task, self._tell, self.said = out, task, tell, said
+    def __init__(self, out: Path, *, task: str, notify: Callable[[], None], log_event: Callable[..., None]) -> None:
+        self.out, self.task, self._notify, self.log_event = out, task, notify, log_event
         self.session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
-        self.recording, self.undone = out / ".recording", out / ".undone"
+        self.journals, self.undone = out / ".recording", out / ".undone"
         try:
-            self.recording.mkdir(parents=True, exist_ok=True)
+            self.journals.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteRefused(f"{out}: {error.strerror}. Choose another folder with --out.") from None
-        self.pieces: list[Piece] = []
+        self.recordings: list[StoredRecording] = []
         self.cut: list[Path] = []
-        """Recordings that a crash cut: nobody has said yet whether to keep them."""
+        """Recordings that a crash cut; the operator has not yet decided whether to keep them."""
         self.made_before = len(list(out.glob("*.mcap"))) + len(list(self.undone.glob("*.mcap")))
         self._wake = asyncio.Event()
-        for journal in sorted(self.recording.glob(f"*{SUFFIX}")):
+        for journal in sorted(self.journals.glob(f"*{SUFFIX}")):
             self._take_up(journal)
 
     def _take_up(self, journal: Path) -> None:
@@ -78,19 +83,19 @@ class Workshop:
         if kept is None:
             self.cut.append(journal)
         else:
-            self.pieces.append(Piece(journal.stem, journal))
+            self.recordings.append(StoredRecording(journal.stem, journal))
             self.made_before += 1
 
     def place_for(self, began: datetime.datetime) -> Path:
         """Where a new recording goes; its name is the episode's id."""
         stem = f"{self.task}-{began:%Y%m%dT%H%M%SZ}"
-        taken = {path.stem for folder in (self.out, self.recording, self.undone) for path in folder.glob("*")}
+        taken = {path.stem for folder in (self.out, self.journals, self.undone) for path in folder.glob("*")}
         number = next(n for n in range(10_000) if f"{stem}-{n}" not in taken)
-        return self.recording / f"{stem}-{number}{SUFFIX}"
+        return self.journals / f"{stem}-{number}{SUFFIX}"
 
     def keep(self, journal: Path) -> None:
         """Have an episode made of a recording that the operator kept."""
-        self.pieces.append(Piece(journal.stem, journal))
+        self.recordings.append(StoredRecording(journal.stem, journal))
         self._wake.set()
 
     def keep_cut(self) -> None:
@@ -99,37 +104,39 @@ class Workshop:
             mark_kept(journal, {"was_cut": True})
             self.keep(journal)
         self.cut.clear()
-        self._tell()
+        self._notify()
 
     def discard_cut(self) -> None:
         """Move the recordings that a crash cut aside."""
         for journal in self.cut:
             self._move_aside(journal)
         self.cut.clear()
-        self._tell()
+        self._notify()
 
     def retry(self) -> None:
         """Try again what failed: the disk may have room now."""
-        for piece in self.pieces:
-            if piece.stage is Stage.FAILED:
-                piece.stage = Stage.WAITING
+        for recording in self.recordings:
+            if recording.stage is RecordingStage.FAILED:
+                recording.stage = RecordingStage.WAITING
         self._wake.set()
 
     async def undo(self) -> str:
         """Move the episode kept last in this session aside; what was done, in words."""
-        left = [piece for piece in self.pieces if piece.stage is not Stage.UNDONE and not piece.is_undone]
+        left = [recording for recording in self.recordings if recording.counts]
         if not left:
             return "There is nothing to undo: no episode was kept in this session."
-        piece = left[-1]
-        if piece.stage is Stage.FILMING:
-            piece.is_undone = True
+        recording = left[-1]
+        if recording.stage is RecordingStage.RENDERING:
+            recording.is_undone = True
         else:
-            self._set_aside(piece)
-        return f"Undone: {piece.id} is in {self.undone} now."
+            self._set_aside(recording)
+        return f"Undone: {recording.id} is in {self.undone} now."
 
-    def _set_aside(self, piece: Piece) -> None:
-        self._move_aside(self.out / f"{piece.id}.mcap" if piece.stage is Stage.DONE else piece.journal)
-        piece.stage = Stage.UNDONE
+    def _set_aside(self, recording: StoredRecording) -> None:
+        self._move_aside(
+            self.out / f"{recording.id}.mcap" if recording.stage is RecordingStage.DONE else recording.journal
+        )
+        recording.stage = RecordingStage.UNDONE
 
     def _move_aside(self, path: Path) -> None:
         self.undone.mkdir(exist_ok=True)
@@ -137,69 +144,77 @@ class Workshop:
 
     async def run(self) -> None:
         """Finish episodes until cancelled, one after the other."""
-        keeper: Process | None = None
+        worker: Process | None = None
         try:
             while True:
-                piece = next((piece for piece in self.pieces if piece.stage is Stage.WAITING), None)
-                if piece is None:
+                recording = next(
+                    (recording for recording in self.recordings if recording.stage is RecordingStage.WAITING), None
+                )
+                if recording is None:
                     self._wake.clear()
                     await self._wake.wait()
                     continue
-                if keeper is None or keeper.returncode is not None:
-                    keeper = await child.begin("robokata.collection.recording.render_worker")
-                await self._finish(piece, keeper)
+                if worker is None or worker.returncode is not None:
+                    worker = await child.begin("robokata.collection.recording.render_worker")
+                await self._finish(recording, worker)
         finally:
-            if keeper is not None:
-                keeper.kill()
-                await keeper.wait()
+            if worker is not None:
+                worker.kill()
+                await worker.wait()
 
     async def finish(self) -> None:
         """Wait until everything that was kept is finished, or has failed."""
-        while any(piece.stage in (Stage.WAITING, Stage.FILMING) for piece in self.pieces):
+        while any(each.stage in (RecordingStage.WAITING, RecordingStage.RENDERING) for each in self.recordings):
             await asyncio.sleep(0.05)
 
-    async def _finish(self, piece: Piece, keeper: Process) -> None:
-        piece.stage = Stage.FILMING
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        job = {"journal": str(piece.journal), "out": str(self.out), "id": piece.id}
+    async def _finish(self, recording: StoredRecording, worker: Process) -> None:
+        recording.stage = RecordingStage.RENDERING
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        job = {"journal": str(recording.journal), "out": str(self.out), "id": recording.id}
         try:
-            keeper.stdin.write(json.dumps(job).encode() + b"\n")
-            await keeper.stdin.drain()
-            while piece.stage is Stage.FILMING:
-                line = await keeper.stdout.readline()
+            worker.stdin.write(json.dumps(job).encode() + b"\n")
+            await worker.stdin.drain()
+            while recording.stage is RecordingStage.RENDERING:
+                line = await worker.stdout.readline()
                 if not line:
                     raise ConnectionError
-                self._heard(piece, json.loads(line))
+                self._handle_message(recording, json.loads(line))
         except ConnectionError:
-            await keeper.wait()
-            self._failed(piece, "the process that renders its pictures was killed (out of memory?)")
-        self._tell()
+            await worker.wait()
+            self._failed(recording, "the process that renders its pictures was killed (out of memory?)")
+        self._notify()
 
-    def _heard(self, piece: Piece, said: dict[str, Any]) -> None:
-        if "failed" in said:
-            self._failed(piece, said["failed"])
-        elif "done" in said:
-            piece.stage, piece.share, piece.made = Stage.DONE, 1.0, said["done"]
-            self.said("kept", id=piece.id, **said["done"])
-            if piece.is_undone:
-                self._set_aside(piece)
+    def _handle_message(self, recording: StoredRecording, message: dict[str, Any]) -> None:
+        if "failed" in message:
+            self._failed(recording, message["failed"])
+        elif "done" in message:
+            recording.stage, recording.share, recording.made = RecordingStage.DONE, 1.0, message["done"]
+            self.log_event("kept", id=recording.id, **message["done"])
+            if recording.is_undone:
+                self._set_aside(recording)
         else:
-            piece.share = said["filmed"] / max(1, said["of"])
-        self._tell()
+            recording.share = message["filmed"] / max(1, message["of"])
+        self._notify()
 
-    def _failed(self, piece: Piece, why: str) -> None:
-        piece.stage, piece.why = Stage.FAILED, why
-        self.said("failed", id=piece.id, why=why, journal=str(piece.journal))
+    def _failed(self, recording: StoredRecording, why: str) -> None:
+        recording.stage, recording.why = RecordingStage.FAILED, why
+        self.log_event("failed", id=recording.id, why=why, journal=str(recording.journal))
 
     def status(self) -> dict[str, Any]:
         """For the page."""
-        shown = [piece for piece in self.pieces if piece.stage is not Stage.UNDONE and not piece.is_undone]
+        shown = [recording for recording in self.recordings if recording.counts]
         return {
             "kept": len(shown),
-            "pieces": [
-                {"id": piece.id, "stage": str(piece.stage), "share": piece.share, "why": piece.why, "made": piece.made}
-                for piece in shown[-6:]
+            "recordings": [
+                {
+                    "id": recording.id,
+                    "stage": str(recording.stage),
+                    "share": recording.share,
+                    "why": recording.why,
+                    "made": recording.made,
+                }
+                for recording in shown[-6:]
             ],
             "cut": [journal.stem for journal in self.cut],
         }

@@ -1,4 +1,4 @@
-"""A process that turns kept recordings into episodes: renders their pictures, writes a file each, removes the journal.
+"""The process that renders kept recordings into episodes: a file each, after which the journal is removed.
 
 One JSON object per line comes in on its standard input (a recording to keep), and goes out on its standard output
 (how far it is). Killed at any moment it leaves the journal, or the finished file, and is asked again.
@@ -19,12 +19,12 @@ from robokata.core.errors import RobokataError
 from robokata.core.leaf_kinds import writable_format
 
 NICENESS = 10
-"""Behind the loop and the live pictures: nobody waits for it."""
+"""Behind the loop and the live pictures: no operator waits for it."""
 _SAYS_EVERY_S = 0.2
 
 
 def main() -> None:
-    """Keep what is asked for until nobody asks any more."""
+    """Render what is asked for until standard input closes."""
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # what libraries print must not come between the lines
@@ -36,13 +36,13 @@ def main() -> None:
         for line in sys.stdin:
             job = json.loads(line)
             try:
-                done = keep(Path(job["journal"]), Path(job["out"]), id=job["id"], say=say)
+                done = render_recording(Path(job["journal"]), Path(job["out"]), id=job["id"], say=say)
                 say(id=job["id"], done=done)
             except (RobokataError, OSError) as error:
                 say(id=job["id"], failed=str(error))
 
 
-def keep(journal: Path, out: Path, *, id: str, say: Any = None) -> dict[str, Any]:
+def render_recording(journal: Path, out: Path, *, id: str, say: Any = None) -> dict[str, Any]:
     """Make the episode `id` of a journal and remove the journal; what was made, in numbers.
 
     Raises:

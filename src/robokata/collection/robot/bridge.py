@@ -33,7 +33,7 @@ _PATIENCE_S = 2.0
 
 
 class Bridge:
-    """Robot, teleoperator and the loop between them. A class, because they are connected."""
+    """Robot, teleoperator and the loop between them."""
 
     def __init__(self, order: dict[str, Any], answers: Any) -> None:
         self.robot = _made(order["robot"], order.get("robot_config") or {})

@@ -1,4 +1,4 @@
-"""What a robot's loop told, on disk and as an Episode: every value with the time at which it was read or sent."""
+"""A robot's recording, on disk and as an Episode: every value with the time at which it was read or sent."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _QUALITY = 95
 
 
 @dataclass(frozen=True)
-class Frames:
+class RobotRecording:
     """A recording: what was begun, and every step with its encoded pictures."""
 
     path: Path
     head: dict[str, Any]
-    steps: list[wire.Message]
+    steps: list[wire.WireMessage]
 
 
 class FrameFile:
-    """A recording that grows, unbuffered: a kill costs the step that was being written. A class: a file is open."""
+    """A recording that grows, unbuffered: a kill costs the step that was being written."""
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
         self.path, self.count = path, 0
         self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed by `close`
         self._write(wire.packed(head))
 
-    def add(self, step: wire.Message) -> None:
+    def add(self, step: wire.WireMessage) -> None:
         """Write one step; its pictures must be encoded."""
         self._write(wire.packed(step.head, step.blobs))
         self.count += 1
@@ -58,7 +58,7 @@ class FrameFile:
             left = left[self._file.write(left) :]
 
 
-def read_frames(path: Path) -> Frames:
+def read_frames(path: Path) -> RobotRecording:
     """Read a recording up to its last whole step.
 
     Raises:
@@ -74,10 +74,10 @@ def read_frames(path: Path) -> Frames:
                 steps.append(step)
         except ValueError as error:
             raise DamagedData(path, str(error)) from None
-    return Frames(path, first.head, steps)
+    return RobotRecording(path, first.head, steps)
 
 
-def checked(step: wire.Message) -> wire.Message:
+def checked(step: wire.WireMessage) -> wire.WireMessage:
     """A step whose numbers are finite and whose pictures are encoded.
 
     Raises:
@@ -97,10 +97,10 @@ def checked(step: wire.Message) -> wire.Message:
             )
         picture = np.frombuffer(blob, np.uint8).reshape(height, width, 3)
         pictures.append(encode(picture, quality=_QUALITY, colorspace="RGB", colorsubsampling="444"))
-    return wire.Message(step.head, pictures)
+    return wire.WireMessage(step.head, pictures)
 
 
-def episode_from(frames: Frames, *, id: str) -> Episode:
+def episode_from(frames: RobotRecording, *, id: str) -> Episode:
     """The recording as an Episode.
 
     Raises:
@@ -143,7 +143,7 @@ def episode_from(frames: Frames, *, id: str) -> Episode:
 
 
 class _Told:
-    """What makes streams of rows. A class, because all of them share the zero of time and the rate."""
+    """Builds streams from rows that share the zero of time and the rate."""
 
     def __init__(self, rows: Sequence[dict[str, Any]], zero_ns: int, rate_hz: Fraction) -> None:
         self.rows, self.zero_ns, self.rate_hz = rows, zero_ns, rate_hz
@@ -170,7 +170,7 @@ class _Told:
         )
 
 
-def _films(steps: Sequence[wire.Message], told: _Told) -> list[Stream]:
+def _films(steps: Sequence[wire.WireMessage], told: _Told) -> list[Stream]:
     out = []
     for number, said in enumerate(steps[0].head["pictures"]):
         name = f"observation.images.{said['name']}"

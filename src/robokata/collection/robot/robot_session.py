@@ -32,7 +32,7 @@ _LETS_GO_S = 8.0
 
 
 @dataclass(frozen=True)
-class RobotOrder:
+class RobotSessionOptions:
     """What drives what, and what is recorded of it."""
 
     robot: str
@@ -56,7 +56,7 @@ class RobotOrder:
 
 
 @dataclass(frozen=True)
-class RobotCollected:
+class RobotSessionResult:
     """What was recorded."""
 
     out: str
@@ -77,7 +77,7 @@ Word = Callable[[], str | None]
 """What the operator said since last asked: `keep`, `discard`, `end`, or None."""
 
 
-def collect_from_robot(order: RobotOrder, *, say: Say, word: Word = lambda: None) -> RobotCollected:
+def collect_from_robot(options: RobotSessionOptions, *, say: Say, word: Word = lambda: None) -> RobotSessionResult:
     """Drive the robot and record episodes until there are enough, or until Ctrl-C; the robot is always let go.
 
     Raises:
@@ -85,19 +85,19 @@ def collect_from_robot(order: RobotOrder, *, say: Say, word: Word = lambda: None
         WriteRefused: the folder cannot be written, or the disk is full (finished episodes stay), or another run is at
             work in it.
     """
-    with hold(order.out):
-        return _collected(order, say, word)
+    with hold(options.out):
+        return _collected(options, say, word)
 
 
-def _collected(order: RobotOrder, say: Say, word: Word) -> RobotCollected:
-    recording = order.out / ".recording"
+def _collected(options: RobotSessionOptions, say: Say, word: Word) -> RobotSessionResult:
+    recording = options.out / ".recording"
     try:
         recording.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WriteRefused(f"{order.out}: {error.strerror}. Choose another folder with --out.") from None
-    session = _Session(order, recording, say, word)
+        raise WriteRefused(f"{options.out}: {error.strerror}. Choose another folder with --out.") from None
+    session = _Session(options, recording, say, word)
     ended_by = "enough episodes"
-    with _bridge(order) as bridge:
+    with _bridge(options) as bridge:
         try:
             session.record_all(bridge)
         except KeyboardInterrupt:
@@ -105,8 +105,8 @@ def _collected(order: RobotOrder, say: Say, word: Word) -> RobotCollected:
         except _Ended:
             ended_by = "operator"
     cut = tuple(path.stem for path in sorted(recording.glob(f"*{SUFFIX}")))
-    return RobotCollected(
-        str(order.out), bridge.told.get("robot", ""), tuple(session.kept), session.discarded, cut, ended_by
+    return RobotSessionResult(
+        str(options.out), bridge.told.get("robot", ""), tuple(session.kept), session.discarded, cut, ended_by
     )
 
 
@@ -133,14 +133,14 @@ class _Ended(Exception):
 
 
 class _Bridge:
-    """The robot's process as seen from here. A class, because messages wait in it."""
+    """The robot's process as seen from here."""
 
     def __init__(self, process: subprocess.Popen[bytes], stall_s: float) -> None:
         self.process, self._stall_s = process, stall_s
         self.told: dict[str, Any] = {}
         self._nonsense: str | None = None
         """Why what came is no message."""
-        self._news: queue.Queue[wire.Message | None] = queue.Queue(_MOST_WAITING)
+        self._news: queue.Queue[wire.WireMessage | None] = queue.Queue(_MOST_WAITING)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -157,10 +157,10 @@ class _Bridge:
     def connected(self) -> None:
         self.told = self._await("connected", _CONNECT_S, "did not connect").head
 
-    def step(self) -> wire.Message:
+    def step(self) -> wire.WireMessage:
         return self._await("step", self._stall_s, "stalls: nothing was heard of it")
 
-    def _await(self, kind: str, patience_s: float, otherwise: str) -> wire.Message:
+    def _await(self, kind: str, patience_s: float, otherwise: str) -> wire.WireMessage:
         """The next message of a kind; others on the way do not lengthen the patience."""
         ends_s = time.monotonic() + patience_s
         while True:
@@ -186,7 +186,7 @@ class _Bridge:
         if self.process.stdout is not None:
             self.process.stdout.close()
 
-    def _next(self, patience_s: float, otherwise: str) -> wire.Message:
+    def _next(self, patience_s: float, otherwise: str) -> wire.WireMessage:
         try:
             message = self._news.get(timeout=patience_s)
         except queue.Empty:
@@ -207,17 +207,17 @@ class _Bridge:
 
 
 @contextlib.contextmanager
-def _bridge(order: RobotOrder) -> Iterator[_Bridge]:
+def _bridge(options: RobotSessionOptions) -> Iterator[_Bridge]:
     """The robot's process, connected; told to let go on leaving, whatever happened."""
-    words = [order.python, os.path.abspath(robot_bridge.__file__)]
+    words = [options.python, os.path.abspath(robot_bridge.__file__)]
     try:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     except OSError as error:
-        raise RobotFailed(f"{order.python}: {error.strerror}. Name the robot's interpreter with --python.") from None
+        raise RobotFailed(f"{options.python}: {error.strerror}. Name the robot's interpreter with --python.") from None
     assert process.stdin is not None
-    said = {"robot": order.robot, "teleop": order.teleop, "rate_hz": order.rate_hz}
-    configs = {"robot_config": order.robot_config, "teleop_config": order.teleop_config}
-    bridge = _Bridge(process, order.stall_s)
+    said = {"robot": options.robot, "teleop": options.teleop, "rate_hz": options.rate_hz}
+    configs = {"robot_config": options.robot_config, "teleop_config": options.teleop_config}
+    bridge = _Bridge(process, options.stall_s)
     try:
         with contextlib.suppress(BrokenPipeError):
             wire.send(process.stdin, {**said, **configs})  # type: ignore[arg-type]
@@ -235,26 +235,26 @@ def _bridge(order: RobotOrder) -> Iterator[_Bridge]:
 
 
 class _Session:
-    """Episodes one after the other. A class, because kept and discarded ones are counted."""
+    """Episodes one after the other."""
 
-    def __init__(self, order: RobotOrder, recording: Path, say: Say, word: Word) -> None:
-        self.order, self.recording, self.say, self.word = order, recording, say, word
+    def __init__(self, options: RobotSessionOptions, recording: Path, say: Say, word: Word) -> None:
+        self.options, self.recording, self.say, self.word = options, recording, say, word
         self.kept: list[str] = []
         self.discarded = 0
         self._session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
 
     def record_all(self, bridge: _Bridge) -> None:
         self.say(f"Connected: {bridge.told['robot']}, driven by {bridge.told['teleop_class']}")
-        while len(self.kept) < self.order.episodes:
+        while len(self.kept) < self.options.episodes:
             self._record(bridge)
-            if len(self.kept) < self.order.episodes:
+            if len(self.kept) < self.options.episodes:
                 self._pause(bridge)
 
     def _record(self, bridge: _Bridge) -> None:
         began = datetime.datetime.now(datetime.UTC)
         name = f"robot-{began:%Y%m%dT%H%M%S}-{began.microsecond // 1000:03d}"
         self.say(f"Recording {name} ...")
-        with _refused_when_full(self.order.out):
+        with _refused_when_full(self.options.out):
             file = FrameFile(self.recording / f"{name}{SUFFIX}", self._head(bridge, began))
             try:
                 word = self._fill(bridge, file)
@@ -265,7 +265,7 @@ class _Session:
             self.discarded += 1
             self.say(f"Discarded {name}")
         else:
-            _write(self.order.out, episode_from(read_frames(file.path), id=name))
+            _write(self.options.out, episode_from(read_frames(file.path), id=name))
             file.path.unlink()
             self.kept.append(name)
             self.say(f"Kept {name}: {file.count} steps")
@@ -276,7 +276,7 @@ class _Session:
         bridge.forget()
         step = bridge.step()
         lost = step.head["lost"]
-        end_s = time.monotonic() + self.order.seconds_s
+        end_s = time.monotonic() + self.options.seconds_s
         while time.monotonic() < end_s:
             step = bridge.step()
             if step.head["lost"] > lost:
@@ -288,8 +288,8 @@ class _Session:
 
     def _pause(self, bridge: _Bridge) -> None:
         """The operator drives on meanwhile; nothing is recorded."""
-        self.say(f"{self.order.pause_s:g} s to put things back ...")
-        end_s = time.monotonic() + self.order.pause_s
+        self.say(f"{self.options.pause_s:g} s to put things back ...")
+        end_s = time.monotonic() + self.options.pause_s
         while time.monotonic() < end_s:
             bridge.step()
             word = self.word()
@@ -299,12 +299,12 @@ class _Session:
                 return
 
     def _head(self, bridge: _Bridge, began: datetime.datetime) -> dict[str, Any]:
-        order = self.order
+        options = self.options
         return {
             **bridge.told,
-            "rate_hz": order.rate_hz,
-            "instruction": order.instruction,
-            "operator": order.operator,
+            "rate_hz": options.rate_hz,
+            "instruction": options.instruction,
+            "operator": options.operator,
             "session": self._session,
             "recorded_at": began.isoformat(),
         }

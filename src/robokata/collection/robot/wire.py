@@ -21,7 +21,7 @@ _MOST_ITEMS = 100_000
 _LENGTH = struct.Struct("<I")
 
 
-class Message(NamedTuple):
+class WireMessage(NamedTuple):
     """One message."""
 
     head: dict[str, Any]
@@ -40,7 +40,7 @@ def send(pipe: BinaryIO, head: dict[str, Any], blobs: Sequence[bytes] = ()) -> N
     pipe.flush()
 
 
-def receive(pipe: BinaryIO) -> Message | None:
+def receive(pipe: BinaryIO) -> WireMessage | None:
     """Read one message, None where the other side has closed.
 
     Raises:
@@ -81,7 +81,7 @@ def head_in(text: bytes) -> dict[str, Any]:
     return head
 
 
-def _with_blobs(pipe: BinaryIO, head: dict[str, Any]) -> Message | None:
+def _with_blobs(pipe: BinaryIO, head: dict[str, Any]) -> WireMessage | None:
     sizes = head.pop("blobs")
     blobs = []
     for size in sizes:
@@ -89,7 +89,7 @@ def _with_blobs(pipe: BinaryIO, head: dict[str, Any]) -> Message | None:
         if blob is None:
             return None
         blobs.append(blob)
-    return Message(head, blobs)
+    return WireMessage(head, blobs)
 
 
 def _exactly(pipe: BinaryIO, size: int) -> bytes | None:

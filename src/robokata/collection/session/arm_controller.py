@@ -1,4 +1,4 @@
-"""What one arm does about the newest command: follow it, or hold still and say why."""
+"""Control of one arm: follow the newest command, or hold still and say why."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.collection.session.clutch import Grip, followed
-from robokata.collection.session.commands import Bounds, Command, Kind
-from robokata.collection.session.latest_command import Mail
+from robokata.collection.session.clutch import ClutchAnchor, follow_device
+from robokata.collection.session.commands import Bounds, Command, CommandKind
+from robokata.collection.session.latest_command import Delivery
 from robokata.geometry.poses import Pose, pose_from_seven, pose_of, rotation_from_vector, rotation_vector
 from robokata.sim.world import SimWorld
 
@@ -33,8 +33,8 @@ class Hold(enum.IntEnum):
     """No command has come yet."""
 
 
-class Intent(NamedTuple):
-    """What an arm is to be told now."""
+class ArmTarget(NamedTuple):
+    """Where an arm should go now."""
 
     joints_rad: NDArray[np.float64] | None
     """(dof,), where the command was in joints."""
@@ -42,23 +42,23 @@ class Intent(NamedTuple):
     opening_m: float
 
 
-class Pilot:
-    """One arm's way from commands to targets. A class, because the clutch and the newest command are remembered."""
+class ArmController:
+    """Turns the commands of one arm into targets; holds where the newest is old, disabled, or has never come."""
 
     def __init__(self, arm: str, bounds: Bounds, *, operator_yaw_rad: float) -> None:
         self.arm, self.bounds, self._yaw_rad = arm, bounds, operator_yaw_rad
         self.hold = Hold.NOBODY
         self.newest: Command | None = None
-        self._grip: Grip | None = None
+        self._grip: ClutchAnchor | None = None
 
     def forget(self) -> None:
         """As if no command had ever come."""
         self.hold, self.newest, self._grip = Hold.NOBODY, None, None
 
-    def decide(self, world: SimWorld, mail: Mail[Command] | None, *, now_ns: int) -> Intent | None:
-        """What the arm is to be told, None where it holds."""
-        if mail is not None:
-            self.newest = mail.item
+    def decide(self, world: SimWorld, delivery: Delivery[Command] | None, *, now_ns: int) -> ArmTarget | None:
+        """The arm's next target, None where it holds."""
+        if delivery is not None:
+            self.newest = delivery.item
         newest = self.newest
         if newest is None or now_ns - newest.received_ns > STALE_NS or not newest.enabled:
             self.hold, self._grip = _why_held(newest, now_ns), None
@@ -70,21 +70,23 @@ class Pilot:
             self._grip = None
             self.hold = Hold.IDLE
             # The jaws obey while the hand moves freely.
-            return Intent(None, world.command(self.arm), opening_m)
+            return ArmTarget(None, world.command(self.arm), opening_m)
         self.hold = Hold.FOLLOWS
-        if newest.kind is Kind.JOINTS:
-            return Intent(newest.values, None, opening_m)
-        return Intent(None, self._tip(world, newest), opening_m)
+        if newest.kind is CommandKind.JOINTS:
+            return ArmTarget(newest.values, None, opening_m)
+        return ArmTarget(None, self._tip(world, newest), opening_m)
 
     def _tip(self, world: SimWorld, command: Command) -> Pose:
-        if command.kind is Kind.TWIST:
-            return moved(world.command(self.arm), world.tip(self.arm), command.values, self.bounds, world.control_hz)
+        if command.kind is CommandKind.TWIST:
+            return integrate_twist(
+                world.command(self.arm), world.tip(self.arm), command.values, self.bounds, world.control_hz
+            )
         device = pose_from_seven(command.values)
         if not command.is_relative:
             return device
         if self._grip is None:
-            self._grip = Grip(device, world.command(self.arm))
-        tip = followed(self._grip, device, operator_yaw_rad=self._yaw_rad)
+            self._grip = ClutchAnchor(device, world.command(self.arm))
+        tip = follow_device(self._grip, device, operator_yaw_rad=self._yaw_rad)
         tip[:3, 3] = self.bounds.clipped(tip[:3, 3])
         return tip
 
@@ -95,7 +97,7 @@ def _why_held(newest: Command | None, now_ns: int) -> Hold:
     return Hold.STALE if now_ns - newest.received_ns > STALE_NS else Hold.IDLE
 
 
-def moved(commanded: Pose, measured: Pose, twist: NDArray[np.float64], bounds: Bounds, rate_hz: int) -> Pose:
+def integrate_twist(commanded: Pose, measured: Pose, twist: NDArray[np.float64], bounds: Bounds, rate_hz: int) -> Pose:
     """The commanded tip one control period later under a twist (6,), m/s and rad/s in the world's axes.
 
     It waits where it would run away from an arm that cannot follow: pressed against the table, at a joint's limit.

@@ -1,4 +1,4 @@
-"""How far another machine's clock is from ours: the exchange with the smallest round trip knows best.
+"""Offset between another machine's clock and ours, from the exchange with the smallest round trip.
 
 The offset of a symmetric exchange is off by at most half its round trip (Cristian, Distributed Computing 3 (1989) 146).
 """
@@ -31,7 +31,7 @@ class Exchange(NamedTuple):
 
 
 class ClientClock:
-    """Exchanges with one client. A class, because it remembers them."""
+    """The latest exchanges with one client."""
 
     def __init__(self) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=256)

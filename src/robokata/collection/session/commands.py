@@ -1,4 +1,4 @@
-"""What an operator's device may say: one schema for keyboard, gamepad, mouse, headset and leader arm.
+"""The command schema: one for keyboard, gamepad, mouse, headset and leader arm.
 
 A command is a JSON object (version 1):
 
@@ -48,7 +48,7 @@ _HIGHEST_M, _LOWEST_M = 0.9, -0.01
 _LENGTHS = {"twist": 6, "pose": 7}
 
 
-class Kind(enum.StrEnum):
+class CommandKind(enum.StrEnum):
     """What the values of a command are."""
 
     TWIST = "twist"
@@ -69,10 +69,10 @@ class Device(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """One command that was found sound."""
+    """One validated command."""
 
     arm: str
-    kind: Kind
+    kind: CommandKind
     values: NDArray[np.float64]
     """(6,) twist, (7,) pose or (dof,) joints."""
     opening_share: float | None
@@ -107,7 +107,7 @@ class Bounds:
         return np.clip(position_m, self.low_m, self.high_m)
 
 
-def bounds_of(robot: Embodiment, homes_m: NDArray[np.float64]) -> Bounds:
+def command_bounds(robot: Embodiment, homes_m: NDArray[np.float64]) -> Bounds:
     """The bounds of a robot whose tips rest at `homes_m`, (arms, 3)."""
     reach = np.array([*(robot.reach_m or (0.3, 0.3)), 0.0])
     low = np.minimum(homes_m.min(axis=0), -reach) - _BEYOND_REACH_M
@@ -116,28 +116,28 @@ def bounds_of(robot: Embodiment, homes_m: NDArray[np.float64]) -> Bounds:
     return Bounds(low, high, {arm.name: _limits(robot, arm) for arm in robot.arms})
 
 
-def command_of(said: Any, bounds: Bounds, *, client: str, clock: ClientClock, received_ns: int) -> Command:
-    """A message as a command.
+def parse_command(message: Any, bounds: Bounds, *, client: str, clock: ClientClock, received_ns: int) -> Command:
+    """Validate a message and turn it into a command.
 
     Raises:
         CommandRefused: it is not of the schema, not finite, out of range, or too old; the message says which.
     """
-    _expect(isinstance(said, dict), "a command is a JSON object")
-    _expect(said.get("v") == VERSION, f"version {said.get('v')!r} instead of {VERSION}")
-    arm = said.get("arm")
+    _expect(isinstance(message, dict), "a command is a JSON object")
+    _expect(message.get("v") == VERSION, f"version {message.get('v')!r} instead of {VERSION}")
+    arm = message.get("arm")
     _expect(isinstance(arm, str) and arm in bounds.joints, f"no arm {arm!r}: there is {', '.join(bounds.joints)}")
-    kind = _one_of(Kind, said.get("kind"), "kind")
-    frame = said.get("frame", "world")
+    kind = _one_of(CommandKind, message.get("kind"), "kind")
+    frame = message.get("frame", "world")
     _expect(frame in ("world", "headset"), f"frame {frame!r} is neither world nor headset")
     is_relative = frame == "headset"
-    _expect(not is_relative or kind is Kind.POSE, "only a pose can be in the headset's frame")
-    values = _numbers(said.get("values"), _LENGTHS.get(kind, len(bounds.joints[arm])), "values")
+    _expect(not is_relative or kind is CommandKind.POSE, "only a pose can be in the headset's frame")
+    values = _numbers(message.get("values"), _LENGTHS.get(kind, len(bounds.joints[arm])), "values")
     _in_range(kind, values, is_relative=is_relative, bounds=bounds, arm=arm)
-    opening = said.get("opening")
+    opening = message.get("opening")
     if opening is not None:
         opening = float(_numbers([opening], 1, "opening")[0])
         _expect(0.0 <= opening <= 1.0, f"opening {opening:g} is not within 0 and 1")
-    sequence, t_ms = said.get("seq"), _numbers([said.get("t_ms")], 1, "t_ms")[0]
+    sequence, t_ms = message.get("seq"), _numbers([message.get("t_ms")], 1, "t_ms")[0]
     _expect(isinstance(sequence, int) and 0 <= sequence < 2**53, f"seq {sequence!r} is no rising number")
     _expect(0 <= t_ms < 1e13, f"t_ms {t_ms:g} is no clock")
     client_ns = round(t_ms * 1e6)
@@ -147,9 +147,9 @@ def command_of(said: Any, bounds: Bounds, *, client: str, clock: ClientClock, re
         values=values,
         opening_share=opening,
         is_relative=is_relative,
-        enabled=said.get("enabled", True) is True,
-        clutch=said.get("clutch", False) is True,
-        device=_one_of(Device, said.get("device", "program"), "device"),
+        enabled=message.get("enabled", True) is True,
+        clutch=message.get("clutch", False) is True,
+        device=_one_of(Device, message.get("device", "program"), "device"),
         sequence=sequence,
         client=client,
         client_ns=client_ns,
@@ -171,12 +171,12 @@ def _sent_ns(client_ns: int, clock: ClientClock, received_ns: int) -> int:
     return sent_ns
 
 
-def _in_range(kind: Kind, values: NDArray[np.float64], *, is_relative: bool, bounds: Bounds, arm: str) -> None:
-    if kind is Kind.TWIST:
+def _in_range(kind: CommandKind, values: NDArray[np.float64], *, is_relative: bool, bounds: Bounds, arm: str) -> None:
+    if kind is CommandKind.TWIST:
         speed, turn = float(np.linalg.norm(values[:3])), float(np.linalg.norm(values[3:]))
         _expect(speed <= FASTEST_M_S, f"{speed:.3g} m/s is more than {FASTEST_M_S:g}")
         _expect(turn <= FASTEST_RAD_S, f"{turn:.3g} rad/s is more than {FASTEST_RAD_S:g}")
-    elif kind is Kind.POSE:
+    elif kind is CommandKind.POSE:
         length = float(np.linalg.norm(values[3:]))
         _expect(abs(length - 1) < 0.01, f"the quaternion has length {length:.3g} instead of 1")
         if is_relative:
@@ -197,24 +197,21 @@ def _in_range(kind: Kind, values: NDArray[np.float64], *, is_relative: bool, bou
         )
 
 
-def _numbers(said: Any, count: int, name: str) -> NDArray[np.float64]:
-    _expect(isinstance(said, list) and len(said) == count, f"{name} has to be {count} numbers")
-    sound = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in said)
+def _numbers(message: Any, count: int, name: str) -> NDArray[np.float64]:
+    _expect(isinstance(message, list) and len(message) == count, f"{name} has to be {count} numbers")
+    sound = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in message)
     _expect(sound, f"{name} holds something that is no number")
     # Before they become floats: an integer of a thousand digits has none.
     _expect(
-        all(math.isfinite(each) if isinstance(each, float) else abs(each) < 2**53 for each in said), _not_finite(name)
+        all(math.isfinite(each) if isinstance(each, float) else abs(each) < 2**53 for each in message),
+        f"{name} holds a number that is not finite",
     )
-    return np.array(said, dtype=np.float64)
+    return np.array(message, dtype=np.float64)
 
 
-def _not_finite(name: str) -> str:
-    return f"{name} holds a number that is not finite"
-
-
-def _one_of(words: Any, said: Any, name: str) -> Any:
-    _expect(isinstance(said, str) and said in list(words), f"{name} {said!r} is none of {', '.join(words)}")
-    return words(said)
+def _one_of(words: Any, message: Any, name: str) -> Any:
+    _expect(isinstance(message, str) and message in list(words), f"{name} {message!r} is none of {', '.join(words)}")
+    return words(message)
 
 
 def _expect(holds: bool, otherwise: str) -> None:

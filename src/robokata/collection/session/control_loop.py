@@ -1,8 +1,8 @@
-"""The control loop: one thread that owns the world and lets time pass at a fixed rate, whoever is slow.
+"""The control loop: one thread that owns the world and lets time pass at a fixed rate, however slow the rest is.
 
 Deadlines are absolute. Each period it takes the newest command of every arm, tells the world, lets one period of
-physics pass, and publishes the moment. It never waits for a picture, a disk or a network: whoever wants those takes the
-last published moment, in a thread or process of its own.
+physics pass, and publishes its state. It never waits for a picture, a disk or a network: consumers take the last
+published state, in a thread or process of their own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.collection.recording.recording import Take
-from robokata.collection.session.arm_controller import Hold, Intent, Pilot
+from robokata.collection.recording.recording import Recording
+from robokata.collection.session.arm_controller import ArmController, ArmTarget, Hold
 from robokata.collection.session.commands import Bounds, Command
-from robokata.collection.session.latest_command import Mail, Mailbox, mailboxes
+from robokata.collection.session.latest_command import Delivery, LatestCommand, mailboxes
 from robokata.collection.session.operator_view import operator_yaw_rad
 from robokata.core.world import Setup
 from robokata.sim.model import PHYSICS_HZ
@@ -41,8 +41,8 @@ class Applied(NamedTuple):
     """When the joints' targets that follow from it were sent, on our monotonic clock."""
 
 
-class Moment(NamedTuple):
-    """The world after one control period, as everybody else sees it."""
+class LoopState(NamedTuple):
+    """The world after one control period, as the other threads see it."""
 
     number: int
     """Periods since the loop began."""
@@ -77,21 +77,21 @@ class Moment(NamedTuple):
     wall_ns: int
 
 
-class Control:
-    """The loop's thread. A class, because a world and its time are state."""
+class ControlLoop:
+    """The thread that owns the world and lets its time pass."""
 
-    def __init__(self, world: SimWorld, task: Any, bounds: Bounds, *, publish: Callable[[Moment], None]) -> None:
+    def __init__(self, world: SimWorld, task: Any, bounds: Bounds, *, publish: Callable[[LoopState], None]) -> None:
         self.world, self.task = world, task
-        self.boxes: Mapping[str, Mailbox[Command]] = mailboxes(world.arms)
+        self.latest_commands: Mapping[str, LatestCommand[Command]] = mailboxes(world.arms)
         yaw_rad = operator_yaw_rad(world.robot, world.model, world.data)
-        self.pilots = {arm: Pilot(arm, bounds, operator_yaw_rad=yaw_rad) for arm in world.arms}
+        self.controllers = {arm: ArmController(arm, bounds, operator_yaw_rad=yaw_rad) for arm in world.arms}
         self.failed: Future[None] = Future()
-        """Set when the loop ends by a defect: nothing moves any more, and whoever serves must end too."""
+        """Set when the loop ends by a defect: nothing moves any more, and the server must end too."""
         self._publish = publish
         self._period_ns = 1_000_000_000 // world.control_hz
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._setup = Setup({})
-        self._take: Take | None = None
+        self._recording: Recording | None = None
         self._stopped: str | None = None
         self._number = self._scene = self._overruns = 0
         self._applied_ns = 0
@@ -116,7 +116,7 @@ class Control:
         def work() -> None:
             try:
                 answer.set_result(job())
-            except BaseException as error:  # noqa: BLE001 - handed to whoever asked
+            except BaseException as error:  # noqa: BLE001 - handed to the caller
                 answer.set_exception(error)
 
         self._jobs.put(work)
@@ -130,25 +130,25 @@ class Control:
         self.world.reset(setup, joint_noise_rad=joint_noise_rad)
         self._scene += 1
         self._stopped = None
-        for arm, pilot in self.pilots.items():
-            pilot.forget()
-            self.boxes[arm].take()
+        for arm, controller in self.controllers.items():
+            controller.forget()
+            self.latest_commands[arm].take()
 
-    def begin(self, take: Take) -> None:
+    def begin(self, recording: Recording) -> None:
         """Record from now on."""
-        self._take, self._stopped = take, None
+        self._recording, self._stopped = recording, None
 
-    def end(self) -> Take | None:
-        """Record no more; the take, None where there was none."""
-        take, self._take = self._take, None
-        return take
+    def end(self) -> Recording | None:
+        """Record no more; the recording, None where there was none."""
+        recording, self._recording = self._recording, None
+        return recording
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             self._loop()
-        except BaseException as error:  # noqa: BLE001 - a thread's boundary: whoever waits for `failed` raises it
+        except BaseException as error:  # noqa: BLE001 - a thread's boundary: raised by what waits for `failed`
             self.failed.set_exception(error)
 
     def _loop(self) -> None:
@@ -178,41 +178,44 @@ class Control:
 
     def _pass(self, late_ns: int) -> None:
         began_ns = time.monotonic_ns()
-        mails = {arm: box.take() for arm, box in self.boxes.items()}
-        intents = {arm: pilot.decide(self.world, mails[arm], now_ns=began_ns) for arm, pilot in self.pilots.items()}
-        command = functools.partial(self._command, intents)
-        take = self._take
-        if take is None:
+        deliveries = {arm: box.take() for arm, box in self.latest_commands.items()}
+        targets = {
+            arm: controller.decide(self.world, deliveries[arm], now_ns=began_ns)
+            for arm, controller in self.controllers.items()
+        }
+        command = functools.partial(self._command, targets)
+        recording = self._recording
+        if recording is None:
             command()
             self.world.advance(PHYSICS_HZ // self.world.control_hz)
             success = bool(self.task.succeeded(self.world, self._setup))
         else:
-            success = take.step(command)
-        applied = tuple(_applied(mails, self._applied_ns))
+            success = recording.step(command)
+        applied = tuple(_applied(deliveries, self._applied_ns))
         busy_ns = time.monotonic_ns() - began_ns
-        if take is not None:
-            holds = [int(pilot.hold) for pilot in self.pilots.values()]
-            take.write(applied, holds, began_ns=began_ns, late_ns=late_ns, busy_ns=busy_ns)
-            if (why := take.must_stop()) is not None:
-                self._take, self._stopped = None, why
+        if recording is not None:
+            holds = [int(controller.hold) for controller in self.controllers.values()]
+            recording.write(applied, holds, began_ns=began_ns, late_ns=late_ns, busy_ns=busy_ns)
+            if (why := recording.must_stop()) is not None:
+                self._recording, self._stopped = None, why
         self._number += 1
-        self._publish(self._moment(applied, success, late_ns, busy_ns))
+        self._publish(self._loop_state(applied, success, late_ns, busy_ns))
 
-    def _command(self, intents: Mapping[str, Intent | None]) -> None:
-        world, targets = self.world, {}
-        for arm, intent in intents.items():
-            if intent is None:
+    def _command(self, targets: Mapping[str, ArmTarget | None]) -> None:
+        world, tips = self.world, {}
+        for arm, target in targets.items():
+            if target is None:
                 world.hold(arm)
-            elif intent.joints_rad is not None:
-                world.command_arm_joints(arm, intent.joints_rad, intent.opening_m)
-            elif intent.tip is not None:
-                targets[arm] = Target(intent.tip, intent.opening_m)
-        world.command_tips(targets)
+            elif target.joints_rad is not None:
+                world.command_arm_joints(arm, target.joints_rad, target.opening_m)
+            elif target.tip is not None:
+                tips[arm] = Target(target.tip, target.opening_m)
+        world.command_tips(tips)
         self._applied_ns = time.monotonic_ns()
 
-    def _moment(self, applied: tuple[Applied, ...], success: bool, late_ns: int, busy_ns: int) -> Moment:
+    def _loop_state(self, applied: tuple[Applied, ...], success: bool, late_ns: int, busy_ns: int) -> LoopState:
         world = self.world
-        return Moment(
+        return LoopState(
             number=self._number,
             scene=self._scene,
             time_s=world.time_s,
@@ -225,9 +228,9 @@ class Control:
             action=world.action(),
             openings=tuple(world.opening_m(arm) / (world.max_opening_m(arm) or 1.0) for arm in world.arms),
             objects=world.objects(),
-            holds=tuple(pilot.hold for pilot in self.pilots.values()),
+            holds=tuple(controller.hold for controller in self.controllers.values()),
             success=success,
-            recorded_steps=None if self._take is None else self._take.steps,
+            recorded_steps=None if self._recording is None else self._recording.steps,
             stopped=self._stopped,
             late_ns=late_ns,
             busy_ns=busy_ns,
@@ -237,5 +240,9 @@ class Control:
         )
 
 
-def _applied(mails: Mapping[str, Mail[Command] | None], applied_ns: int) -> list[Applied]:
-    return [Applied(mail.item, mail.overwritten, applied_ns) for mail in mails.values() if mail is not None]
+def _applied(deliveries: Mapping[str, Delivery[Command] | None], applied_ns: int) -> list[Applied]:
+    return [
+        Applied(delivery.item, delivery.overwritten, applied_ns)
+        for delivery in deliveries.values()
+        if delivery is not None
+    ]

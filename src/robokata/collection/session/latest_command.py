@@ -1,4 +1,4 @@
-"""The newest command of each arm, and nothing older."""
+"""A slot between two threads that holds the newest command only."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 
-class Mail(NamedTuple, Generic[T]):
-    """What lay in a mailbox."""
+class Delivery(NamedTuple, Generic[T]):
+    """The newest item, as it is taken."""
 
     item: T
     overwritten: int
-    """How many came and were replaced unread since the mailbox was last emptied."""
+    """How many came and were replaced unread since the last `take`."""
 
 
-class Mailbox(Generic[T]):
-    """Room for one: what comes later replaces it. A class, because two threads meet here.
+class LatestCommand(Generic[T]):
+    """Room for one item between two threads: a later one replaces it.
 
     A queue would do the wrong thing when the reader is late: it would replay the past.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._mail: Mail[T] | None = None
+        self._mail: Delivery[T] | None = None
 
     def put(self, item: T) -> None:
         """Leave the newest."""
         with self._lock:
             unread = 0 if self._mail is None else self._mail.overwritten + 1
-            self._mail = Mail(item, unread)
+            self._mail = Delivery(item, unread)
 
-    def take(self) -> Mail[T] | None:
+    def take(self) -> Delivery[T] | None:
         """Empty it."""
         with self._lock:
-            mail, self._mail = self._mail, None
-            return mail
+            delivery, self._mail = self._mail, None
+            return delivery
 
 
-def mailboxes(names: Sequence[str]) -> dict[str, Mailbox[T]]:
+def mailboxes(names: Sequence[str]) -> dict[str, LatestCommand[T]]:
     """One for each name."""
-    return {name: Mailbox() for name in names}
+    return {name: LatestCommand() for name in names}

@@ -1,4 +1,4 @@
-"""Which way the operator looks: forward, left and up of keys, sticks and headsets are the operator's."""
+"""The operator's viewing direction: forward, left and up of keys, sticks and headsets are the operator's."""
 
 from __future__ import annotations
 

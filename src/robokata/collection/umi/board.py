@@ -1,4 +1,4 @@
-"""The printed board that says where the camera is, and the tags on the fingers that say how far they are open."""
+"""The printed board (camera pose) and the tags on the fingers (gripper width)."""
 
 from __future__ import annotations
 

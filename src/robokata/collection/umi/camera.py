@@ -1,4 +1,4 @@
-"""What a camera does to light: pinhole and fisheye intrinsics, from a file, and there and back."""
+"""Camera models: pinhole and fisheye intrinsics, projection and its inverse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips in, Episodes out: one at a time, each judged by itself, each complete on disk before the next begins."""
+"""Collection from clips: each is judged by itself, and complete on disk before the next begins."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.collection.umi.board import FingerTags
-from robokata.collection.umi.episode import Reference, Story, episode_of, names_for, one_of_two, width_signal
+from robokata.collection.umi.episode import ReferenceSignal, Story, episode_of, names_for, one_of_two, width_signal
 from robokata.collection.umi.gates import Rejection, rejection_of
 from robokata.collection.umi.latency import latency_between, read_signal
 from robokata.collection.umi.rig import Rig
 from robokata.collection.umi.start_time import offset_between
-from robokata.collection.umi.track import Track, track_video
+from robokata.collection.umi.track import ClipTrack, track_video
 from robokata.collection.umi.training_rows import umi_episodes
 from robokata.collection.umi.trajectory import read_trajectory
 from robokata.conversion import convert
@@ -39,7 +39,7 @@ _ENCODER_ENDINGS = (".csv", ".txt")
 
 
 @dataclass(frozen=True)
-class Clip:
+class UmiClip:
     """One video, and what lies beside it."""
 
     video: Path
@@ -59,7 +59,7 @@ class Pairing:
 
 
 @dataclass(frozen=True)
-class Settings:
+class UmiOptions:
     """What is the same for a whole run."""
 
     rig: Rig
@@ -71,7 +71,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClipResult:
     """What became of one clip (or one pair)."""
 
     videos: tuple[str, ...]
@@ -96,12 +96,12 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Report:
+class UmiReport:
     """What became of all clips."""
 
     out: str
     format: str
-    judged: tuple[Judged, ...]
+    judged: tuple[ClipResult, ...]
     receipt: convert.Receipt | None = None
     """Of the conversion, where another format than MCAP was asked for."""
     notes: tuple[str, ...] = ()
@@ -125,7 +125,7 @@ class Report:
         }
 
 
-def frames_of(clips: Sequence[Clip]) -> int:
+def frames_of(clips: Sequence[UmiClip]) -> int:
     """Frames of all clips that can be opened: what a progress bar counts."""
     total = 0
     for video in [
@@ -139,8 +139,8 @@ def frames_of(clips: Sequence[Clip]) -> int:
 
 
 def collect_files(
-    clips: Sequence[Clip], settings: Settings, out: Path, *, advance: Advance = lambda frames: None
-) -> Report:
+    clips: Sequence[UmiClip], settings: UmiOptions, out: Path, *, advance: Advance = lambda frames: None
+) -> UmiReport:
     """One MCAP file per clip in a folder; a file appears in one rename, or not at all.
 
     A clip whose file is there already is left alone: a run that was cut short goes on where it was.
@@ -155,14 +155,14 @@ def collect_files(
         return _collected(clips, settings, out, advance)
 
 
-def _collected(clips: Sequence[Clip], settings: Settings, out: Path, advance: Advance) -> Report:
+def _collected(clips: Sequence[UmiClip], settings: UmiOptions, out: Path, advance: Advance) -> UmiReport:
     judged = []
     notes: list[str] = []
     for name, group in _groups(clips, settings):
         file = out / f"{name}.mcap"
         if file.exists():
             videos = tuple(str(clip.video) for clip in group)
-            judged.append(Judged(videos, "there already", str(file)))
+            judged.append(ClipResult(videos, "there already", str(file)))
             advance(frames_of(group))
             continue
         found, episode = _judge(group, settings, name, advance)
@@ -171,19 +171,19 @@ def _collected(clips: Sequence[Clip], settings: Settings, out: Path, advance: Ad
             found = replace(found, file=str(file))
             notes += _notes_of_containers(episode)
         judged.append(found)
-    return Report(str(out), "mcap", tuple(judged), notes=tuple(dict.fromkeys(notes)))
+    return UmiReport(str(out), "mcap", tuple(judged), notes=tuple(dict.fromkeys(notes)))
 
 
 def collect_dataset(
-    clips: Sequence[Clip],
-    settings: Settings,
+    clips: Sequence[UmiClip],
+    settings: UmiOptions,
     out: Path,
     format_name: str,
     *,
     options: Mapping[str, Any],
     accept_loss: bool = False,
     advance: Advance = lambda frames: None,
-) -> Report:
+) -> UmiReport:
     """All clips as one dataset of another format, which appears in one rename.
 
     Raises:
@@ -192,7 +192,7 @@ def collect_dataset(
     """
     writable_format(format_name)
     refuse_occupied(out)
-    judged: list[Judged] = []
+    judged: list[ClipResult] = []
     episodes: list[Episode] = []
     for name, group in _groups(clips, settings):
         found, episode = _judge(group, settings, name, advance)
@@ -200,14 +200,14 @@ def collect_dataset(
         if episode is not None:
             episodes += _in_shape(episode, format_name, options, settings.rig.gates.min_steps)
     if not episodes:
-        return Report(str(out), format_name, tuple(judged))
+        return UmiReport(str(out), format_name, tuple(judged))
     source = EpisodeList(episodes)
     receipt = convert.convert(source, out, format_name, options=options, accept_loss=accept_loss)
     done = tuple(replace(one, file=str(out)) if one.status == "collected" else one for one in judged)
     notes = [*(_UMI_NOTES if _is_umi(format_name, options) else ())]
     for episode in episodes:
         notes += _notes_of_containers(episode)
-    return Report(str(out), format_name, done, receipt, tuple(dict.fromkeys(notes)))
+    return UmiReport(str(out), format_name, done, receipt, tuple(dict.fromkeys(notes)))
 
 
 def _notes_of_containers(episode: Episode) -> Iterator[str]:
@@ -232,7 +232,7 @@ def _is_umi(format_name: str, options: Mapping[str, Any]) -> bool:
     return format_name == "zarr_replay" and options.get("flavour") == "umi"
 
 
-def _groups(clips: Sequence[Clip], settings: Settings) -> list[tuple[str, list[Clip]]]:
+def _groups(clips: Sequence[UmiClip], settings: UmiOptions) -> list[tuple[str, list[UmiClip]]]:
     size = 1 if settings.pairing is None else 2
     if len(clips) % size:
         raise HandheldRefused(f"--pair takes videos two by two, left and right; {len(clips)} were given.")
@@ -240,7 +240,9 @@ def _groups(clips: Sequence[Clip], settings: Settings) -> list[tuple[str, list[C
     return list(zip(names_for(["_".join(clip.video.stem for clip in group) for group in groups]), groups, strict=True))
 
 
-def _judge(group: list[Clip], settings: Settings, name: str, advance: Advance) -> tuple[Judged, Episode | None]:
+def _judge(
+    group: list[UmiClip], settings: UmiOptions, name: str, advance: Advance
+) -> tuple[ClipResult, Episode | None]:
     """One clip or pair; what is wrong with it is said, and the others go on."""
     videos = tuple(str(clip.video) for clip in group)
     try:
@@ -251,14 +253,14 @@ def _judge(group: list[Clip], settings: Settings, name: str, advance: Advance) -
     except WriteRefused:
         raise
     except RobokataError as error:
-        return Judged(videos, "rejected", rejection=Rejection("unreadable", str(error), {})), None
+        return ClipResult(videos, "rejected", rejection=Rejection("unreadable", str(error), {})), None
     if rejection is not None:
-        return Judged(videos, "rejected", rejection=rejection, facts=facts), None
-    return Judged(videos, "collected", facts=facts), episode
+        return ClipResult(videos, "rejected", rejection=rejection, facts=facts), None
+    return ClipResult(videos, "collected", facts=facts), episode
 
 
 def _one(
-    clip: Clip, settings: Settings, rig: Rig, name: str, advance: Advance, hand: str = "", start_ns: int = 0
+    clip: UmiClip, settings: UmiOptions, rig: Rig, name: str, advance: Advance, hand: str = "", start_ns: int = 0
 ) -> tuple[Rejection | None, dict[str, Any], Episode | None]:
     trajectory = read_trajectory(clip.trajectory) if clip.trajectory is not None else None
     track = track_video(clip.video, rig, trajectory=trajectory, advance=advance)
@@ -272,7 +274,7 @@ def _one(
 
 
 def _two(
-    group: list[Clip], settings: Settings, pairing: Pairing, name: str, advance: Advance
+    group: list[UmiClip], settings: UmiOptions, pairing: Pairing, name: str, advance: Advance
 ) -> tuple[Rejection | None, dict[str, Any], Episode | None]:
     offset_s = pairing.offset_s if pairing.offset_s is not None else offset_between(*(clip.video for clip in group))
     hands: list[Episode] = []
@@ -294,7 +296,9 @@ def _two(
     return None, facts, one_of_two(left, right, name=name)
 
 
-def _reference(clip: Clip, track: Track, settings: Settings, rig: Rig, advance: Advance) -> Reference | None:
+def _reference(
+    clip: UmiClip, track: ClipTrack, settings: UmiOptions, rig: Rig, advance: Advance
+) -> ReferenceSignal | None:
     if clip.reference is None:
         return None
     is_encoder = not _is_video(clip.reference)
@@ -302,14 +306,14 @@ def _reference(clip: Clip, track: Track, settings: Settings, rig: Rig, advance: 
         read_signal(clip.reference) if is_encoder else width_signal(track_video(clip.reference, rig, advance=advance))
     )
     latency = latency_between(width_signal(track), signal, within_s=settings.within_s)
-    return Reference(clip.reference.name, signal, latency, is_encoder, settings.applies_latency)
+    return ReferenceSignal(clip.reference.name, signal, latency, is_encoder, settings.applies_latency)
 
 
 def _is_video(path: Path) -> bool:
     return path.suffix.lower() not in _ENCODER_ENDINGS
 
 
-def summary_of(track: Track) -> dict[str, Any]:
+def summary_of(track: ClipTrack) -> dict[str, Any]:
     """What a table shows of a clip."""
     seen = track.is_seen
     return {

@@ -1,4 +1,4 @@
-"""Corners of markers to a twentieth of a pixel: where the lines of their edges meet.
+"""Marker corners to a twentieth of a pixel: intersections of their fitted edges.
 
 OpenCV's `cornerSubPix` looks for a saddle, as a chess board has. The outer corner of a marker is none: blur rounds it,
 and the corner is drawn inwards by 0.1 to 0.3 px. An edge has no such bias: its place is found across it at a dozen

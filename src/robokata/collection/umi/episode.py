@@ -1,4 +1,4 @@
-"""Clips as Episodes: the video as it is, and the tip's pose and the gripper's width where they were measured."""
+"""Conversion of clips to Episodes: the video unchanged, tip pose and gripper width where they were measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from robokata.collection.umi.board import opencv
 from robokata.collection.umi.latency import Latency, Signal
 from robokata.collection.umi.rig import Rig
-from robokata.collection.umi.track import Track
+from robokata.collection.umi.track import ClipTrack
 from robokata.core.clock import NS_PER_S, Clock, ClockQuality, Reading, grid_ns, measured_clock
 from robokata.core.episode import Embodiment, Episode, Instruction, Origin, Outcome
 from robokata.core.stream import UNKNOWN_MEANING, Evidence, Fact, Kind, Meaning, Role, Stream
@@ -36,7 +36,7 @@ class Story:
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class ReferenceSignal:
     """A gripper encoder (or another video) beside a clip, and how much later the clip shows the same motion."""
 
     file: str
@@ -49,7 +49,13 @@ class Reference:
 
 
 def episode_of(
-    track: Track, rig: Rig, *, name: str, story: Story = Story(), reference: Reference | None = None, hand: str = ""
+    track: ClipTrack,
+    rig: Rig,
+    *,
+    name: str,
+    story: Story = Story(),
+    reference: ReferenceSignal | None = None,
+    hand: str = "",
 ) -> Episode:
     """One clip as one episode; `hand` ("left", "right") names the streams of one of two grippers."""
     streams = [*_measured(track, rig, hand), *_quality(track, hand)]
@@ -83,12 +89,12 @@ def one_of_two(left: Episode, right: Episode, *, name: str) -> Episode:
     )
 
 
-def rate_of(track: Track) -> Fraction | None:
+def rate_of(track: ClipTrack) -> Fraction | None:
     """The container's rate where the frames lie on its grid, else None: the times speak then."""
     return track.index.average_rate_hz if quality_of(track) is ClockQuality.SYNTHESIZED else None
 
 
-def quality_of(track: Track) -> ClockQuality:
+def quality_of(track: ClipTrack) -> ClockQuality:
     """Times that equal frame number / rate to a tick show no gap; others somebody measured."""
     rate_hz = track.index.average_rate_hz
     if rate_hz is None or len(track) < 2:
@@ -98,7 +104,7 @@ def quality_of(track: Track) -> ClockQuality:
     return ClockQuality.SYNTHESIZED if off_ns.max() <= 2 * track.index.time_base * NS_PER_S else ClockQuality.MEASURED
 
 
-def _clock(track: Track, kept: NDArray[np.bool_] | None = None) -> Clock:
+def _clock(track: ClipTrack, kept: NDArray[np.bool_] | None = None) -> Clock:
     times_ns = track.times_ns if kept is None else track.times_ns[kept]
     reading = Reading(times_ns, quality_of(track))
     return Clock(len(times_ns), lambda: reading, declared_rate_hz=rate_of(track))
@@ -108,7 +114,7 @@ def _name(kind: str, short: str, hand: str) -> str:
     return f"{kind}.{hand}_{short}" if hand else f"{kind}.{short}"
 
 
-def _measured(track: Track, rig: Rig, hand: str) -> list[Stream]:
+def _measured(track: ClipTrack, rig: Rig, hand: str) -> list[Stream]:
     prefix = f"{hand}." if hand else ""
     has_pose = np.isfinite(track.pose[:, 0])
     # Who says where the origin lies: the board that the user printed, or the program that made the trajectory.
@@ -162,7 +168,7 @@ def _measured(track: Track, rig: Rig, hand: str) -> list[Stream]:
     return streams
 
 
-def _quality(track: Track, hand: str) -> list[Stream]:
+def _quality(track: ClipTrack, hand: str) -> list[Stream]:
     """What stands behind the numbers, frame by frame."""
     clock, tried = _clock(track), np.isfinite(track.error_px)
     streams = [
@@ -188,7 +194,7 @@ def _sensor(name: str, clock: Clock, values: NDArray[Any], *, unit: str | None =
     return Stream(name, Kind.TENSOR, Role.SENSOR, clock, ArrayValues(values), meaning=meaning)
 
 
-def _encoder(reference: Reference, hand: str) -> Stream:
+def _encoder(reference: ReferenceSignal, hand: str) -> Stream:
     times_ns = np.round(reference.signal.times_s * NS_PER_S).astype(np.int64)
     own = measured_clock(times_ns)
     clock, beside = own, {}
@@ -206,7 +212,7 @@ def _encoder(reference: Reference, hand: str) -> Stream:
     )
 
 
-def _facts(track: Track, rig: Rig, reference: Reference | None) -> Mapping[str, Any]:
+def _facts(track: ClipTrack, rig: Rig, reference: ReferenceSignal | None) -> Mapping[str, Any]:
     """What made the numbers: enough to make them again."""
     return {
         "video": track.path.name,
@@ -229,7 +235,7 @@ def _facts(track: Track, rig: Rig, reference: Reference | None) -> Mapping[str, 
     }
 
 
-def width_signal(track: Track) -> Signal:
+def width_signal(track: ClipTrack) -> Signal:
     """The widths of a clip, over the times at which they were measured."""
     kept = track.has_width
     return Signal(track.times_ns[kept] / NS_PER_S, track.width_m[kept])

@@ -1,4 +1,4 @@
-"""Which clips become episodes, and for those that do not, the reason with its numbers."""
+"""Acceptance of clips, and the reason with its numbers for each that is rejected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from robokata.collection.umi.likely_board import likely_board
 from robokata.collection.umi.rig import Rig
 from robokata.collection.umi.rigid import rigid_from_pose
 from robokata.collection.umi.sight import other_dictionary
-from robokata.collection.umi.track import Track
+from robokata.collection.umi.track import ClipTrack
 
 SCALE_SLACK_RATIO = 0.03
 """Printers that "fit to page" shrink by 3 to 8 %; a scale tag is measured to 1 %."""
@@ -33,9 +33,9 @@ class Rejection:
     numbers: Mapping[str, Any]
 
 
-def rejection_of(track: Track, rig: Rig) -> Rejection | None:
+def rejection_of(track: ClipTrack, rig: Rig) -> Rejection | None:
     """The first gate that a clip does not pass, None where it passes all."""
-    gates: list[Callable[[Track, Rig], Rejection | None]] = [_markers, _scale, _layout, _below, _fingers, _amount]
+    gates: list[Callable[[ClipTrack, Rig], Rejection | None]] = [_markers, _scale, _layout, _below, _fingers, _amount]
     return next((found for gate in gates if (found := gate(track, rig)) is not None), None)
 
 
@@ -54,13 +54,13 @@ def runs_of(flags: NDArray[np.bool_], *, least: int) -> list[slice]:
     return [slice(start, end) for start, end in edges.tolist() if end - start >= least]
 
 
-def steps_of(track: Track, rig: Rig) -> NDArray[np.bool_]:
+def steps_of(track: ClipTrack, rig: Rig) -> NDArray[np.bool_]:
     """Frames that can be steps, (T,): a pose (seen or filled in), and a width where one is needed."""
     has_pose = np.isfinite(track.pose[:, 0])
     return has_pose & track.has_width if rig.gates.needs_gripper else has_pose
 
 
-def _markers(track: Track, rig: Rig) -> Rejection | None:
+def _markers(track: ClipTrack, rig: Rig) -> Rejection | None:
     most, frames = int(track.board_markers.max()), len(track)
     numbers = {"frames": frames, "most_board_markers": most, "needed": rig.gates.min_markers}
     if track.frame != "board":
@@ -85,7 +85,7 @@ def _markers(track: Track, rig: Rig) -> Rejection | None:
     return None
 
 
-def _nothing_seen(track: Track, rig: Rig, numbers: dict[str, Any]) -> Rejection:
+def _nothing_seen(track: ClipTrack, rig: Rig, numbers: dict[str, Any]) -> Rejection:
     others = sorted(track.strangers)
     if others:
         shown = ", ".join(map(str, others[:12]))
@@ -110,7 +110,7 @@ def _nothing_seen(track: Track, rig: Rig, numbers: dict[str, Any]) -> Rejection:
     )
 
 
-def _scale(track: Track, rig: Rig) -> Rejection | None:
+def _scale(track: ClipTrack, rig: Rig) -> Rejection | None:
     """The board's size against a thing of known size: the scale tag, or the trajectory."""
     ratio, by = None, ""
     if rig.scale_tag is not None and len(track.scales) >= _BELOW_FRAMES:
@@ -131,7 +131,7 @@ def _scale(track: Track, rig: Rig) -> Rejection | None:
     )
 
 
-def _ratio_to_trajectory(track: Track, rig: Rig) -> float | None:
+def _ratio_to_trajectory(track: ClipTrack, rig: Rig) -> float | None:
     both = np.isfinite(track.on_board[:, 0]) & np.isfinite(track.pose[:, 0])
     if both.sum() < rig.gates.min_steps:
         return None
@@ -149,7 +149,7 @@ def camera_places(tips: NDArray[np.float64], rig: Rig) -> NDArray[np.float64]:
     return np.stack([rigid_from_pose(tip).then(tip_from_camera).shift_m for tip in tips])
 
 
-def _layout(track: Track, rig: Rig) -> Rejection | None:
+def _layout(track: ClipTrack, rig: Rig) -> Rejection | None:
     """Another board with the same numbers: its markers do not lie where the named board has them."""
     tried = int(np.isfinite(track.error_px).sum()) + track.refused.get("pose", 0)
     contradicted = track.refused.get("error", 0) + track.refused.get("pose", 0)
@@ -190,7 +190,7 @@ def _how_it_differs(board: Board, guess: Board) -> str:
     return " and ".join(told) or f"{guess} fits better"
 
 
-def _larger(track: Track, rig: Rig) -> Rejection | None:
+def _larger(track: ClipTrack, rig: Rig) -> Rejection | None:
     """The named board fits, and goes on: its middle is then elsewhere."""
     beyond = [n for n, seen in track.strangers.items() if n > rig.board.ids[-1] and seen >= 0.25 * len(track)]
     if not beyond or rig.board.ids[-1] + 1 not in beyond:
@@ -206,7 +206,7 @@ def _larger(track: Track, rig: Rig) -> Rejection | None:
     )
 
 
-def _below(track: Track, rig: Rig) -> Rejection | None:
+def _below(track: ClipTrack, rig: Rig) -> Rejection | None:
     """A board that is larger than named brings the camera too near: the tip then dips into the table."""
     if track.frame != "board":
         return None
@@ -224,7 +224,7 @@ def _below(track: Track, rig: Rig) -> Rejection | None:
     )
 
 
-def _fingers(track: Track, rig: Rig) -> Rejection | None:
+def _fingers(track: ClipTrack, rig: Rig) -> Rejection | None:
     tags, frames = rig.tags, len(track)
     if not rig.gates.needs_gripper or track.has_width.sum() >= min(rig.gates.min_steps, frames):
         return None
@@ -254,7 +254,7 @@ def _fingers(track: Track, rig: Rig) -> Rejection | None:
     )
 
 
-def _amount(track: Track, rig: Rig) -> Rejection | None:
+def _amount(track: ClipTrack, rig: Rig) -> Rejection | None:
     gates, valid = rig.gates, int(track.is_seen.sum())
     lost, run = len(track) - valid, longest_run(steps_of(track, rig))
     steps = run.stop - run.start

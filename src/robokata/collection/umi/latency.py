@@ -1,4 +1,4 @@
-"""How much later one recording shows the same motion than another does."""
+"""Latency between two recordings of the same motion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which board a video shows, where it is not the one that was named."""
+"""Recognition of the board that a video shows, where it is not the one that was named."""
 
 from __future__ import annotations
 

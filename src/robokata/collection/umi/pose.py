@@ -1,4 +1,4 @@
-"""Where the camera is: from points of known place and their pixels."""
+"""Camera pose from known points and their pixels (PnP)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Points(NamedTuple):
         return Points(self.places_m[kept], self.pixels[kept], self.owners[kept])
 
 
-class Located(NamedTuple):
+class TagPose(NamedTuple):
     """A thing in front of the camera."""
 
     camera_from_thing: Rigid
@@ -81,7 +81,7 @@ def board_points(board: Board, sight: Sight) -> Points:
     )
 
 
-def locate_board(camera: Camera, points: Points) -> Located | None:
+def locate_board(camera: Camera, points: Points) -> TagPose | None:
     """The pose of a board, without the few markers that contradict the others: half hidden, their corners are wrong.
 
     No more than a third is left out: where more disagree, it is the board that is another one.
@@ -101,7 +101,7 @@ def locate_board(camera: Camera, points: Points) -> Located | None:
     return found
 
 
-def _seen(camera: Camera, points: Points, found: Located) -> Array:
+def _seen(camera: Camera, points: Points, found: TagPose) -> Array:
     vector = np.asarray(opencv().Rodrigues(found.camera_from_thing.rotation)[0], np.float64)
     return camera.project(points.places_m, vector, found.camera_from_thing.shift_m.reshape(3, 1))[0]
 
@@ -112,7 +112,7 @@ def tag_corners_m(size_m: float) -> Array:
     return np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
 
 
-def locate(camera: Camera, points: Points, *, is_square: bool = False) -> Located | None:
+def locate(camera: Camera, points: Points, *, is_square: bool = False) -> TagPose | None:
     """The pose of a flat thing, None where the points do not give one.
 
     Rays first (the lens is undone), SQPnP (Terzakis 2020) or IPPE (Collins 2014) for a start, then Gauss-Newton on
@@ -134,7 +134,7 @@ def locate(camera: Camera, points: Points, *, is_square: bool = False) -> Locate
     return _refined(camera, points.only(sound), np.asarray(vector), np.asarray(shift))
 
 
-def _refined(camera: Camera, points: Points, vector: Array, shift: Array) -> Located | None:
+def _refined(camera: Camera, points: Points, vector: Array, shift: Array) -> TagPose | None:
     for _ in range(_STEPS):
         if not _is_in_front(points.places_m, vector, shift):
             return None
@@ -163,7 +163,7 @@ def _refined(camera: Camera, points: Points, vector: Array, shift: Array) -> Loc
     variance = max(float(squares.sum()) / max(2 * len(squares) - 6, 1), _LEAST_ERROR_PX**2)
     covariance = np.asarray(variance * np.linalg.pinv(jacobian.T @ jacobian), np.float64)
     used = tuple(np.unique(points.owners).tolist())
-    return Located(rigid_of(vector, shift), used, error, covariance)
+    return TagPose(rigid_of(vector, shift), used, error, covariance)
 
 
 def _is_in_front(places_m: Array, vector: Array, shift_m: Array) -> bool:

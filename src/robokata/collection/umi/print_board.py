@@ -1,4 +1,4 @@
-"""The board as a file to print: SVG, PDF or PNG, in true size, with a ruler that shows whether the printer kept it."""
+"""The board as a file to print: SVG, PDF or PNG in true size, with a ruler to check the printed scale."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DPI = 600
 """Of the PNG: a cell of a 16 mm tag is then 63 pixels, and its edges are right to 0.02 mm."""
 
 
-class Bar(NamedTuple):
+class RulerBar(NamedTuple):
     """A black rectangle, millimetres from the top left."""
 
     left: float
@@ -37,7 +37,7 @@ class Sheet(NamedTuple):
 
     width_mm: float
     height_mm: float
-    bars: tuple[Bar, ...]
+    bars: tuple[RulerBar, ...]
     caption: str
 
 
@@ -46,8 +46,8 @@ def board_sheet(board: Board) -> Sheet:
     width_mm, height_mm = (1000 * side for side in board.size_m)
     bars = [_moved(bar, _MARGIN_MM, _MARGIN_MM) for bar in board_bars(board)]
     top = height_mm + 2 * _MARGIN_MM
-    bars += [Bar(_MARGIN_MM, top + 3, _RULER_MM, 0.3)]
-    bars += [Bar(_MARGIN_MM + 10.0 * tick - 0.15, top, 0.3, 3.3) for tick in range(11)]
+    bars += [RulerBar(_MARGIN_MM, top + 3, _RULER_MM, 0.3)]
+    bars += [RulerBar(_MARGIN_MM + 10.0 * tick - 0.15, top, 0.3, 3.3) for tick in range(11)]
     caption = f"{board} {board.dictionary}: from the first to the last tick are 100 mm. Print at 100 %."
     return Sheet(max(width_mm, _RULER_MM) + 2 * _MARGIN_MM, top + _FOOT_MM, tuple(bars), caption)
 
@@ -64,7 +64,7 @@ def finger_sheet(board: Board, tags: FingerTags) -> Sheet:
     return Sheet(3 * size_mm + 2 * _MARGIN_MM, size_mm + 2 * _MARGIN_MM + 6, tuple(bars), caption)
 
 
-def board_bars(board: Board) -> list[Bar]:
+def board_bars(board: Board) -> list[RulerBar]:
     """The black of a board, from its own top left."""
     width_m, height_m = board.size_m
     bars = []
@@ -75,11 +75,11 @@ def board_bars(board: Board) -> list[Bar]:
     if board.kind == "charuco":
         side = board.pitch_m * 1000
         black = [(r, c) for r in range(board.rows) for c in range(board.columns) if (r + c) % 2 == 0]
-        bars += [Bar(column * side, row * side, side, side) for row, column in black]
+        bars += [RulerBar(column * side, row * side, side, side) for row, column in black]
     return bars
 
 
-def marker_bars(board: Board, name: int, size_m: float) -> list[Bar]:
+def marker_bars(board: Board, name: int, size_m: float) -> list[RulerBar]:
     """The black of one marker, a bar per run of black cells in a row."""
     cv2 = opencv()
     dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, board.dictionary))
@@ -89,7 +89,7 @@ def marker_bars(board: Board, name: int, size_m: float) -> list[Bar]:
     for row in range(cells):
         edges = np.flatnonzero(np.diff(np.concatenate([[255], bits[row], [255]]).astype(int)))
         for start, end in edges.reshape(-1, 2).tolist():
-            bars.append(Bar(start * side, row * side, (end - start) * side, side))
+            bars.append(RulerBar(start * side, row * side, (end - start) * side, side))
     return bars
 
 
@@ -108,7 +108,7 @@ def write_sheet(path: Path, sheet: Sheet) -> None:
         place.write_bytes(maker(sheet))
 
 
-def _moved(bar: Bar, right: float, down: float) -> Bar:
+def _moved(bar: RulerBar, right: float, down: float) -> RulerBar:
     return bar._replace(left=bar.left + right, top=bar.top + down)
 
 

@@ -1,4 +1,4 @@
-"""Everything that is the same for all clips of one gripper: board, camera, tags, tip, and what counts as good."""
+"""The rig of one gripper: board, camera, tags, tip, and the thresholds of a good clip."""
 
 from __future__ import annotations
 

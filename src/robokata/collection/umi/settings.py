@@ -1,4 +1,4 @@
-"""The words of the command line as a rig: every one vetted before a video is opened."""
+"""Options as a rig, validated before a video is opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from robokata.collection.umi.board import Board, FingerTags, GripperRange, board_from, refuse_shared_ids
 from robokata.collection.umi.camera import read_camera
-from robokata.collection.umi.collect_clips import Clip
+from robokata.collection.umi.collect_clips import UmiClip
 from robokata.collection.umi.rig import Gates, Rig
 from robokata.collection.umi.rigid import Rigid, rigid_from_pose
 from robokata.core.errors import HandheldRefused
@@ -64,7 +64,7 @@ def tags_from(names: str, *, size_m: float, depth_m: float, slack_m: float) -> F
     return FingerTags(int(words[0]), int(words[1]), size_m, depth_m, slack_m)
 
 
-def clips_from(videos: Sequence[Path], trajectories: Sequence[Path], references: Sequence[Path]) -> list[Clip]:
+def clips_from(videos: Sequence[Path], trajectories: Sequence[Path], references: Sequence[Path]) -> list[UmiClip]:
     """Videos with what lies beside each: as many files as videos, or one name that lies in each video's folder.
 
     Raises:
@@ -77,7 +77,7 @@ def clips_from(videos: Sequence[Path], trajectories: Sequence[Path], references:
     beside = [
         _beside(videos, files, word) for files, word in ((trajectories, "--trajectory"), (references, "--reference"))
     ]
-    return [Clip(video, *files) for video, *files in zip(videos, *beside, strict=True)]
+    return [UmiClip(video, *files) for video, *files in zip(videos, *beside, strict=True)]
 
 
 def _beside(videos: Sequence[Path], files: Sequence[Path], word: str) -> list[Path | None]:

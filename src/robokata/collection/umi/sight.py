@@ -1,4 +1,4 @@
-"""What one picture shows: the markers of the board, the tags on the fingers, and any others."""
+"""Marker detection in one picture: the board, the tags on the fingers, and any others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sight(NamedTuple):
 
 
 class Eye:
-    """A detector of one board's markers, sharper where the camera is known. A class: detectors are built once."""
+    """A detector of one board's markers, sharper where the camera is known."""
 
     def __init__(self, board: Board, camera: Camera | None = None) -> None:
         cv2 = opencv()

@@ -1,4 +1,4 @@
-"""When two videos began, by the clocks that their files keep."""
+"""Start times of two videos, from the clocks in their files."""
 
 from __future__ import annotations
 

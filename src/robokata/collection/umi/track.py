@@ -1,4 +1,4 @@
-"""A clip, frame by frame: where the camera is, how far the fingers are open, and how well both are known."""
+"""A clip frame by frame: camera pose, gripper width, and their uncertainty."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KEPT_PICTURES = 3
 
 
 @dataclass(eq=False)
-class Track:
+class ClipTrack:
     """What was seen in the T frames of a clip. NaN is "not measured" here; episodes hold what was."""
 
     path: Path
@@ -84,7 +84,7 @@ def track_video(
     *,
     trajectory: Trajectory | None = None,
     advance: Callable[[int], None] = lambda frames: None,
-) -> Track:
+) -> ClipTrack:
     """Look at every frame of a clip once.
 
     Raises:
@@ -148,10 +148,10 @@ def fill_gaps(poses: NDArray[np.float64], *, longest: int) -> NDArray[np.bool_]:
     return filled
 
 
-def _empty(path: Path, camera: Camera, index: PacketIndex) -> Track:
+def _empty(path: Path, camera: Camera, index: PacketIndex) -> ClipTrack:
     count = len(index.pts)
     error_px, spread_m, distance_m, width_m = np.full((4, count), np.nan)
-    return Track(
+    return ClipTrack(
         path,
         camera,
         index,
@@ -168,7 +168,7 @@ def _empty(path: Path, camera: Camera, index: PacketIndex) -> Track:
     )
 
 
-def _note(track: Track, row: int, sight: Sight, rig: Rig) -> None:
+def _note(track: ClipTrack, row: int, sight: Sight, rig: Rig) -> None:
     named = {*rig.board.ids, rig.tags.left, rig.tags.right, *([rig.scale_tag[0]] if rig.scale_tag else [])}
     for name in sight.markers:
         counted = track.seen if name in rig.board.ids else track.strangers
@@ -180,7 +180,7 @@ def _note(track: Track, row: int, sight: Sight, rig: Rig) -> None:
         track.sights = sorted([*track.sights, sight], key=lambda s: -len(s.board_markers(rig.board)))[:_KEPT_SIGHTS]
 
 
-def _locate_tip(track: Track, row: int, sight: Sight, rig: Rig, camera: Camera) -> None:
+def _locate_tip(track: ClipTrack, row: int, sight: Sight, rig: Rig, camera: Camera) -> None:
     """The pose of one frame; a gate that refuses it is counted by its name."""
     gates, markers = rig.gates, int(track.board_markers[row])
     found = locate_board(camera, board_points(rig.board, sight)) if markers >= gates.min_markers else None
@@ -202,7 +202,7 @@ def _locate_tip(track: Track, row: int, sight: Sight, rig: Rig, camera: Camera) 
         track.on_board[row] = found.camera_from_thing.inverse().then(rig.camera_from_tip).as_pose()
 
 
-def _refuse(track: Track, gate: str) -> None:
+def _refuse(track: ClipTrack, gate: str) -> None:
     track.refused[gate] = track.refused.get(gate, 0) + 1
 
 

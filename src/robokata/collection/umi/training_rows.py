@@ -1,4 +1,4 @@
-"""Handheld episodes as UMI's training reads them: rows of pose, width and 224 x 224 pictures, unbroken runs only."""
+"""Handheld episodes in the layout that UMI's training reads: pose, width and 224 x 224 pictures."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _numbers(name: str, clock: Clock, values: NDArray[Any], meaning: Meaning) ->
 
 
 class _Small:
-    """Frames cut to their middle square and made small, one at a time. A class, because nothing is held in memory."""
+    """Frames cut to their middle square and made small, one at a time; none is held in memory."""
 
     def __init__(self, pictures: Pictures, frames: NDArray[np.int64]) -> None:
         self._values: Values = IndexedValues((len(frames), SIDE_PX, SIDE_PX, 3), np.uint8, self._load)

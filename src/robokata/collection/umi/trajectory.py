@@ -1,4 +1,4 @@
-"""Camera poses that another program found: ORB-SLAM3's `camera_trajectory.csv` as UMI keeps it, and TUM files."""
+"""Camera trajectories of other programs: ORB-SLAM3's `camera_trajectory.csv` as UMI keeps it, and TUM files."""
 
 from __future__ import annotations
 

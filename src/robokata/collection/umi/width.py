@@ -1,4 +1,4 @@
-"""How far the fingers are open, from the tags on them."""
+"""Gripper width from the tags on the fingers."""
 
 from __future__ import annotations
 

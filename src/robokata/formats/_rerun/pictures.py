@@ -16,7 +16,7 @@ from robokata.core.clock import rate_fraction
 from robokata.core.errors import Unsupported
 from robokata.core.layout import Place, Way, way_of_pixels
 from robokata.core.stream import Role, Stream
-from robokata.formats._rerun.recording import Recording, Times, split, timelines_of
+from robokata.formats._rerun.recording import RerunRecording, Times, split, timelines_of
 from robokata.media.bare import PacketRun, packet_run
 from robokata.media.clips import clip_of, tidy_entry
 from robokata.media.cuts import Run, cut_of, run_of
@@ -101,7 +101,7 @@ def place_of_pictures(stream: Stream, entity: str) -> Place:
     return Place(stream.name, entity, Way.COPIED, f"as {form.value}")
 
 
-def put_pictures(recording: Recording, entity: str, stream: Stream) -> None:
+def put_pictures(recording: RerunRecording, entity: str, stream: Stream) -> None:
     """Write a stream of pictures.
 
     Raises:
@@ -120,7 +120,7 @@ def put_pictures(recording: Recording, entity: str, stream: Stream) -> None:
         _put_depth(recording, entity, stream, _codes(stream) if form is Form.METRES else None)
 
 
-def _put_packets(recording: Recording, entity: str, stream: Stream, packets: PacketRun) -> None:
+def _put_packets(recording: RerunRecording, entity: str, stream: Stream, packets: PacketRun) -> None:
     rr = recording.rr
     recording.put_static(entity, rr.VideoStream.columns(codec=[getattr(rr.VideoCodec, _CODECS[packets.codec])]))
     times = packet_times(packets, timelines_of(stream))
@@ -151,7 +151,7 @@ def packet_times(packets: PacketRun, times: Times) -> dict[str, NDArray[np.int64
     return out
 
 
-def _put_movie(recording: Recording, entity: str, stream: Stream, run: Run) -> None:
+def _put_movie(recording: RerunRecording, entity: str, stream: Stream, run: Run) -> None:
     rr = recording.rr
     with tempfile.TemporaryDirectory(dir=recording.path.parent) as folder:
         file = Path(folder) / "cut.mp4"
@@ -174,7 +174,7 @@ def _put_movie(recording: Recording, entity: str, stream: Stream, run: Run) -> N
     recording.put(entity, timelines_of(stream), rr.VideoFrameReference.columns_nanos(frames_ns))
 
 
-def _put_encoded(recording: Recording, entity: str, stream: Stream) -> None:
+def _put_encoded(recording: RerunRecording, entity: str, stream: Stream) -> None:
     rr, times, pictures = recording.rr, timelines_of(stream), stream.pictures
     for rows in _blocks(len(stream)):
         found = [pictures.encoded(row) for row in rows]
@@ -189,7 +189,7 @@ def _put_encoded(recording: Recording, entity: str, stream: Stream) -> None:
         recording.put(entity, split(times, slice(rows[0], rows[-1] + 1)), columns)
 
 
-def _put_png(recording: Recording, entity: str, stream: Stream) -> None:
+def _put_png(recording: RerunRecording, entity: str, stream: Stream) -> None:
     rr, times = recording.rr, timelines_of(stream)
     is_depth = stream.values.dtype == np.uint16 and stream.shape[2:] in ((), (1,))
     image = rr.EncodedDepthImage if is_depth else rr.EncodedImage
@@ -206,7 +206,7 @@ def _codes(stream: Stream) -> DepthCodes | None:
     return depth_codes(info) if is_code and isinstance(info, dict) else None
 
 
-def _put_depth(recording: Recording, entity: str, stream: Stream, codes: DepthCodes | None) -> None:
+def _put_depth(recording: RerunRecording, entity: str, stream: Stream, codes: DepthCodes | None) -> None:
     rr, times = recording.rr, timelines_of(stream)
     height, width = stream.shape[:2]
     kind = rr.ChannelDatatype.from_np_dtype(stream.values.dtype if codes is None else np.dtype(np.float32))

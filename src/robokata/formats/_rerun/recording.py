@@ -46,7 +46,7 @@ def _timeline(name: str, clock: Clock) -> dict[str, NDArray[np.int64]]:
     return {name: np.asarray(clock.times_ns, np.int64)}
 
 
-class Recording:
+class RerunRecording:
     """One `.rrd` file. A class, because the SDK writes it from a thread of its own, which must be asked how it went.
 
     Nothing is sent anywhere: the SDK's global recording, its viewer and its servers are not touched.

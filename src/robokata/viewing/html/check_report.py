@@ -124,7 +124,7 @@ def _streams(view: Survey) -> str:
     return f"<h3>Streams</h3><table><tr>{head}</tr>{rows}</table>"
 
 
-def _summary(groups: Sequence[text.Group], number: int) -> str:
+def _summary(groups: Sequence[text.FindingGroup], number: int) -> str:
     if not groups:
         return "<section><h2>Findings</h2><p>None.</p></section>"
     rows = "".join(
@@ -141,7 +141,7 @@ def _summary(groups: Sequence[text.Group], number: int) -> str:
     )
 
 
-def _group(report: Report, group: text.Group, number: int) -> str:
+def _group(report: Report, group: text.FindingGroup, number: int) -> str:
     shown = "".join(_finding(report, finding) for finding in group.findings[:_EVIDENCE_PER_GROUP])
     rest = group.findings[_EVIDENCE_PER_GROUP:]
     listed = "".join(
@@ -212,7 +212,7 @@ def _waived(report: Report) -> str:
     )
 
 
-def _anchor(group: text.Group, number: int) -> str:
+def _anchor(group: text.FindingGroup, number: int) -> str:
     return f"d{number}-{group.level}-{group.check}"
 
 

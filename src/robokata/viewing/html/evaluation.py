@@ -15,7 +15,7 @@ from robokata.evaluation.trials import Trials
 from robokata.statistics.intervals import as_shown
 from robokata.viewing.html.failures import failures_html
 from robokata.viewing.html.page import with_contents, write_page
-from robokata.viewing.svg.bars import Bar, bar_chart
+from robokata.viewing.svg.bars import ChartBar, bar_chart
 from robokata.viewing.svg.radar import Ring, Spoke, radar_plot
 
 _COLOURS = {"visual": "#2f6fde", "semantic": "#b5459c", "behavioural": "#2a9d6f", "physical": "#d9822b"}
@@ -72,7 +72,7 @@ def _metrics(evaluation: Evaluation) -> str:
         for name, each in evaluation.control.metrics.items()
     )
     causes = evaluation.control.metrics["failure_cause"].parts
-    bars = [Bar(part.quantity, part.value or 0, part.low, part.high) for part in map(as_shown, causes)]
+    bars = [ChartBar(part.quantity, part.value or 0, part.low, part.high) for part in map(as_shown, causes)]
     chart = bar_chart(bars, span=(0.0, 1.0), x_label="share of failures, with Wilson's 95 %")
     why = f"<h3>Why trials failed</h3>{chart}" if bars else ""
     return (
@@ -146,10 +146,10 @@ def _probe_row(result: ProbeResult) -> str:
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _bar(result: ProbeResult) -> Bar:
+def _bar(result: ProbeResult) -> ChartBar:
     success = as_shown(result.success)
     note = "" if result.manipulation.holds else "check!" if result.manipulation.reaches else "not seen"
-    return Bar(result.probe.name, success.value or 0.0, success.low, success.high, _colour(result), note)
+    return ChartBar(result.probe.name, success.value or 0.0, success.low, success.high, _colour(result), note)
 
 
 def _against(evaluation: Evaluation) -> str:

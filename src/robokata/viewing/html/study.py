@@ -24,8 +24,8 @@ from robokata.studies.run import Run
 from robokata.studies.study import Findings
 from robokata.viewing.html.evaluation import shown
 from robokata.viewing.html.page import write_page
-from robokata.viewing.svg.bars import Bar, bar_chart
-from robokata.viewing.svg.line_plot import Line, line_plot
+from robokata.viewing.svg.bars import ChartBar, bar_chart
+from robokata.viewing.svg.line_plot import PlotLine, line_plot
 
 _GOOD, _OPEN, _BAD = "#2a9d6f", "#9aa3b2", "#c92a2a"
 
@@ -66,7 +66,7 @@ def _effects(findings: Findings) -> str:
         estimate = effect.estimate
         span = max(span, *(abs(end or 0.0) for end in (estimate.low, estimate.high)))
         bars.append(
-            Bar(f"{answer.contrast.level} vs {answer.contrast.baseline}", estimate.value or 0.0, estimate.low,
+            ChartBar(f"{answer.contrast.level} vs {answer.contrast.baseline}", estimate.value or 0.0, estimate.low,
                 estimate.high, _colour(answer), p_of(answer.p_adjusted) if answer.p_adjusted is not None else "")
         )  # fmt: skip
     span = min(1.0, math.ceil(span * 10) / 10)
@@ -121,10 +121,12 @@ def _arms(findings: Findings) -> str:
     return f"<section><h2>Arms</h2>{chart}</section>"
 
 
-def _arm_bar(result: ArmResult) -> Bar:
+def _arm_bar(result: ArmResult) -> ChartBar:
     success = result.metrics[PRIMARY]
     colour = "#9aa3b2" if result.arm.control_of else "#2f6fde"
-    return Bar(result.arm.name, success.value or 0.0, success.low, success.high, colour, f"{result.data.episodes} ep.")
+    return ChartBar(
+        result.arm.name, success.value or 0.0, success.low, success.high, colour, f"{result.data.episodes} ep."
+    )
 
 
 def _scaling(findings: Findings) -> str:
@@ -134,7 +136,9 @@ def _scaling(findings: Findings) -> str:
         lines = []
         for label, field, dashed in (("mean", "value", False), ("low", "low", True), ("high", "high", True)):
             values = [getattr(point.success, field) for point in points]
-            lines.append(Line(label, np.log10(sizes), np.array([np.nan if v is None else v for v in values]), dashed))
+            lines.append(
+                PlotLine(label, np.log10(sizes), np.array([np.nan if v is None else v for v in values]), dashed)
+            )
         marks = {float(np.log10(size)): f"{size:,g}" for size in sizes}
         out += f"<h3>Success by {escape(name)}</h3>" + line_plot(lines, y_label="success", x_marks=marks)
     return f"<section><h2>Scaling</h2>{out}</section>" if out else ""

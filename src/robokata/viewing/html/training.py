@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from robokata.runtime.atomic import replace_text
 from robokata.runtime.safe_text import visible
-from robokata.viewing.svg.line_plot import Line, line_plot
+from robokata.viewing.svg.line_plot import PlotLine, line_plot
 from robokata.viewing.terminal.training import absent_of, size_of, validation_of
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ def write_training_html(trained: Trained, path: Path) -> None:
     plots = [
         line_plot(
             [
-                Line("every step", steps, loss),
-                Line("smoothed", steps, _smoothed(loss)),
+                PlotLine("every step", steps, loss),
+                PlotLine("smoothed", steps, _smoothed(loss)),
                 *(
-                    [Line("validation", watched[:, 0], np.log10(np.maximum(watched[:, 1], 1e-12)))]
+                    [PlotLine("validation", watched[:, 0], np.log10(np.maximum(watched[:, 1], 1e-12)))]
                     if len(watched)
                     else []
                 ),
@@ -44,8 +44,8 @@ def write_training_html(trained: Trained, path: Path) -> None:
             y_label="log10 loss",
             x_unit="",
         ),
-        line_plot([Line("steps/s", steps, _smoothed(speed))], y_label="steps per second", x_unit=""),
-        line_plot([Line("rate", steps, table[:, 2])], y_label="learning rate", x_unit=""),
+        line_plot([PlotLine("steps/s", steps, _smoothed(speed))], y_label="steps per second", x_unit=""),
+        line_plot([PlotLine("rate", steps, table[:, 2])], y_label="learning rate", x_unit=""),
     ]
     wait, rate = summary["wait_share"], summary["steps_per_s"]
     facts = {

@@ -13,7 +13,7 @@ _LABEL_LENGTH = 46
 """Characters of a label that fit left of the bars."""
 
 
-class Bar(NamedTuple):
+class ChartBar(NamedTuple):
     """One row."""
 
     label: str
@@ -25,7 +25,7 @@ class Bar(NamedTuple):
     """Text at the row's end."""
 
 
-def bar_chart(bars: Sequence[Bar], *, span: tuple[float, float], x_label: str, mark: float | None = None) -> str:
+def bar_chart(bars: Sequence[ChartBar], *, span: tuple[float, float], x_label: str, mark: float | None = None) -> str:
     """Horizontal bars from 0 (or from the lower end of `span`) with intervals; `mark` draws a line to compare with."""
     if not bars:
         return ""

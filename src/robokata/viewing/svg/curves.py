@@ -1,4 +1,4 @@
-"""Which curve shows a defect: intervals of a clock, lag of two clocks, travel of a robot, change of a picture."""
+"""Curves that show a defect: intervals of a clock, lag of two clocks, travel of a robot, change of a picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from robokata.core.shelf import shelf
 from robokata.core.stream import Role, Stream
 from robokata.geometry.motion import motion_of
 from robokata.media.luma_summary import glance
-from robokata.viewing.svg.line_plot import COLOURS, Line, line_plot
+from robokata.viewing.svg.line_plot import COLOURS, PlotLine, line_plot
 
 
 class Stretch(NamedTuple):
@@ -97,7 +97,7 @@ def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None)
     return _numbers(episode, stream, finding, stretch) if stream.is_numeric else ""
 
 
-def _plot(lines: list[Line], label: str, stretch: Stretch) -> str:
+def _plot(lines: list[PlotLine], label: str, stretch: Stretch) -> str:
     return line_plot(lines, y_label=label, shaded_s=stretch.marked_s, x_unit=stretch.x_unit)
 
 
@@ -109,16 +109,16 @@ def _times_s(episode: Episode, stream: Stream) -> NDArray[np.float64]:
     return seconds
 
 
-def _cut(line: Line, stretch: Stretch) -> Line:
+def _cut(line: PlotLine, stretch: Stretch) -> PlotLine:
     count = min(len(line.times_s), len(line.values))
     times_s, values = line.times_s[:count], line.values[:count].astype(np.float64)
     inside = (times_s >= stretch.low_s - 1e-9) & (times_s <= stretch.high_s + 1e-9)
-    return Line(line.label, times_s[inside], values[inside], line.is_dashed)
+    return PlotLine(line.label, times_s[inside], values[inside], line.is_dashed)
 
 
 def _intervals(episode: Episode, stream: Stream, stretch: Stretch) -> str:
     times_s = _times_s(episode, stream)
-    line = _cut(Line("interval", times_s[:-1], np.diff(times_s) * 1000), stretch)
+    line = _cut(PlotLine("interval", times_s[:-1], np.diff(times_s) * 1000), stretch)
     return line_plot(
         [line], y_label=f"{stream.name}: time to the next sample (ms)", shaded_s=stretch.marked_s, x_unit=stretch.x_unit
     )
@@ -127,7 +127,7 @@ def _intervals(episode: Episode, stream: Stream, stretch: Stretch) -> str:
 def _lags(episode: Episode, stream: Stream, stretch: Stretch) -> str:
     times_s = _times_s(episode, stream)
     lines = [
-        _cut(Line(f"own clock minus {name}", times_s, (stream.clock.times_ns - clock.times_ns) / 1e6), stretch)
+        _cut(PlotLine(f"own clock minus {name}", times_s, (stream.clock.times_ns - clock.times_ns) / 1e6), stretch)
         for name, clock in stream.other_clocks.items()
         if len(clock) == len(stream.clock)
     ]
@@ -137,7 +137,7 @@ def _lags(episode: Episode, stream: Stream, stretch: Stretch) -> str:
 
 
 def _travel(episode: Episode, stream: Stream, stretch: Stretch) -> str:
-    line = _cut(Line("travel", _times_s(episode, stream)[1:], motion_of(stream).travel.astype(np.float64)), stretch)
+    line = _cut(PlotLine("travel", _times_s(episode, stream)[1:], motion_of(stream).travel.astype(np.float64)), stretch)
     label = f"{stream.name}: travel from sample to sample (sum of shares of each channel's range)"
     return _plot([line], label, stretch)
 
@@ -145,8 +145,8 @@ def _travel(episode: Episode, stream: Stream, stretch: Stretch) -> str:
 def _changes(episode: Episode, stream: Stream, stretch: Stretch) -> str:
     seen, times_s = glance(stream.pictures), _times_s(episode, stream)
     lines = [
-        _cut(Line("change to the picture before", times_s[1:], seen.change.astype(np.float64)), stretch),
-        _cut(Line("brightness / 10", times_s, seen.mean.astype(np.float64) / 10), stretch),
+        _cut(PlotLine("change to the picture before", times_s[1:], seen.change.astype(np.float64)), stretch),
+        _cut(PlotLine("brightness / 10", times_s, seen.mean.astype(np.float64) / 10), stretch),
     ]
     return _plot(lines, f"{stream.name}: grey levels", stretch)
 
@@ -154,7 +154,7 @@ def _changes(episode: Episode, stream: Stream, stretch: Stretch) -> str:
 def _numbers(episode: Episode, stream: Stream, finding: Finding, stretch: Stretch) -> str:
     times_s, table = _times_s(episode, stream), stream.table
     chosen = _channels(stream, finding, table)
-    lines = [_cut(Line(stream.channel_name(c), times_s, table[:, c]), stretch) for c in chosen]
+    lines = [_cut(PlotLine(stream.channel_name(c), times_s, table[:, c]), stretch) for c in chosen]
     left_out = f", {len(chosen)} of {table.shape[1]} channels" if len(chosen) == len(COLOURS) < table.shape[1] else ""
     return line_plot(
         lines, y_label=f"{stream.name}{_unit(stream)}{left_out}", shaded_s=stretch.marked_s, x_unit=stretch.x_unit
@@ -170,7 +170,9 @@ def _two_takes(episode: Episode, twin: Episode, stream: Stream, x_unit: str) -> 
     if channel >= other.table.shape[1]:
         return ""
     lines = [
-        Line(f"episode {one.id}", _times_s(one, its)[: len(its)], its.table[:, channel].astype(np.float64), is_dashed)
+        PlotLine(
+            f"episode {one.id}", _times_s(one, its)[: len(its)], its.table[:, channel].astype(np.float64), is_dashed
+        )
         for one, its, is_dashed in ((episode, stream, False), (twin, other, True))
     ]
     return line_plot(lines, y_label=f"{stream.name}, {stream.channel_name(channel)}{_unit(stream)}", x_unit=x_unit)

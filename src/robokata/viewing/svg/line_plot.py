@@ -16,7 +16,7 @@ _POINTS = 600
 COLOURS = ("#2f6fde", "#d9822b", "#2a9d6f", "#b5459c", "#7a6f1f", "#5a5a5a")
 
 
-class Line(NamedTuple):
+class PlotLine(NamedTuple):
     """One curve: times and values, (T,) each."""
 
     label: str
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 def line_plot(
-    lines: Sequence[Line],
+    lines: Sequence[PlotLine],
     *,
     y_label: str,
     shaded_s: Sequence[tuple[float, float]] = (),
@@ -83,7 +83,7 @@ def line_plot(
     return "".join([*parts, *_legend(lines), "</svg>"])
 
 
-def _legend(lines: Sequence[Line]) -> list[str]:
+def _legend(lines: Sequence[PlotLine]) -> list[str]:
     """One label per curve, in equal shares of the width, each as long as fits there."""
     if len(lines) < 2:
         return []
@@ -99,7 +99,7 @@ def _legend(lines: Sequence[Line]) -> list[str]:
     return shown
 
 
-def _segments(line: Line) -> list[list[tuple[float, float]]]:
+def _segments(line: PlotLine) -> list[list[tuple[float, float]]]:
     """The curve in pieces between values that are not finite, thinned so that every spike stays."""
     times, values = line.times_s, line.values
     stride = -(-len(times) // (_POINTS // 2))

@@ -1,4 +1,4 @@
-"""Loss reports, writer options and receipts, for people."""
+"""Terminal output of conversions: loss reports, writer options, receipts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recipe keeps and leaves out, for people."""
+"""Terminal output of a recipe's plan: what it keeps and leaves out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from robokata.viewing.terminal.tables import console
 _SHOWN = 5
 
 
-class Planned:
-    """A plan as JSON. A class, because the console asks for `as_json`."""
+class CurationPlan:
+    """A plan as JSON."""
 
     def __init__(self, curated: Curated) -> None:
         self._curated = curated

@@ -1,4 +1,4 @@
-"""What an evaluation found, for people at a terminal."""
+"""Terminal output of evaluations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an expansion made, for people."""
+"""Terminal output of expansions."""
 
 from __future__ import annotations
 

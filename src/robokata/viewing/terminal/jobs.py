@@ -1,4 +1,4 @@
-"""What a run of attempts made, for people."""
+"""Terminal output of numbered jobs: attempts, successes, episodes."""
 
 from __future__ import annotations
 

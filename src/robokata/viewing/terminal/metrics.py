@@ -1,4 +1,4 @@
-"""Metrics with their intervals, for people at a terminal."""
+"""Terminal output of metrics with their intervals."""
 
 from __future__ import annotations
 

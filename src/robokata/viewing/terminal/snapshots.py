@@ -1,4 +1,4 @@
-"""Snapshots, their history and their differences, for people."""
+"""Terminal output of snapshots, their history and their differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans and findings of a study, for people at a terminal."""
+"""Terminal output of a study's plan and findings."""
 
 from __future__ import annotations
 

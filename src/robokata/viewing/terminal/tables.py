@@ -1,4 +1,4 @@
-"""Tables for the terminal."""
+"""Terminal output of surveys and reports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NARROW = 120
 
 
 class _Output(Console):
-    """Standard output. A class, because rich asks it how to draw, and what to do when the reader has gone."""
+    """Standard output as rich writes to it, also when the reader has gone."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Draw, with nothing in it that a name in the data could steer the terminal with."""
@@ -175,7 +175,7 @@ def show_check(card: CheckCard) -> None:
             out.print(f"    {threshold} = {escape(shown)}")
 
 
-def _show_group(out: Console, group: text.Group, root: str) -> None:
+def _show_group(out: Console, group: text.FindingGroup, root: str) -> None:
     """Two lines: what and how often, then the first example, folded below itself."""
     findings = f"{len(group.findings)} finding{'s' if len(group.findings) != 1 else ''}"
     episodes = f" in {group.episodes} episode{'s' if group.episodes != 1 else ''}" if group.episodes else ""

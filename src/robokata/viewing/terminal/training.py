@@ -1,4 +1,4 @@
-"""A training in a few lines of text."""
+"""Terminal output of a training."""
 
 from __future__ import annotations
 

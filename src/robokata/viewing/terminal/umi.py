@@ -1,4 +1,4 @@
-"""What became of handheld clips, for people."""
+"""Terminal output of collected handheld clips."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from robokata.collection.umi.collect_clips import Judged, Report
+from robokata.collection.umi.collect_clips import ClipResult, UmiReport
 from robokata.viewing.terminal.tables import console
 
 _COLOURS = {"collected": "green", "there already": "yellow", "rejected": "bold red"}
 
 
-def show_report(report: Report) -> None:
+def show_report(report: UmiReport) -> None:
     """Print a line per clip with its numbers, and under it why it was rejected or what its latency is."""
     out = console()
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
@@ -47,7 +47,7 @@ def _numbers(facts: Mapping[str, Any]) -> list[str]:
     return [*counts, *shown]
 
 
-def _said(one: Judged) -> list[str]:
+def _said(one: ClipResult) -> list[str]:
     lines = []
     name = escape(" + ".join(one.videos))
     if one.rejection is not None:

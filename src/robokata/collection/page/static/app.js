@@ -1,4 +1,4 @@
-// The page: one cockpit that knows the scene, the devices that command it, and what is shown of it.
+// The page: one app that knows the scene, the devices that command it, and what is shown of it.
 
 import {Gamepad} from "./gamepad.js";
 import {Headset} from "./headset.js";
@@ -171,7 +171,7 @@ class Cockpit {
     $("notice").classList.toggle("warn", /disk|Not kept|Nothing can/.test(said.notice));
     $("cut").hidden = !said.cut.length || !said.drives;
     $("cut-text").textContent = `A crash cut ${said.cut.length === 1 ? "a recording" : `${said.cut.length} recordings`} (${said.cut.join(", ")}). Keep what there is?`;
-    this.showPieces(said.pieces);
+    this.showRecordings(said.recordings);
     this.showNumbers(said);
     this.showRole(said);
   }
@@ -185,8 +185,8 @@ class Cockpit {
     role.replaceChildren(text, ...(!drives && may_drive ? [made("button", {textContent: "Drive here", onclick: () => this.link.send({type: "take_over"})})] : []));
   }
 
-  showPieces(pieces) {
-    $("pieces").replaceChildren(...[...pieces].reverse().map(({id, stage, share, why, made: result}) => {
+  showRecordings(recordings) {
+    $("recordings").replaceChildren(...[...recordings].reverse().map(({id, stage, share, why, made: result}) => {
       const name = made("span", {textContent: id.split("-").slice(1).join("-")});
       if (stage === "filming") return made("li", {}, name, made("progress", {value: share, title: "Rendering its pictures"}));
       if (stage === "failed")

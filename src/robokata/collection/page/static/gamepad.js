@@ -10,8 +10,8 @@ export class Gamepad {
   name = "gamepad";
   title = "Gamepad";
 
-  constructor(cockpit) {
-    this.cockpit = cockpit;
+  constructor(app) {
+    this.app = app;
     this.before = [];
   }
 
@@ -22,24 +22,24 @@ export class Gamepad {
   // Moving a stick chooses the gamepad: nobody wants to look for a button first.
   poll() {
     const pad = this.pad;
-    if (pad && this.cockpit.device !== "gamepad" && pad.axes.slice(0, 4).some(axis => Math.abs(axis) > 0.5)) this.cockpit.choose("gamepad");
+    if (pad && this.app.device !== "gamepad" && pad.axes.slice(0, 4).some(axis => Math.abs(axis) > 0.5)) this.app.choose("gamepad");
   }
 
   sample() {
-    const pad = this.pad, {cockpit} = this;
+    const pad = this.pad, {app} = this;
     if (!pad) return {};
     const value = number => pad.buttons[number]?.value ?? 0, isDown = number => pad.buttons[number]?.pressed ?? false;
     const presses = number => isDown(number) && !this.before[number];
-    if (presses(A)) cockpit.act(cockpit.phase === "ready" ? "record" : "keep");
-    if (presses(B)) cockpit.act("discard");
-    if (presses(X)) cockpit.act("reset");
-    if (presses(Y)) cockpit.nextArm();
+    if (presses(A)) app.act(app.phase === "ready" ? "record" : "keep");
+    if (presses(B)) app.act("discard");
+    if (presses(X)) app.act("reset");
+    if (presses(Y)) app.nextArm();
     this.before = pad.buttons.map(button => button.pressed);
     const [left, forward, right, up] = pad.axes.map(beyond);
     const linear = [-forward, -left, -up];
     const angular = [value(RB) - value(LB), value(UP) - value(DOWN), -right];
-    if (value(RT) > 0.05 || cockpit.jaws.wanted[cockpit.arm] !== undefined) cockpit.jaws.set(cockpit.arm, 1 - value(RT));
-    return {[cockpit.arm]: {kind: "twist", values: twist(linear, angular, cockpit.yaw_rad), opening: cockpit.opening(cockpit.arm)}};
+    if (value(RT) > 0.05 || app.jaws.wanted[app.arm] !== undefined) app.jaws.set(app.arm, 1 - value(RT));
+    return {[app.arm]: {kind: "twist", values: twist(linear, angular, app.yaw_rad), opening: app.opening(app.arm)}};
   }
 
   explain(place) {

@@ -10,15 +10,15 @@ export class Headset {
   name = "headset";
   title = "Headset";
 
-  constructor(cockpit) {
-    this.cockpit = cockpit;
+  constructor(app) {
+    this.app = app;
     this.session = null;
     this.hands = {};
     this.before = {};
   }
 
   async enter() {
-    const {gl} = this.cockpit.world;
+    const {gl} = this.app.world;
     const session = await navigator.xr.requestSession("immersive-vr", {optionalFeatures: ["local-floor"]});
     this.session = session;
     await gl.makeXRCompatible?.();
@@ -31,9 +31,9 @@ export class Headset {
     session.addEventListener("end", () => {
       this.session = null;
       this.hands = {};
-      this.cockpit.choose("keyboard");
+      this.app.choose("keyboard");
     });
-    this.cockpit.choose("headset");
+    this.app.choose("headset");
     session.requestAnimationFrame((time, frame) => this.each(frame));
   }
 
@@ -42,7 +42,7 @@ export class Headset {
     this.session.requestAnimationFrame((time, next) => this.each(next));
     this.look(frame);
     this.draw(frame);
-    this.cockpit.tick(); // at the headset's own rate: each of its poses goes out once
+    this.app.tick(); // at the headset's own rate: each of its poses goes out once
   }
 
   look(frame) {
@@ -65,18 +65,18 @@ export class Headset {
 
   press(hand, buttons) {
     const down = [PRIMARY, SECONDARY].map(number => buttons[number]?.pressed ?? false), before = this.before[hand] ?? [];
-    if (down[0] && !before[0]) this.cockpit.act(this.cockpit.phase === "ready" ? "record" : "keep");
-    if (down[1] && !before[1]) this.cockpit.act("discard");
+    if (down[0] && !before[0]) this.app.act(this.app.phase === "ready" ? "record" : "keep");
+    if (down[1] && !before[1]) this.app.act("discard");
     this.before[hand] = down;
   }
 
   armOf(hand) {
-    const names = this.cockpit.arms.map(arm => arm.name);
+    const names = this.app.arms.map(arm => arm.name);
     return names.length === 1 ? (hand === "right" ? names[0] : null) : names.find(name => name === hand);
   }
 
   draw(frame) {
-    const {world, yaw_rad} = this.cockpit, {gl} = world, layer = this.session.renderState.baseLayer;
+    const {world, yaw_rad} = this.app, {gl} = world, layer = this.session.renderState.baseLayer;
     const viewer = frame.getViewerPose(this.space);
     if (!viewer || !layer) return;
     gl.bindFramebuffer(gl.FRAMEBUFFER, layer.framebuffer);

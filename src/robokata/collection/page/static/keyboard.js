@@ -12,8 +12,8 @@ export class Keyboard {
   name = "keyboard";
   title = "Keys";
 
-  constructor(cockpit) {
-    this.cockpit = cockpit;
+  constructor(app) {
+    this.app = app;
     this.held = new Set();
     this.isFine = false;
     addEventListener("keydown", event => this.pressed(event));
@@ -32,14 +32,14 @@ export class Keyboard {
     this.isFine = event.shiftKey;
     if (event.code in MOVES) {
       this.held.add(event.code);
-      this.cockpit.choose("keyboard");
+      this.app.choose("keyboard");
     } else if (event.code === "Space") {
       if (!event.repeat) {
-        this.cockpit.jaws.toggle(this.cockpit.arm);
-        if (this.cockpit.device !== "keyboard" && this.cockpit.device !== "mouse") this.cockpit.choose("keyboard");
+        this.app.jaws.toggle(this.app.arm);
+        if (this.app.device !== "keyboard" && this.app.device !== "mouse") this.app.choose("keyboard");
       }
-    } else if (event.code === "Tab" && this.cockpit.arms.length > 1) {
-      this.cockpit.nextArm();
+    } else if (event.code === "Tab" && this.app.arms.length > 1) {
+      this.app.nextArm();
     } else {
       return;
     }
@@ -49,15 +49,15 @@ export class Keyboard {
   sample() {
     const parts = [0, 0, 0, 0, 0, 0];
     for (const code of this.held) parts[MOVES[code][0]] += MOVES[code][1];
-    const values = twist(parts.slice(0, 3), parts.slice(3), this.cockpit.yaw_rad, this.isFine ? FINE_SHARE : 1);
-    return {[this.cockpit.arm]: {kind: "twist", values, opening: this.cockpit.opening(this.cockpit.arm)}};
+    const values = twist(parts.slice(0, 3), parts.slice(3), this.app.yaw_rad, this.isFine ? FINE_SHARE : 1);
+    return {[this.app.arm]: {kind: "twist", values, opening: this.app.opening(this.app.arm)}};
   }
 
   explain(place) {
     const keys = [
       ["W", "forward"], ["S", "back"], ["A", "left"], ["D", "right"], ["R", "up"], ["F", "down"],
       ["Q", "turn left"], ["E", "turn right"], ["I", "tilt down"], ["K", "tilt up"], ["J", "roll left"], ["L", "roll right"],
-      ["Space", "jaws"], ["Shift", "slower"], ...(this.cockpit.arms.length > 1 ? [["Tab", "other arm"]] : []),
+      ["Space", "jaws"], ["Shift", "slower"], ...(this.app.arms.length > 1 ? [["Tab", "other arm"]] : []),
     ];
     const list = document.createElement("div");
     list.className = "keys";

@@ -4,8 +4,8 @@ export class Leader {
   name = "leader";
   title = "Leader";
 
-  constructor(cockpit) {
-    this.cockpit = cockpit;
+  constructor(app) {
+    this.app = app;
     this.joints = {}; // arm -> angles, rad
     this.openings = {};
     this.sliders = [];
@@ -14,10 +14,10 @@ export class Leader {
   // The leader begins where the robot is: a follower must not jump.
   engage() {
     let at = 0;
-    for (const {name, joints} of this.cockpit.arms) {
-      this.joints[name] = this.cockpit.action.slice(at, at + joints.length);
-      const {opening_m} = this.cockpit.arms.find(arm => arm.name === name);
-      this.openings[name] = Math.min(1, Math.max(0, this.cockpit.action[at + joints.length] / (opening_m || 1)));
+    for (const {name, joints} of this.app.arms) {
+      this.joints[name] = this.app.action.slice(at, at + joints.length);
+      const {opening_m} = this.app.arms.find(arm => arm.name === name);
+      this.openings[name] = Math.min(1, Math.max(0, this.app.action[at + joints.length] / (opening_m || 1)));
       at += joints.length + 1;
     }
     this.show();
@@ -25,7 +25,7 @@ export class Leader {
 
   // For programs, and for leader arms that a program reads: `robokata.leader.set("left", [...], 0.5)`.
   set(arm, joints_rad, opening) {
-    this.cockpit.choose("leader");
+    this.app.choose("leader");
     this.joints[arm] = [...joints_rad];
     if (opening !== undefined) this.openings[arm] = opening;
     this.show();
@@ -33,7 +33,7 @@ export class Leader {
 
   sample() {
     const out = {};
-    for (const {name} of this.cockpit.arms)
+    for (const {name} of this.app.arms)
       if (this.joints[name]) out[name] = {kind: "joints", values: this.joints[name], opening: this.openings[name] ?? null};
     return out;
   }
@@ -47,10 +47,10 @@ export class Leader {
 
   explain(place) {
     this.sliders = [];
-    for (const arm of this.cockpit.arms) {
+    for (const arm of this.app.arms) {
       const list = document.createElement("div");
       list.className = "sliders";
-      if (this.cockpit.arms.length > 1) list.append(Object.assign(document.createElement("h3"), {textContent: arm.name}));
+      if (this.app.arms.length > 1) list.append(Object.assign(document.createElement("h3"), {textContent: arm.name}));
       arm.joints.forEach((joint, index) => {
         const [low, high] = arm.limits[index];
         this.add(list, `leader-${arm.name}-${index}`, joint, low ?? -3.14, high ?? 3.14,

@@ -8,20 +8,20 @@ export class Mouse {
   name = "mouse";
   title = "Mouse";
 
-  constructor(cockpit) {
-    this.cockpit = cockpit;
+  constructor(app) {
+    this.app = app;
     this.goal = null;
   }
 
   listen(picture, camera) {
     picture.addEventListener("pointerdown", event => {
       picture.setPointerCapture(event.pointerId);
-      this.cockpit.choose("mouse");
+      this.app.choose("mouse");
       this.begin();
       event.preventDefault();
     });
     picture.addEventListener("pointermove", event => {
-      if (!event.buttons || this.cockpit.device !== "mouse" || !this.goal) return;
+      if (!event.buttons || this.app.device !== "mouse" || !this.goal) return;
       const across = event.movementX / picture.clientWidth, down = event.movementY / picture.clientWidth;
       const [right, up] = this.axes(camera);
       if (event.buttons === 1) this.move(added(scaled(right, across * METRES_PER_WIDTH), scaled(up, -down * METRES_PER_WIDTH)));
@@ -29,28 +29,28 @@ export class Mouse {
     });
     picture.addEventListener("wheel", event => {
       event.preventDefault();
-      this.cockpit.choose("mouse");
+      this.app.choose("mouse");
       if (!this.goal) this.begin();
       this.move(scaled(this.axes(camera)[2], Math.sign(event.deltaY) * METRES_PER_NOTCH));
     }, {passive: false});
-    picture.addEventListener("dblclick", () => this.cockpit.jaws.toggle(this.cockpit.arm));
+    picture.addEventListener("dblclick", () => this.app.jaws.toggle(this.app.arm));
     picture.addEventListener("contextmenu", event => event.preventDefault());
   }
 
   // Right, up and backward of the picture in the world; a camera that moves with the arm has the operator's.
   axes({turn, is_fixed}) {
     if (is_fixed) return [0, 1, 2].map(column => [turn[column], turn[3 + column], turn[6 + column]]);
-    return [[0, -1, 0], [0, 0, 1], [-1, 0, 0]].map(axis => turned(axis, this.cockpit.yaw_rad));
+    return [[0, -1, 0], [0, 0, 1], [-1, 0, 0]].map(axis => turned(axis, this.app.yaw_rad));
   }
 
   begin() {
-    const command = this.cockpit.commands[this.cockpit.arm];
+    const command = this.app.commands[this.app.arm];
     this.goal = command ? command.slice(0, 7) : null;
-    this.owner = this.cockpit.arm;
+    this.owner = this.app.arm;
   }
 
   move(by) {
-    const [low, high] = this.cockpit.bounds;
+    const [low, high] = this.app.bounds;
     for (let axis = 0; axis < 3; axis++) this.goal[axis] = Math.min(high[axis], Math.max(low[axis], this.goal[axis] + by[axis]));
   }
 
@@ -65,9 +65,9 @@ export class Mouse {
   }
 
   sample() {
-    const {arm} = this.cockpit;
-    if (this.owner !== arm || !this.goal) return {[arm]: {kind: "twist", values: [0, 0, 0, 0, 0, 0], opening: this.cockpit.opening(arm)}};
-    return {[arm]: {kind: "pose", values: this.goal, opening: this.cockpit.opening(arm)}};
+    const {arm} = this.app;
+    if (this.owner !== arm || !this.goal) return {[arm]: {kind: "twist", values: [0, 0, 0, 0, 0, 0], opening: this.app.opening(arm)}};
+    return {[arm]: {kind: "pose", values: this.goal, opening: this.app.opening(arm)}};
   }
 
   explain(place) {
