@@ -13,7 +13,7 @@ from benchmarks.trust.trial import Outcome, Refusal
 
 def save(path: Path, outcomes: Mapping[str, Outcome], *, wall_s: float) -> None:
     """Outcomes as JSON, by name."""
-    plain = {"wall_s": round(wall_s, 1), "outcomes": [outcome.as_json() for outcome in outcomes.values()]}
+    plain = {"wall_s": round(wall_s, 1), "outcomes": [outcome.to_json() for outcome in outcomes.values()]}
     path.write_text(json.dumps(plain, indent=1, ensure_ascii=False))
 
 

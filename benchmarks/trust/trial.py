@@ -65,7 +65,7 @@ class Outcome:
     batches: int = 0
     seconds: float = 0.0
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         plain = asdict(self)
         return {**plain, "refusals": [each._asdict() for each in self.refusals]}
@@ -116,7 +116,7 @@ class _Trial:
         with self._caught("look"):
             source = with_rates(open_source(path), rates_from(self.variant.rates))
             self.outcome.format = source.format
-            survey(source).as_json()
+            survey(source).to_json()
             self._compare("read", source, truth, self.outcome.wrong)
             with self._caught("check"):
                 self._check(source)

@@ -76,7 +76,7 @@ def _differences(wanted: Truth, stream: Stream) -> Iterator[str]:
         yield from unlike_pictures(wanted.pictures, list(stream.values[:]), within_levels=wanted.within_levels)
     if wanted.texts is not None:
         found = [
-            _plain(t, as_json=not isinstance(w, (str, bytes))) for t, w in zip_longest(stream.values[:], wanted.texts)
+            _plain(t, to_json=not isinstance(w, (str, bytes))) for t, w in zip_longest(stream.values[:], wanted.texts)
         ]
         if found != [_plain(t) for t in wanted.texts]:
             yield f"texts {found!r:.200} instead of {list(wanted.texts)!r:.200}"
@@ -137,10 +137,10 @@ def _native(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.dtype == object else array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _plain(text: Any, *, as_json: bool = False) -> Any:
+def _plain(text: Any, *, to_json: bool = False) -> Any:
     """A text as Python has it; lists and records are JSON where a stream holds bytes."""
     if isinstance(text, np.ndarray):
         text = text.item() if text.ndim == 0 else text.tolist()
     if isinstance(text, np.generic):
         text = text.item()
-    return json.loads(text) if as_json and isinstance(text, bytes) else text
+    return json.loads(text) if to_json and isinstance(text, bytes) else text

@@ -11,54 +11,87 @@ from typing import TYPE_CHECKING, Any
 from robokata.core.version import __version__
 
 if TYPE_CHECKING:
-    from robokata.core.detection import find_datasets, open_source
+    from robokata.conversion.convert_dataset import convert, plan_conversion
+    from robokata.core import errors
+    from robokata.core.detection import find_datasets
     from robokata.core.episode import Episode
+    from robokata.core.estimate import Estimate
     from robokata.core.finding import Abstention, Finding
     from robokata.core.source import Source
     from robokata.core.stream import Stream
+    from robokata.core.suite import Suite
+    from robokata.curation.recipe import Recipe
+    from robokata.dataset import Dataset, open_dataset as open
+    from robokata.evaluation.measure import measure
     from robokata.expansion.expand import expand
     from robokata.expansion.expansion import Expansion
-    from robokata.inspection.run import Report, check_dataset
+    from robokata.inspection.catalogue import explain
+    from robokata.inspection.check import check
+    from robokata.inspection.run import Report
     from robokata.survey.dataset_survey import Survey
+    from robokata.survey.look import look
 
 __all__ = [
     "Abstention",
+    "Dataset",
     "Episode",
+    "Estimate",
     "Expansion",
     "Finding",
+    "Recipe",
     "Report",
     "Source",
     "Stream",
+    "Suite",
     "Survey",
     "__version__",
-    "check_dataset",
+    "check",
+    "convert",
+    "errors",
     "expand",
+    "explain",
     "find_datasets",
-    "open_source",
+    "look",
+    "measure",
+    "open",
+    "plan_conversion",
 ]
 
 _HOMES = {
     "Abstention": "core.finding:Abstention",
+    "Dataset": "dataset:Dataset",
     "Episode": "core.episode:Episode",
+    "Estimate": "core.estimate:Estimate",
     "Expansion": "expansion.expansion:Expansion",
     "Finding": "core.finding:Finding",
+    "Recipe": "curation.recipe:Recipe",
     "Report": "inspection.run:Report",
     "Source": "core.source:Source",
     "Stream": "core.stream:Stream",
+    "Suite": "core.suite:Suite",
     "Survey": "survey.dataset_survey:Survey",
-    "check_dataset": "inspection.run:check_dataset",
+    "check": "inspection.check:check",
+    "convert": "conversion.convert_dataset:convert",
+    "errors": "core.errors:",
     "expand": "expansion.expand:expand",
+    "explain": "inspection.catalogue:explain",
     "find_datasets": "core.detection:find_datasets",
-    "open_source": "core.detection:open_source",
+    "look": "survey.look:look",
+    "measure": "evaluation.measure:measure",
+    "open": "dataset:open_dataset",
+    "plan_conversion": "conversion.convert_dataset:plan_conversion",
 }
-"""Where each name lies: `module:name`. A module of the package never has one of these names."""
+"""Where each name lies: `module:name`, `module:` for the module itself.
+
+A module of the package never has the name of something else here."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'robokata' has no attribute {name!r}")
     module, _, attribute = _HOMES[name].partition(":")
-    return getattr(importlib.import_module(f"robokata.{module}"), attribute)
+    home = importlib.import_module(f"robokata.{module}")
+    return getattr(home, attribute) if attribute else home
 
 
 def __dir__() -> list[str]:

@@ -69,7 +69,7 @@ def test_numbers_that_json_lacks_become_null(capsys: pytest.CaptureFixture[str])
     from robokata.cli.console import print_json_of
 
     class Answer:
-        def as_json(self) -> dict[str, object]:
+        def to_json(self) -> dict[str, object]:
             return {"a": float("nan"), "b": [float("inf"), np.float32(1.5), np.int64(3)], "c": {"d": np.float64("nan")}}
 
     print_json_of([Answer()])

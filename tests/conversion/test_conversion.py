@@ -110,7 +110,7 @@ def test_a_receipt_says_from_what_and_how(source_path: Path, tmp_path: Path) -> 
     source = open_source(source_path)
     receipt = convert(source, out, "lerobot_v2", options={"rate_hz": Fraction(50)}, keys=["0", "2"])
     kept: dict[str, Any] = json.loads(receipt_path(out).read_text())
-    assert kept == json.loads(json.dumps(receipt.as_json()))
+    assert kept == json.loads(json.dumps(receipt.to_json()))
     assert kept["source"] == str(source_path)
     assert (kept["source_format"], kept["format"], kept["target"]) == ("lerobot_v3", "lerobot_v2", str(out))
     assert (kept["episodes"], kept["options"]) == (2, {"rate_hz": "50"})

@@ -42,5 +42,5 @@ def test_what_contradicts_itself_is_refused(arguments: tuple[object, ...], messa
 
 def test_an_estimate_is_plain_json_with_its_parts() -> None:
     part = Estimate("p", 1.0, -math.inf, math.inf, 2, "m")
-    plain = json.loads(json.dumps(Estimate("x", 1.0, 0.5, 2.0, 3, "m", parts=(part,)).as_json(), allow_nan=False))
+    plain = json.loads(json.dumps(Estimate("x", 1.0, 0.5, 2.0, 3, "m", parts=(part,)).to_json(), allow_nan=False))
     assert (plain["parts"][0]["low"], plain["parts"][0]["high"], plain["n"]) == ("-inf", "inf", 3)

@@ -57,6 +57,6 @@ def test_words_say_how_many_stretches_there_are() -> None:
 
 def test_without_times_seconds_are_null_in_json() -> None:
     untimed = Finding(Level.INFO, "m", "0", spans=(Span(None, None, 4, 9), Span(None, None, 1, 2)))
-    shown = json.loads(json.dumps(untimed.as_json()))
+    shown = json.loads(json.dumps(untimed.to_json()))
     assert (shown["start_s"], shown["end_s"], shown["start_sample"], shown["end_sample"]) == (None, None, 1, 9)
     assert [span["start_sample"] for span in shown["spans"]] == [4, 1]

@@ -276,7 +276,7 @@ def test_a_kept_selection_is_obeyed_on_its_data_and_refused_on_other(tmp_path: P
     episodes = [tiny_episode(n, duration_s=1.0) for n in range(5)]
     chosen = memory(*episodes, selection=ChoicePart("random", 2), seed=9)
     file = tmp_path / "selection.json"
-    file.write_text(json.dumps(chosen.selection.as_json()))
+    file.write_text(json.dumps(chosen.selection.to_json()))
     again = memory(*episodes, selection=ChoicePart(file=str(file)))
     assert list(again.source.keys()) == list(chosen.source.keys())
     with pytest.raises(SelectionRefused, match="made from other data"):

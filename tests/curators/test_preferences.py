@@ -99,12 +99,12 @@ def test_a_selection_is_bound_to_the_data_and_cannot_be_edited(tmp_path) -> None
     file = tmp_path / "selection.json"
     import json
 
-    file.write_text(json.dumps(selection.as_json()))
+    file.write_text(json.dumps(selection.to_json()))
     assert read_selection(file) == selection
     others = described(length.describe, [tiny_episode(n, seed=1, duration_s=1.0) for n in range(4)], {})
     with pytest.raises(SelectionRefused, match="This selection was made from other data"):
         selection.refuse_other_data(others)
-    file.write_text(json.dumps({**selection.as_json(), "picks": [{"episode": "1", "weight": 1.0}]}))
+    file.write_text(json.dumps({**selection.to_json(), "picks": [{"episode": "1", "weight": 1.0}]}))
     with pytest.raises(SelectionRefused, match="was changed after it was written"):
         read_selection(file)
     for weights in ({"0": -1.0}, {"0": float("nan")}):

@@ -197,7 +197,7 @@ def test_probes_of_pictures_are_not_run_for_a_policy_that_sees_none(
     assert {each.probe.name for each in found.skipped} == {"light", "sensor_noise"}
     assert not (tmp_path / "out" / "light").exists()
     reason = "the policy sees no pictures, and it changes nothing else"
-    assert found.as_json()["skipped_probes"] == {"light": reason, "sensor_noise": reason}
+    assert found.to_json()["skipped_probes"] == {"light": reason, "sensor_noise": reason}
     show_evaluation(found)
     assert f"probe light was not run: {reason}" in capsys.readouterr().out
     write_evaluation(found, tmp_path / "report.html")
@@ -246,7 +246,7 @@ def test_policies_are_compared_on_shared_trials_and_unlike_protocols_are_refused
     assert found.against.sequential is not None
     assert found.against.sequential.winner is not None
     assert found.against.sequential.pairs < 12, "ten clear pairs decide"
-    told, report = found.as_json()["against"]["comparison"], tmp_path / "report.html"
+    told, report = found.to_json()["against"]["comparison"], tmp_path / "report.html"
     assert (told["p_value"], told["difference"]["low"], told["second_is_better_share"]) == (None, None, None)
     write_evaluation(found, report)
     show_evaluation(found)

@@ -26,7 +26,7 @@ for home in set(robokata._HOMES.values()):
     importlib.import_module("robokata." + home.partition(":")[0])
 for name, thing in first.items():
     assert getattr(robokata, name) is thing, name
-    assert callable(thing), name
+    assert callable(thing) or name in ("errors", "torch", "authoring"), name
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

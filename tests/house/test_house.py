@@ -87,7 +87,7 @@ UNITS += (
     "_bits",
 )
 """Quantities without a dimension are named for what they count or compare."""
-UNITS += ("_kg",)
+UNITS += ("_kg", "seconds")
 DIMENSIONLESS = {"scale", "score", "magnitude", "full_scale", "margin", "value", "number", "before", "after", "freedom"}
 # MuJoCo's own words, whose unit depends on the joint: N m/rad or N/m.
 DIMENSIONLESS |= {"kp", "kv", "force", "damping", "armature", "friction", "fovy_deg"}

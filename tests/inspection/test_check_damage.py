@@ -27,4 +27,4 @@ def test_a_broken_statistics_file_is_a_finding_and_no_failed_check() -> None:
 
 def test_splits_are_names_and_counts_whatever_the_format_counted_with() -> None:
     facts = Facts("memory", None, splits=Counter({"train": 3}))
-    assert json.loads(json.dumps(survey(EpisodeList([], facts)).as_json()["splits"])) == {"train": 3}
+    assert json.loads(json.dumps(survey(EpisodeList([], facts)).to_json()["splits"])) == {"train": 3}

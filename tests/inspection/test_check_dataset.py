@@ -34,7 +34,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_report_is_the_same_for_any_number_of_workers(sample: Path) -> None:
     source = open_source(sample)
-    assert check_dataset(source, workers=1).as_json() == check_dataset(source, workers=2).as_json()
+    assert check_dataset(source, workers=1).to_json() == check_dataset(source, workers=2).to_json()
 
 
 def test_findings_come_worst_first_and_in_the_order_of_the_dataset(sample: Path) -> None:

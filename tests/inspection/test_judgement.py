@@ -36,8 +36,8 @@ def test_messages_that_nobody_takes_apart_are_nothing_to_judge() -> None:
     assert report.judgement is Judgement.NOTHING_TO_JUDGE
     assert not report.is_sound
     assert set(report.decided) < set(report.checks)
-    assert report.as_json()["judgement"] == "nothing to judge"
-    assert report.as_json()["why_unjudged"] == "no stream of the episode that was checked holds numbers or pictures"
+    assert report.to_json()["judgement"] == "nothing to judge"
+    assert report.to_json()["why_unjudged"] == "no stream of the episode that was checked holds numbers or pictures"
     both = check_dataset(EpisodeList([packets(), tiny_episode(0, duration_s=1.0)]), keys=["packets"])
     assert both.judgement is Judgement.NOTHING_TO_JUDGE
 

@@ -79,7 +79,7 @@ def test_the_loss_is_watched_on_the_validation_split_which_is_never_learnt_from(
     points = trained.curve.validation()
     assert points[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
     assert np.isfinite(points).all()
-    summary = trained.as_json()
+    summary = trained.to_json()
     assert summary["validation"]["loss"] == points[-1, 1]
     assert summary["held_out"] == 2
     rows = (tmp_path / "policy" / "training" / "curve.csv").read_text().splitlines()

@@ -157,12 +157,12 @@ def test_channels_in_another_order_and_with_gaps_are_arranged_by_name() -> None:
 def test_a_codec_comes_back_from_json() -> None:
     feed = feed_of(*[reaching_episode(n, px=32) for n in range(2)])
     codec = fitted(feed, CodecSpec(SPEC))
-    again = codec_from(codec.as_json(), CodecSpec(window_spec_from(SPEC.as_json(), where="x")), where="card.json")
+    again = codec_from(codec.to_json(), CodecSpec(window_spec_from(SPEC.to_json(), where="x")), where="card.json")
     batch = feed.batch(np.arange(10))
     np.testing.assert_array_equal(again.encode(batch).targets, codec.encode(batch).targets)
-    older = {**codec.as_json(), "version": 0}
+    older = {**codec.to_json(), "version": 0}
     with pytest.raises(DamagedData, match="was trained with version 0 of the features, and this is version 1"):
-        codec_from(older, CodecSpec(window_spec_from(SPEC.as_json(), where="x")), where="card.json")
+        codec_from(older, CodecSpec(window_spec_from(SPEC.to_json(), where="x")), where="card.json")
 
 
 def test_paraphrases_are_drawn_and_the_first_is_said_without_a_draw() -> None:

@@ -29,14 +29,14 @@ def test_any_cut_into_blocks_gives_numpys_answer_over_what_is_there(seed: int, s
 def test_a_channel_that_is_never_there_has_no_count_and_no_nan() -> None:
     found = statistics_of([np.full((5, 2), np.nan)])
     assert found.count.tolist() == [0, 0]
-    assert all(np.isfinite(np.asarray(value)).all() for value in found.as_json().values())
+    assert all(np.isfinite(np.asarray(value)).all() for value in found.to_json().values())
 
 
 def test_statistics_come_back_from_json_as_they_were_and_damage_is_refused() -> None:
     found = statistics_of([np.arange(12.0).reshape(4, 3)])
-    told = json.loads(json.dumps(found.as_json()))
+    told = json.loads(json.dumps(found.to_json()))
     again = statistics_from(told, where="card.json", shape=(3,))
-    assert again.as_json() == found.as_json()
+    assert again.to_json() == found.to_json()
     with pytest.raises(DamagedData, match="not finite numbers of the shape"):
         statistics_from(told, where="card.json", shape=(4,))
     with pytest.raises(DamagedData, match="negative spread"):

@@ -42,7 +42,7 @@ def test_the_estimate_bears_the_metrics_name_and_unit(name: str) -> None:
     assert (estimate.quantity, estimate.unit, estimate.reason) == (name, leaf.UNIT, None)
     assert estimate.low is not None
     assert estimate.low <= estimate.value <= estimate.high
-    json.dumps(estimate.as_json(), allow_nan=False)
+    json.dumps(estimate.to_json(), allow_nan=False)
 
 
 @every_metric

@@ -148,7 +148,7 @@ def test_what_lerobot_cannot_learn_together_is_refused_before_anything_is_writte
 
 
 def test_a_view_comes_back_from_its_card_and_a_damaged_one_is_named() -> None:
-    told = json.loads(json.dumps(TOY.as_json()))
+    told = json.loads(json.dumps(TOY.to_json()))
     assert view_from(told, where="card.json") == TOY
     for broken in ({}, {**told, "is_change": 1}, {**told, "layout": {"embodiment": "toy", "channels": {}}}):
         with pytest.raises(DamagedData, match=r"^card\.json"):

@@ -158,7 +158,7 @@ def checkpoint(folder: Path) -> Path:
     card = {
         "version": 1,
         "policy": "lerobot_act",
-        "view": TOY.as_json(),
+        "view": TOY.to_json(),
         "execute_steps": 4,
         "answer_steps": 8,
         "weights": {"folder": "lerobot-1", "files": {"model.safetensors": sha256_of(model)}},

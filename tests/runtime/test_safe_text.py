@@ -40,4 +40,4 @@ def test_no_output_carries_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for text in written:
         assert not set(text) & set(STEERING)
     assert "<script>alert" not in written[1]
-    assert json.loads(json.dumps(report.as_json())) is not None
+    assert json.loads(json.dumps(report.to_json())) is not None

@@ -31,4 +31,4 @@ def test_acts_by_lerobot_are_trained_tried_and_not_done_twice(tmp_path: Path) ->
         assert (file.parent / "policy" / "training" / "lerobot.log").is_file()
     again = run_study(study, tmp_path / "out", workers=1)
     assert {file: file.stat().st_mtime_ns for file in runs} == runs
-    assert again.as_json()["answers"] == first.as_json()["answers"]
+    assert again.to_json()["answers"] == first.to_json()["answers"]

@@ -29,7 +29,7 @@ def asked(folder: Path) -> Study:
 
 
 def found(findings: Findings) -> object:
-    told = findings.as_json()
+    told = findings.to_json()
     return json.dumps([told["answers"], told["scaling"]], sort_keys=True, default=float)
 
 

@@ -89,7 +89,7 @@ def test_what_is_unknown_is_none_and_what_is_known_is_counted() -> None:
     assert state.rate_hz == pytest.approx(50, rel=0.02)
     assert (view.licence, view.total_bytes, view.steps) == (None, None, 60)
     assert (view.splits, view.outcomes) == ({"train": 2, "val": 1}, {"success": 3})
-    json.dumps(view.as_json(), allow_nan=False)
+    json.dumps(view.to_json(), allow_nan=False)
 
 
 def test_one_episode_goes_one_level_down() -> None:

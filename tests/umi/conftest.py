@@ -16,5 +16,5 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
     truth = render_handheld(folder / "clean.mp4", SMALL)
     write_encoder(folder / "encoder.csv", truth.encoder)
     write_orbslam(folder / "trajectory.csv", truth, lost=LOST)
-    (folder / "camera.json").write_text(json.dumps(SMALL.camera.as_json()))
+    (folder / "camera.json").write_text(json.dumps(SMALL.camera.to_json()))
     return Clean(folder, folder / "clean.mp4", SMALL, truth)

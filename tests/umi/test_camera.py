@@ -61,8 +61,8 @@ def test_umis_own_file_is_read(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "camera.json"
-    file.write_text(json.dumps(PINHOLE.as_json()))
-    assert read_camera(file).as_json() == PINHOLE.as_json()
+    file.write_text(json.dumps(PINHOLE.to_json()))
+    assert read_camera(file).to_json() == PINHOLE.to_json()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 )
 def test_intrinsics_that_cannot_be_are_refused_by_name(tmp_path: Path, change: dict[str, object], said: str) -> None:
     file = tmp_path / "camera.json"
-    file.write_text(json.dumps({**PINHOLE.as_json(), **change}))
+    file.write_text(json.dumps({**PINHOLE.to_json(), **change}))
     with pytest.raises(HandheldRefused) as told:
         read_camera(file)
     assert str(told.value) == f"--camera {file}: {said}"

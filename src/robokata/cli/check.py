@@ -29,9 +29,10 @@ def check(
     list_checks: Annotated[bool, typer.Option("--list", help="List the checks, and end.")] = False,
 ) -> None:
     """Run every check on every episode, then across episodes. Exit code 0: sound, 1: findings, 2: nothing judged."""
-    from robokata.cli.choice import refuse_unwritable, sources_from, suite_from
+    from robokata.cli.choice import refuse_unwritable, sources_from
     from robokata.cli.console import datasets_at, print_json_of
     from robokata.cli.progress import progress_bar
+    from robokata.inspection.check import read_suite_with
     from robokata.viewing.terminal.tables import show_catalogue, show_report
 
     if list_checks:
@@ -42,7 +43,7 @@ def check(
     if path is None:
         typer.echo("kata: name a dataset to check, or ask for --list.", err=True)
         raise typer.Exit(2)
-    chosen = suite_from(suite, fail_on)
+    chosen = read_suite_with(suite, fail_on=fail_on)
     for target in (html, junit):
         refuse_unwritable(target)
     reports = []

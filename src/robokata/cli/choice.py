@@ -5,34 +5,14 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from robokata.core.detection import Found
     from robokata.core.source import Source
-    from robokata.core.suite import Suite
 
 Choice = TypeVar("Choice", bound=enum.StrEnum)
-
-
-def suite_from(path: Path | None, fail_on: str | None) -> Suite:
-    """The suite of a file, or the default one; `--fail-on` wins over the file.
-
-    Raises:
-        SuiteRefused: the file cannot be obeyed, or the level is none.
-    """
-    from robokata.core.errors import SuiteRefused
-    from robokata.core.finding import Level
-    from robokata.core.suite import Suite, read_suite
-
-    suite = read_suite(path) if path is not None else Suite()
-    if fail_on is None:
-        return suite
-    if fail_on not in list(Level):
-        raise SuiteRefused(f"--fail-on is {fail_on!r}. It is one of {', '.join(Level)}.")
-    return replace(suite, fail_on=Level(fail_on))
 
 
 def keys_from(

@@ -42,7 +42,7 @@ def demonstrate(
     order = SessionOptions(scene=scene, width=width, seed=seed, out=out, filming=Filming(*size), operator=who)
     collected = collect_in_browser(order, PageAddress(*at), say=_say_json if json else _say)
     if json:
-        _say_json("ended", **collected.as_json())
+        _say_json("ended", **collected.to_json())
         return
     typer.echo(f"\n{collected.kept} episodes kept in {collected.out}" + _further(collected))
 

@@ -67,7 +67,7 @@ def umi(
     if print_board or print_fingers:
         return umi_run.print_sheets(printed, tags, board_to=print_board, fingers_to=print_fingers)
     if calibrate is not None:
-        return umi_run.calibrated(calibrate, printed, is_fisheye=fisheye, to=camera, as_json=json)
+        return umi_run.calibrated(calibrate, printed, is_fisheye=fisheye, to=camera, to_json=json)
     gates = Gates(
         min_markers, max_error_px, max_spread_mm / 1000, max_lost, min_valid, min_steps, fill_gaps, not no_gripper
     )
@@ -75,9 +75,9 @@ def umi(
         camera=camera, board=printed, tags=tags, gates=gates, gripper_range=gripper_range, tip=tip, scale_tag=scale_tag
     )
     if calibrate_gripper is not None:
-        return umi_run.gripper_calibrated(calibrate_gripper, rig, as_json=json)
+        return umi_run.gripper_calibrated(calibrate_gripper, rig, to_json=json)
     pairing = Pairing(words.tags_from(right_finger_tags, **sizes), pair_offset_s) if pair else None
     run = UmiOptions(rig, Story(instruction, operator=operator), latency_within_s, apply_latency, pairing)
     clips = words.clips_from(videos or [], trajectory or [], reference or [])
-    report = umi_run.collected(clips, run, out, to, option or [], accept_loss=accept_loss, as_json=json)
+    report = umi_run.collected(clips, run, out, to, option or [], accept_loss=accept_loss, to_json=json)
     raise typer.Exit(1 if report.rejected else 0)

@@ -44,7 +44,7 @@ class _Answer(Protocol):
 class _OlderAnswer(Protocol):
     """The same under its older name."""
 
-    def as_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, Any]: ...
 
 
 def print_json_of(answers: Sequence[_Answer | _OlderAnswer]) -> None:
@@ -61,7 +61,7 @@ def print_json_of(answers: Sequence[_Answer | _OlderAnswer]) -> None:
 
 
 def _json_of(answer: _Answer | _OlderAnswer) -> dict[str, Any]:
-    make: Callable[[], dict[str, Any]] = getattr(answer, "to_json", None) or answer.as_json  # type: ignore[union-attr]
+    make: Callable[[], dict[str, Any]] = getattr(answer, "to_json", None) or answer.to_json  # type: ignore[union-attr]
     return make()
 
 

@@ -13,8 +13,8 @@ def explain(
 ) -> None:
     """Print what a check finds, why it hurts, an example, its limits, the repair, and its thresholds."""
     from robokata.cli.console import print_json_of
-    from robokata.inspection.catalogue import check_card
+    from robokata.inspection.catalogue import explain as card_of_check
     from robokata.viewing.terminal.tables import show_check
 
-    card = check_card(check)
+    card = card_of_check(check)
     print_json_of([card]) if json else show_check(card)

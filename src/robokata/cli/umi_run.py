@@ -30,7 +30,7 @@ def print_sheets(board: Board, tags: FingerTags, *, board_to: Path | None, finge
             typer.echo(f"Wrote {path}: {sheet.width_mm:g} x {sheet.height_mm:g} mm. {sheet.caption}")
 
 
-def calibrated(video: Path, board: Board, *, is_fisheye: bool, to: Path | None, as_json: bool) -> None:
+def calibrated(video: Path, board: Board, *, is_fisheye: bool, to: Path | None, to_json: bool) -> None:
     """Measure intrinsics, and write them.
 
     Raises:
@@ -48,9 +48,9 @@ def calibrated(video: Path, board: Board, *, is_fisheye: bool, to: Path | None, 
         bar.started(len(packet_index(video).pts))
         found = calibrate_camera(video, board, "fisheye" if is_fisheye else "pinhole", advance=bar.advance)
     with appearing(to, is_file=True) as place:
-        place.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
-    if as_json:
-        typer.echo(json.dumps(found.as_json()))
+        place.write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+    if to_json:
+        typer.echo(json.dumps(found.to_json()))
         return
     camera = found.camera
     typer.echo(
@@ -62,7 +62,7 @@ def calibrated(video: Path, board: Board, *, is_fisheye: bool, to: Path | None, 
     )
 
 
-def gripper_calibrated(video: Path, rig: Rig, *, as_json: bool) -> None:
+def gripper_calibrated(video: Path, rig: Rig, *, to_json: bool) -> None:
     """Measure how far apart the tags are when closed and open, and say it."""
     from robokata.cli.progress import progress_bar
     from robokata.collection.umi.calibrate import calibrate_gripper
@@ -71,7 +71,7 @@ def gripper_calibrated(video: Path, rig: Rig, *, as_json: bool) -> None:
     with progress_bar(f"looking for the fingers in {video.name}", of="frames") as bar:
         bar.started(len(packet_index(video).pts))
         found = calibrate_gripper(video, rig, advance=bar.advance)
-    if as_json:
+    if to_json:
         typer.echo(json.dumps({"closed_m": found.closed_m, "open_m": found.open_m}))
     else:
         typer.echo(
@@ -88,7 +88,7 @@ def collected(
     words: Sequence[str],
     *,
     accept_loss: bool,
-    as_json: bool,
+    to_json: bool,
 ) -> UmiReport:
     """Collect, and say what became of each clip.
 
@@ -115,7 +115,7 @@ def collected(
             report = collect_dataset(
                 clips, run, out, format_name, options=options, accept_loss=accept_loss, advance=bar.advance
             )
-    if as_json:
+    if to_json:
         print_json_of([report])
     else:
         show_report(report)

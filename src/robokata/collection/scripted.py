@@ -87,12 +87,12 @@ class ExpertJob:
             "scene": asdict(self.scene),
             "width": str(self.width),
             "seed": self.seed,
-            "filming": None if self.filming is None else self.filming.as_json(),
-            "sensors": self.sensors.as_json(),
+            "filming": None if self.filming is None else self.filming.to_json(),
+            "sensors": self.sensors.to_json(),
             "clumsiness_share": self.clumsiness_share,
             "operators": self.operators,
             "keep_failures": self.keep_failures,
-            "variation": self.variation.as_json(),
+            "variation": self.variation.to_json(),
         }
 
 

@@ -36,6 +36,7 @@ from robokata.core.source import Source
 from robokata.core.version import __version__
 from robokata.runtime.atomic import refuse_occupied, replace_json, staged
 from robokata.runtime.engine import Crew, map_episodes, worker_count
+from robokata.runtime.notebook import html_table
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,11 @@ class Receipt:
     declared_rates: Sequence[str] = ()
     """Rates that the user declared for streams without times."""
 
-    def as_json(self) -> dict[str, Any]:
+    def _repr_html_(self) -> str:
+        rows = [(name, value) for name, value in self.verified.items()]
+        return html_table(f"{self.target}: {self.format}, {self.episodes} episodes", rows, head=("verified", "count"))
+
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
@@ -159,8 +164,8 @@ def convert(
         format=format_name,
         episodes=len(wanted),
         options=_plain_options(chosen),
-        losses=report.as_json(),
-        verified=seen.as_json(),
+        losses=report.to_json(),
+        verified=seen.to_json(),
         versions=_versions(),
         made_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         declared_rates=[str(rate) for rate in rates_in(source)],
@@ -252,7 +257,7 @@ def _place_name(difference: Difference) -> str:
 
 def _keep(receipt: Receipt, path: Path) -> None:
     complete = f"The dataset {receipt.target} is complete; only its receipt was not written."
-    replace_json(path, receipt.as_json(), consequence=complete)
+    replace_json(path, receipt.to_json(), consequence=complete)
 
 
 def _layouts(

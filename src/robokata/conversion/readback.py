@@ -76,7 +76,7 @@ class ReadBack:
         """True where all that was to be kept was read back as it was given."""
         return self.skipped is None and not self.difference_count
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         plain = asdict(self)
         plain["differences"] = [each._asdict() for each in self.differences]

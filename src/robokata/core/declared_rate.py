@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robokata.core.clock import Clock, paced_clock, rate_fraction
-from robokata.core.detection import reopen
+from robokata.core.detection import as_source, reopen
 from robokata.core.episode import Episode
 from robokata.core.errors import RateRefused
 from robokata.core.source import EpisodeList, EpisodeRow, Facts, Source
@@ -188,3 +189,15 @@ def _refuse_other_steps(episode: Episode, rate: Rate, streams: Sequence[Stream])
             f"({len(other)} samples, a {other.clock.counter} each) number different steps and cannot both go at "
             f"{rate.rate_hz} Hz. Declare each: --rate-hz {first.name}=RATE --rate-hz {other.name}=RATE."
         )
+
+
+def open_with_rates(
+    dataset: str | os.PathLike[str] | Source, *, format: str | None = None, rate_hz: Sequence[str | float] = ()
+) -> Source:
+    """The dataset that a verb is given, open, with rates for its streams without times: `10`, or `STREAM=10`.
+
+    Raises:
+        RobokataError: the path cannot be opened; see `open_source`.
+        RateRefused: a rate is not one, or is declared for no stream without times.
+    """
+    return with_rates(as_source(dataset, format=format), rates_from(tuple(map(str, rate_hz))))

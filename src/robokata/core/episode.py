@@ -159,6 +159,33 @@ class Episode:
         fields = {name: self.__dict__[name] for name in self.__dataclass_fields__}
         return _rebuild, (fields,)
 
+    def _repr_html_(self) -> str:
+        # By name: how things look in a notebook lies above what they are.
+        shown: str = importlib.import_module("robokata.viewing.html.notebook").episode_html(self)
+        return shown
+
+    def __getitem__(self, name: str) -> Stream:
+        """One stream by name: `episode["observation.state"]`."""
+        return self.stream(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.streams
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(self.streams.values())
+
+    def at(self, seconds: float) -> dict[str, Any]:
+        """The newest sample of every stream at a moment, in seconds from the episode's start.
+
+        Streams that have no sample yet are absent.
+
+        Raises:
+            ClockUnknown: a stream has no times.
+        """
+        moment_ns = self.start_ns + round(seconds * NS_PER_S)
+        found = {name: stream.index_at(moment_ns) for name, stream in self.streams.items()}
+        return {name: self.streams[name].values[index] for name, index in found.items() if index is not None}
+
     def stream(self, name: str) -> Stream:
         """One stream by name.
 

@@ -54,9 +54,9 @@ class Estimate:
         """True where there is a value."""
         return self.value is not None
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; an infinite end of an interval is the word `inf`, which JSON lacks."""
-        out = {**asdict(self), "parts": [part.as_json() for part in self.parts]}
+        out = {**asdict(self), "parts": [part.to_json() for part in self.parts]}
         for end in ("low", "high"):
             if out[end] is not None and math.isinf(out[end]):
                 out[end] = "inf" if out[end] > 0 else "-inf"

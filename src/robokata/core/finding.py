@@ -122,7 +122,7 @@ class Finding:
         """Number of the last sample of the spans."""
         return max((span.end_sample for span in self.spans if span.end_sample is not None), default=None)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; the four ends are those of all spans together."""
         ends = ("start_s", "end_s", "start_sample", "end_sample")
         return {**asdict(self), "level": self.level.value, **{name: getattr(self, name) for name in ends}}
@@ -206,7 +206,7 @@ class Abstention:
     """None where the reason holds for the dataset as a whole."""
     stream: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 

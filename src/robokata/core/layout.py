@@ -98,7 +98,7 @@ class Loss:
         """True where converting back does not give the original."""
         return self.way.is_lossy
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             "stream": self.stream,
@@ -126,13 +126,13 @@ class LossReport:
         """True where something does not come back."""
         return any(loss.is_lossy for loss in self.losses)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             "format": self.format,
             "episodes": self.episodes,
             "is_lossy": self.is_lossy,
-            "streams": [loss.as_json() for loss in self.losses],
+            "streams": [loss.to_json() for loss in self.losses],
             "notes": list(self.notes),
             "options": dict(self.options),
         }

@@ -77,7 +77,7 @@ class Selection:
                 f"({found[:12]}): the same ids may mean other episodes. Choose again."
             )
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; `read_selection` takes them back."""
         return {
             "made_from": self.made_from,

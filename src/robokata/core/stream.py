@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
@@ -11,8 +12,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.clock import Clock
-from robokata.core.values import Pictures, Values
+from robokata.core.clock import NS_PER_S, Clock
+from robokata.core.require import require
+from robokata.core.values import Index, Pictures, Values
 
 
 class Kind(enum.StrEnum):
@@ -134,6 +136,56 @@ class Stream:
     def __len__(self) -> int:
         return len(self.values)
 
+    def _repr_html_(self) -> str:
+        # By name: how things look in a notebook lies above what they are.
+        shown: str = importlib.import_module("robokata.viewing.html.notebook").stream_html(self)
+        return shown
+
+    def index_at(self, moment_ns: int) -> int | None:
+        """Index of the newest sample at a moment on the stream's clock; None before the first.
+
+        Raises:
+            ClockUnknown: the stream has no times.
+        """
+        times_ns = self.clock.times_ns
+        newest = np.flatnonzero(times_ns <= moment_ns)
+        # A clock may run backwards: the newest is the one of the latest time, of equal ones the last.
+        return int(newest[len(newest) - 1 - np.argmax(times_ns[newest][::-1])]) if len(newest) else None
+
+    def at(self, seconds: float) -> Any:
+        """The newest sample at a moment, in seconds from the stream's own first sample.
+
+        `Episode.at` counts from the start of the episode.
+
+        Raises:
+            ClockUnknown: the stream has no times.
+            IndexError: the moment lies before the first sample, or the stream is empty.
+        """
+        times_ns = self.clock.times_ns
+        index = self.index_at(int(times_ns.min()) + round(seconds * NS_PER_S)) if len(times_ns) else None
+        if index is None:
+            raise IndexError(f"stream {self.name!r} has no sample at {seconds:g} s")
+        return self.values[index]
+
+    @property
+    def frames(self) -> Frames:
+        """The pictures: `frames[12]` is an array (H, W, C), `frames.image(12)` a PIL image.
+
+        Raises:
+            TypeError: the stream holds no pictures.
+        """
+        return Frames(self.pictures)
+
+    def plot(self, *, channels: Sequence[str | int] | None = None, axes: Any = None) -> Any:
+        """Draw channels over seconds (over steps where the stream has no times) by matplotlib; gives its axes.
+
+        Raises:
+            TypeError: the stream does not hold numbers.
+            MissingPart: matplotlib is not installed.
+        """
+        # By name: how things look in a notebook lies above what they are.
+        return importlib.import_module("robokata.viewing.curve_plot").plot_stream(self, channels=channels, axes=axes)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
@@ -183,3 +235,28 @@ class Stream:
     def with_values(self, values: Values, *, clock: Clock | None = None) -> Stream:
         """The same stream with other values (and another clock, where their number changes)."""
         return replace(self, values=values, clock=self.clock if clock is None else clock)
+
+
+class Frames:
+    """The pictures of a stream by their number."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, index: Index) -> NDArray[Any]:
+        return self._pictures[index]
+
+    def __repr__(self) -> str:
+        return f"Frames({len(self)} of {'x'.join(map(str, self._pictures.shape[1:]))})"
+
+    def image(self, index: int) -> Any:
+        """One picture as a PIL image.
+
+        Raises:
+            MissingPart: Pillow is not installed.
+        """
+        picture = np.asarray(self._pictures[index])
+        return require("PIL.Image", extra="notebook").fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)

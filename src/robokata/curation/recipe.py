@@ -120,14 +120,14 @@ class Recipe:
     @cached_property
     def hash(self) -> str:
         """64 hexadecimal digits that depend on nothing but what the recipe says, every default included."""
-        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def place_of(self, path: str) -> str:
         """A path of the recipe, as seen from here."""
         is_elsewhere = "://" in path or not self.folder
         return path if is_elsewhere else str(Path(self.folder) / path)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; `recipe_from` takes them back."""
         steps: list[dict[str, Any]] = [
             {"name": s.name, **({} if s.share is None else {"share": s.share}), **_plain(s.options)} for s in self.steps
@@ -146,7 +146,7 @@ class Recipe:
     def as_toml(self) -> str:
         """The recipe as a TOML file."""
         lines = [f"seed = {self.seed}", f'families = "{self.families}"']
-        for name, value in self.as_json().items():
+        for name, value in self.to_json().items():
             if name in ("source", "step"):
                 for entry in value:
                     lines += ["", f"[[{name}]]", *_lines(entry)]

@@ -46,10 +46,10 @@ class Written:
     notes: tuple[str, ...] = ()
     """What could not be judged, a sentence each."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**plain, "left_out": dict(self.left_out), "length_confound": self.length_confound.as_json()}
+        return {**plain, "left_out": dict(self.left_out), "length_confound": self.length_confound.to_json()}
 
 
 def length_confound(curated: Curated) -> Estimate:
@@ -181,17 +181,17 @@ def _state(path: Path) -> str:
 def _told(curated: Curated, states: list[str]) -> dict[str, Any]:
     rows = curated.kept_rows
     return {
-        "recipe": curated.recipe.as_json(),
+        "recipe": curated.recipe.to_json(),
         "recipe_hash": curated.recipe.hash,
         "inputs": [
             {"path": part.path, "format": source.format, "state": state}
             for part, source, state in zip(curated.source.parts, curated.source.sources, states, strict=True)
         ],
-        "selection": curated.selection.as_json(),
+        "selection": curated.selection.to_json(),
         "left_out": [each._asdict() for each in curated.left_out],
         "moved": dict(curated.moved),
         "notes": list(curated.notes),
-        "length_confound": length_confound(curated).as_json(),
+        "length_confound": length_confound(curated).to_json(),
         "kept_duration_s": _total_s(rows),
         "weights": curated.weights,
     }

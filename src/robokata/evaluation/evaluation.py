@@ -60,12 +60,12 @@ class Against:
             return (str(self.comparison), SPEAKS_OF)
         return (f"{self.comparison.difference} where it stopped", _told(self.sequential), _NO_FIXED_N, SPEAKS_OF)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             "against": self.earlier.place,
             "policy": self.earlier.policy,
-            "comparison": self.comparison.as_json(),
+            "comparison": self.comparison.to_json(),
             "sequential": None if self.sequential is None else self.sequential._asdict(),
             "in_words": list(self.sentences()),
         }
@@ -93,17 +93,17 @@ class Evaluation:
             "differences below are at the floor, and say nothing of how the policy generalizes."
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             "out": self.out,
             "policy": self.policy,
-            "control": self.control.as_json(),
+            "control": self.control.to_json(),
             "successes": {str(number): success for number, success in self.control.successes.items()},
-            "probes": [probe.as_json() for probe in self.probes],
+            "probes": [probe.to_json() for probe in self.probes],
             "skipped_probes": {each.probe.name: each.reason for each in self.skipped},
             "floor": self.floor,
-            "against": None if self.against is None else self.against.as_json(),
+            "against": None if self.against is None else self.against.to_json(),
         }
 
 
@@ -223,4 +223,4 @@ def _told(verdict: Verdict) -> str:
 
 
 def _keep(evaluation: Evaluation, path: Path) -> None:
-    replace_json(path, evaluation.as_json(), consequence="The trials are kept; run the same command again.")
+    replace_json(path, evaluation.to_json(), consequence="The trials are kept; run the same command again.")

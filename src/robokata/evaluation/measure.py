@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robokata.core.declared_rate import open_with_rates
 from robokata.core.episode import Episode
 from robokata.core.errors import RateRefused
 from robokata.core.estimate import Estimate, Observation
@@ -13,6 +15,9 @@ from robokata.core.shelf import shelf
 from robokata.core.source import Source
 from robokata.evaluation.metric import summarise
 from robokata.runtime.engine import map_episodes, worker_count
+from robokata.runtime.episode_filter import choose_episodes
+from robokata.runtime.notebook import html_table
+from robokata.runtime.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,13 @@ class Measured:
     chosen: str | None = None
     """Which of the dataset's splits were measured, in words; None where it has none."""
 
-    def as_json(self) -> dict[str, Any]:
+    def _repr_html_(self) -> str:
+        rows = [(name, str(estimate)) for name, estimate in self.metrics.items()]
+        return html_table(f"{self.path}: {self.episodes} episodes", rows, head=("metric", "value"))
+
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        metrics = {name: estimate.as_json() for name, estimate in self.metrics.items()}
+        metrics = {name: estimate.to_json() for name, estimate in self.metrics.items()}
         plain = {"path": self.path, "episodes": self.episodes, "chosen": self.chosen}
         return {**plain, "metrics": metrics, "unread": dict(self.unread)}
 
@@ -70,3 +79,35 @@ def measured(
 
 def _observed(episode: Episode) -> dict[str, Observation]:
     return {name: shelf("metrics")[name].observe(episode) for name in shelf("metrics").names()}
+
+
+def measure(
+    dataset: str | os.PathLike[str] | Source,
+    *,
+    episodes: Sequence[str] | None = None,
+    where: str | None = None,
+    split: str | None = None,
+    rate_hz: Sequence[str | float] = (),
+    format: str | None = None,
+    workers: int | None = None,
+    on_progress: Progress = SILENT,
+) -> Measured:
+    """Compute every metric on recorded episodes: of demonstrations, or of a policy's trials.
+
+    `split` is `train` by default, where the dataset has splits; `all` takes every one.
+
+    Raises:
+        NotADataset: nothing that is recognised lies at the path.
+        UnknownName: the dataset has no such episode or split.
+        QueryRefused: the condition is not one, or no episode meets it.
+    """
+    source = open_with_rates(dataset, format=format, rate_hz=rate_hz)
+    choice = choose_episodes(source, episodes=episodes, where=where, split=split, is_for_training=True)
+    return measured(
+        source,
+        keys=list(choice.keys),
+        chosen=choice.sentence,
+        workers=workers,
+        started=on_progress.started,
+        advance=on_progress.advance,
+    )

@@ -132,18 +132,18 @@ class ProbeResult:
         """Success at the end under the probe."""
         return self.trials.metrics["success_at_end"]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             "probe": self.probe.name,
             "axis": self.probe.axis,
             "magnitude": self.probe.magnitude,
-            "success": self.success.as_json(),
-            "difference": self.comparison.as_json(),
+            "success": self.success.to_json(),
+            "difference": self.comparison.to_json(),
             "p_adjusted": self.p_adjusted,
             "manipulation": self.manipulation.sentence(),
             "manipulation_holds": self.manipulation.holds,
-            "trials": self.trials.as_json(),
+            "trials": self.trials.to_json(),
         }
 
 

@@ -36,7 +36,7 @@ class TrialProtocol:
     more: Mapping[str, float | int | str] = field(default_factory=dict)
     """Whatever else the evaluator holds fixed (model hash, control mode)."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`, in one order whatever the order of the mappings."""
         plain = {**asdict(self), "cameras": sorted(self.cameras)}
         plain["factors"] = {name: self.factors[name] for name in sorted(self.factors)}
@@ -46,7 +46,7 @@ class TrialProtocol:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits that depend on nothing but the fields: the same on every machine, in every process."""
-        text = json.dumps(_canonical(self.as_json()), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        text = json.dumps(_canonical(self.to_json()), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -99,7 +99,7 @@ def refuse_one_seed(seeds: Sequence[str | int], *, claim: str) -> None:
 
 
 def _flat(protocol: TrialProtocol, except_factors: Sequence[str]) -> dict[str, Any]:
-    plain = _canonical(protocol.as_json())
+    plain = _canonical(protocol.to_json())
     factors = {f"factors.{k}": v for k, v in plain.pop("factors").items() if k not in except_factors}
     more = {f"more.{k}": v for k, v in plain.pop("more").items()}
     return {**plain, **factors, **more}

@@ -101,7 +101,7 @@ class TrialJob:
             "policy_hash": policy_hash(self.policy.where),
             "conditions": _plain_conditions(self.conditions),
             "seed": self.seed,
-            "filming": None if self.filming is None else self.filming.as_json(),
+            "filming": None if self.filming is None else self.filming.to_json(),
             "metrics": list(metric_names()),
             **({"options": told} if (told := self.policy.told()) else {}),
         }
@@ -159,13 +159,13 @@ class Trials:
         """Trial number -> success at its end, of the trials that count."""
         return {line.number: bool(line.row["success"]) for line in self.lines if not line.row["infrastructure"]}
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
-            **self.production.as_json(),
-            "protocol": self.protocol.as_json(),
+            **self.production.to_json(),
+            "protocol": self.protocol.to_json(),
             "protocol_hash": self.protocol.hash,
-            "metrics": {name: estimate.as_json() for name, estimate in self.metrics.items()},
+            "metrics": {name: estimate.to_json() for name, estimate in self.metrics.items()},
             "infrastructure": sum(bool(line.row["infrastructure"]) for line in self.lines),
         }
 
@@ -306,7 +306,7 @@ def _observation(row: Mapping[str, Any] | None, infrastructure: str | None) -> O
 
 
 def _plain_conditions(conditions: Conditions) -> dict[str, Any]:
-    return {**asdict(conditions), "width": str(conditions.width), "variation": conditions.variation.as_json()}
+    return {**asdict(conditions), "width": str(conditions.width), "variation": conditions.variation.to_json()}
 
 
 def _with_extra(episode: Episode, name: str, value: Mapping[str, Any]) -> Episode:

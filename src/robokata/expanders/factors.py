@@ -102,8 +102,8 @@ class VariationJob:
             "episodes": list(self.keys),
             "scene": {"task": self.scene.task, "robot": self.scene.robot, "control_hz": self.scene.control_hz},
             "width": "as recorded",
-            "variation": self.variation.as_json(),
-            "filming": None if self.filming is None else self.filming.as_json(),
+            "variation": self.variation.to_json(),
+            "filming": None if self.filming is None else self.filming.to_json(),
         }
 
 

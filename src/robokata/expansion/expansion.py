@@ -47,10 +47,10 @@ class Expansion:
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
-            **self.production.as_json(),
+            **self.production.to_json(),
             "by": self.by,
             "asked": self.asked,
-            "acceptance": self.acceptance.as_json(),
+            "acceptance": self.acceptance.to_json(),
             "reasons": dict(self.reasons),
             "sources": dict(self.sources),
             "selection": self.selection,

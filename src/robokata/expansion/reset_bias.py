@@ -30,7 +30,7 @@ class Bias(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        parts = {name: each.as_json() for name, each in zip(_THIRDS, self.acceptance, strict=True)}
+        parts = {name: each.to_json() for name, each in zip(_THIRDS, self.acceptance, strict=True)}
         return {**self._asdict(), "acceptance": parts}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from robokata.core.shelf import shelf
 from robokata.core.suite import thresholds_of
+from robokata.runtime.notebook import html_table
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,10 @@ class CheckCard:
     needs: tuple[str, ...]
     thresholds: Mapping[str, Any]
 
-    def as_json(self) -> dict[str, Any]:
+    def _repr_html_(self) -> str:
+        return html_table(self.name, [(self.documentation,), (f"needs: {', '.join(self.needs) or 'nothing'}",)])
+
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 
@@ -32,12 +36,12 @@ class Catalogue:
 
     checks: tuple[CheckCard, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {"checks": [card.as_json() for card in self.checks]}
+        return {"checks": [card.to_json() for card in self.checks]}
 
 
-def check_card(name: str) -> CheckCard:
+def explain(name: str) -> CheckCard:
     """The card of one check.
 
     Raises:
@@ -52,4 +56,4 @@ def check_card(name: str) -> CheckCard:
 
 def catalogue() -> Catalogue:
     """Every check on the shelf."""
-    return Catalogue(tuple(check_card(name) for name in shelf("checks").names()))
+    return Catalogue(tuple(explain(name) for name in shelf("checks").names()))

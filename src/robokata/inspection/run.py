@@ -17,6 +17,7 @@ from robokata.core.source import Source
 from robokata.core.suite import Suite, Waiver
 from robokata.inspection.examination import examine, judge_all, unreadable
 from robokata.runtime.engine import map_episodes, worker_count
+from robokata.runtime.notebook import html_table
 from robokata.survey.dataset_survey import Survey, survey
 
 
@@ -105,12 +106,20 @@ class Report:
             if name in spoke or (None not in silent[name] and len(silent[name]) < self.episodes_checked)
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def _repr_html_(self) -> str:
+        rows = [
+            (each.level.value, each.check, ", ".join(each.episodes) or None, each.message)
+            for each in self.findings[:20]
+        ]
+        title = f"{self.dataset.path}: {self.judgement.value}, {len(self.findings)} findings"
+        return html_table(title, rows, head=("level", "check", "episodes", "what was found"))
+
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`: `findings`, `abstentions`, `dataset`, and what was waived."""
         return {
-            "findings": [finding.as_json() for finding in self.findings],
-            "abstentions": [abstention.as_json() for abstention in self.abstentions],
-            "dataset": self.dataset.as_json(),
+            "findings": [finding.to_json() for finding in self.findings],
+            "abstentions": [abstention.to_json() for abstention in self.abstentions],
+            "dataset": self.dataset.to_json(),
             "episodes_checked": self.episodes_checked,
             "checks": list(self.checks),
             "judgement": self.judgement.value,
@@ -119,7 +128,7 @@ class Report:
             "why_unjudged": self.why_unjudged,
             "fail_on": self.fail_on.value,
             "waived": [
-                {**waived.finding.as_json(), "reason": waived.waiver.reason, "expires": str(waived.waiver.expires)}
+                {**waived.finding.to_json(), "reason": waived.waiver.reason, "expires": str(waived.waiver.expires)}
                 for waived in self.waived
             ],
             "expired_waivers": [

@@ -64,7 +64,7 @@ class TrainingSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the policy itself may be told: `vision`, `language`, `decoder`, `width`."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 

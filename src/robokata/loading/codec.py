@@ -42,10 +42,10 @@ class CodecSpec:
         """True where what comes after the end is learnt: a target holds until the next, a difference does not."""
         return not self.is_change
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
-            "window": self.window.as_json(),
+            "window": self.window.to_json(),
             "frame": str(self.frame),
             "seen_from_tip": list(self.seen_from_tip),
             "is_change": self.is_change,
@@ -134,13 +134,13 @@ class BodyCodec:
         spread = {name: statistics.std for name, statistics in self.raw.items()}
         return noisy(self.layout, numbers, rng, noise=noise, spread=spread)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`: layout and statistics (the spec is the policy's)."""
         return {
-            "layout": self.layout.as_json(),
-            "seen": self.seen.as_json(),
-            "learnt": self.learnt.as_json(),
-            "raw": {name: statistics.as_json() for name, statistics in self.raw.items()},
+            "layout": self.layout.to_json(),
+            "seen": self.seen.to_json(),
+            "learnt": self.learnt.to_json(),
+            "raw": {name: statistics.to_json() for name, statistics in self.raw.items()},
         }
 
 
@@ -184,10 +184,10 @@ class Codec:
             is_target,
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        bodies = [body.as_json() for body in self.bodies]
-        return {"version": VERSION, "spec": self.spec.as_json(), "bodies": bodies}
+        bodies = [body.to_json() for body in self.bodies]
+        return {"version": VERSION, "spec": self.spec.to_json(), "bodies": bodies}
 
 
 def fitted(feed: Feed, spec: CodecSpec) -> Codec:
@@ -233,7 +233,7 @@ def _unfitted(spec: CodecSpec, layout: BodyLayout) -> BodyCodec:
 
 
 def codec_from(data: Any, spec: CodecSpec, *, where: str) -> Codec:
-    """A codec from what `as_json` gave.
+    """A codec from what `to_json` gave.
 
     Raises:
         DamagedData: layouts or statistics are not what they should be.

@@ -193,7 +193,7 @@ def _instructions(episode: Episode, at: NDArray[np.int64], *, is_timed: bool) ->
 
 
 def _digest(made: Gathered, cameras: Mapping[str, Stream], pictures: Mapping[str, Rows]) -> str:
-    digest = hashlib.sha256(f"{made.key}|{made.layout.as_json()}".encode())
+    digest = hashlib.sha256(f"{made.key}|{made.layout.to_json()}".encode())
 
     def add(*arrays: NDArray[Any]) -> None:
         for array in arrays:

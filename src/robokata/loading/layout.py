@@ -46,16 +46,16 @@ class BodyLayout:
         """Numbers of a stream, 0 where this robot lacks it."""
         return len(self.channels.get(stream, ()))
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {"embodiment": self.embodiment, "channels": {name: list(c) for name, c in self.channels.items()}}
 
 
 def layout_from(data: Any, *, where: str) -> BodyLayout:
-    """A layout from what `as_json` gave.
+    """A layout from what `to_json` gave.
 
     Raises:
-        DamagedData: it is not what `as_json` gives.
+        DamagedData: it is not what `to_json` gives.
     """
     try:
         channels = {str(name): tuple(map(str, names)) for name, names in data["channels"].items()}

@@ -25,13 +25,13 @@ class Statistics:
     q01: NDArray[np.float64]
     q99: NDArray[np.float64]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {name: getattr(self, name).tolist() for name in self.__dataclass_fields__}
 
 
 def statistics_from(data: Any, *, where: str, shape: tuple[int, ...]) -> Statistics:
-    """Statistics from what `as_json` gave.
+    """Statistics from what `to_json` gave.
 
     Raises:
         DamagedData: a field is missing, of another shape, not finite, or a negative spread.

@@ -63,13 +63,13 @@ class WindowSpec:
         """How many samples of each stream of numbers are seen."""
         return len(self.history_steps if self.is_in_steps else self.history_s)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 
 
 def window_spec_from(data: Any, *, where: str) -> WindowSpec:
-    """A spec from what `as_json` gave.
+    """A spec from what `to_json` gave.
 
     Raises:
         DamagedData: a field is missing, unknown or of another kind.

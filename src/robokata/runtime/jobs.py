@@ -307,7 +307,7 @@ class Production:
     receipt: str
     """Path of the receipt."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 

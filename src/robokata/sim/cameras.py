@@ -31,7 +31,7 @@ class Filming:
     jpeg_quality: int = 92
     """Of 100: 40 dB on these scenes, without subsampling of colour, which would smear a cube of eight pixels."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 

@@ -54,7 +54,7 @@ def episode_of(
         "mujoco": require("mujoco", extra="sim").__version__,
         "control_hz": world.control_hz,
         "physics_hz": PHYSICS_HZ,
-        "sensors": attempt.sensors.as_json(),
+        "sensors": attempt.sensors.to_json(),
         "cameras": cameras_of(world, filming),
         "renderer": None if filming is None else backend().name,
         "subtasks": [subtask.name for subtask in attempt.subtasks],

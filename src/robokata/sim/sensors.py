@@ -41,7 +41,7 @@ class Sensors:
         for step in sorted(due):
             yield step, frozenset(due[step])
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 

@@ -80,7 +80,7 @@ class Tellings:
         """How this subtask is told."""
         return self.of_subtask.get(subtask, self.usual)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 

@@ -66,7 +66,7 @@ class Variation:
         """True where the motion must be simulated again."""
         return any(factor_of(name).changes is Changes.PHYSICS for name, size in self.magnitudes.items() if size)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {"magnitudes": dict(self.magnitudes), "seed": self.seed}
 

@@ -42,9 +42,9 @@ class Comparison:
     discordant: tuple[int, int] | None = None
     """Pairs that only the first solved, and that only the second solved; None where trials are not paired."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {**asdict(self), "difference": self.difference.as_json(), "alternative": self.alternative.value}
+        return {**asdict(self), "difference": self.difference.to_json(), "alternative": self.alternative.value}
 
     def __str__(self) -> str:
         if self.difference.value is None or self.p_value is None:

@@ -44,9 +44,9 @@ class Effect:
     detectable: float
     """Smallest effect that this many seeds and trials would have found with power 0.8."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {**self.__dict__, "estimate": self.estimate.as_json()}
+        return {**self.__dict__, "estimate": self.estimate.to_json()}
 
     @property
     def is_resolved(self) -> bool:

@@ -70,10 +70,10 @@ class Agreement:
     without: Mapping[str, Mapping[str, float | None]]
     """Policy left out -> statistic -> value: a correlation that hangs on one bad policy shows here."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
-            **{name: getattr(self, name).as_json() for name in ("mmrv", "pearson", "spearman")},
+            **{name: getattr(self, name).to_json() for name in ("mmrv", "pearson", "spearman")},
             "without": {name: dict(values) for name, values in self.without.items()},
         }
 

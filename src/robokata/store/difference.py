@@ -36,7 +36,7 @@ class Difference:
         """True where both hold the same."""
         return not (self.added or self.removed or self.changed or self.facts)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         changed = {key: [change._asdict() for change in changes] for key, changes in self.changed.items()}
         return asdict(self) | {"changed": changed, "facts": [change._asdict() for change in self.facts]}

@@ -51,7 +51,7 @@ class Record:
     made: Mapping[str, Any]
     """The receipt: who, from what (path, format, state), with which words, by which versions."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 
@@ -161,7 +161,7 @@ class Store:
             record = build(base)
             if base is not None and record.id == base.id:
                 return base
-            if self.place.create(f"history/{record.number:08d}.json", json.dumps(record.as_json(), indent=1).encode()):
+            if self.place.create(f"history/{record.number:08d}.json", json.dumps(record.to_json(), indent=1).encode()):
                 return record
         raise WriteRefused(f"{self.url}: others wrote all the time. Try again.")
 

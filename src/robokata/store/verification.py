@@ -44,7 +44,7 @@ class Verification:
         """True where everything is what it was."""
         return not self.problems
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self) | {"is_sound": self.is_sound, "problems": [each._asdict() for each in self.problems]}
 

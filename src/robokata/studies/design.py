@@ -35,12 +35,12 @@ class Arm:
     control_for: str | None = None
     """The factor whose removing it is the control for."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             "name": self.name,
             "levels": dict(self.levels),
-            "recipe": self.recipe.as_json(),
+            "recipe": self.recipe.to_json(),
             "expansions": [vars(part) for part in self.expansions],
             "training": dict(self.training),
             "control_of": self.control_of,
@@ -63,14 +63,14 @@ def controls_of(
     removes, and as many episodes as the arm keeps are drawn of that: all else, expansion too, is the arm's own. Where
     an arm of the study shows that nothing was removed, there is none.
     """
-    sizes = {str(arm.recipe.as_json()): kept[arm.name] for arm in arms}
+    sizes = {str(arm.recipe.to_json()): kept[arm.name] for arm in arms}
     out = []
     for arm in arms:
         levels, seen = levels_of(study, arm), (left_out or {}).get(arm.name, {})
         for number, (factor, level) in enumerate(zip(study.factors, levels, strict=True)):
             if may_remove(level, left_out=seen):
                 whole = _arm(study, (*levels[:number], _without_removing(level, seen), *levels[number + 1 :]))
-                if sizes.get(str(whole.recipe.as_json()), math.inf) > kept[arm.name]:
+                if sizes.get(str(whole.recipe.to_json()), math.inf) > kept[arm.name]:
                     out.append(subset_control(arm, whole, factor=factor.name, episodes=kept[arm.name]))
     return out
 
@@ -97,7 +97,7 @@ def subset_control(arm: Arm, whole: Arm, *, factor: str, episodes: int) -> Arm:
     """A random subset of `whole` that is as large as what `arm` keeps, which differs from it in `factor` alone: what is
     left of an effect against it is not due to having less data.
     """
-    data = whole.recipe.as_json()
+    data = whole.recipe.to_json()
     # What another factor's checks leave out goes first: the subset is drawn of what they keep.
     checks = data.pop("checks", None)
     first = [] if checks is None else [{"name": "drop_found", **checks}]
@@ -156,7 +156,7 @@ def _fraction(factors: Sequence[Factor]) -> Iterator[tuple[Level, ...]]:
 
 
 def _arm(study: Study, combination: tuple[Level, ...]) -> Arm:
-    data = study.data.as_json()
+    data = study.data.to_json()
     training: dict[str, Any] = {}
     for level in combination:
         fragment = dict(level.fragment)

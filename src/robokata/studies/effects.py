@@ -134,7 +134,7 @@ class Answer:
         same = "equal steps" if self.steps[0] == self.steps[1] else f"{self.steps[1]:,} against {self.steps[0]:,} steps"
         return f"{seeds}{others} x {effect.trials} trials, {same}"
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             **self.contrast._asdict(),
@@ -145,7 +145,7 @@ class Answer:
             "steps": list(self.steps),
             "combinations": self.combinations,
             "adjusted": dict(self.adjusted),
-            "effects": {name: effect.as_json() for name, effect in self.effects.items()},
+            "effects": {name: effect.to_json() for name, effect in self.effects.items()},
         }
 
 
@@ -167,13 +167,13 @@ class ArmResult:
     """Means over training seeds: the seed is the replicate."""
     runs: tuple[Run, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
-            "arm": self.arm.as_json(),
-            "data": self.data.as_json(),
-            "metrics": {name: each.as_json() for name, each in self.metrics.items()},
-            "runs": [run.as_json() for run in self.runs],
+            "arm": self.arm.to_json(),
+            "data": self.data.to_json(),
+            "metrics": {name: each.to_json() for name, each in self.metrics.items()},
+            "runs": [run.to_json() for run in self.runs],
         }
 
 

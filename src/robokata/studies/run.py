@@ -63,9 +63,9 @@ class Data:
         """Episodes that are learnt from."""
         return self.kept + self.made
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "spec": self.spec.as_json()}
+        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "spec": self.spec.to_json()}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Run:
     evaluate_s: float
     final_loss: float
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
@@ -99,7 +99,7 @@ def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) ->
     """
     planned = curated(arm.recipe, workers=workers, is_for_training=True)
     expansions = [vars(part) | {"picture_px": study.picture_px} for part in arm.expansions]
-    key = _hash({"recipe": arm.recipe.as_json(), "inputs": states_of(planned), "expand": expansions})
+    key = _hash({"recipe": arm.recipe.to_json(), "inputs": states_of(planned), "expand": expansions})
     folder = out / "data" / key
     done = folder / _DONE
     sources = training_sources(planned, folder / "kept")
@@ -171,7 +171,7 @@ class RunJob:
             evaluate_s=time.monotonic() - began,
             final_loss=loss,
         )
-        replace_json(done, run.as_json(), indent=None)
+        replace_json(done, run.to_json(), indent=None)
         return run
 
     @property
@@ -181,7 +181,7 @@ class RunJob:
         return _hash(
             {
                 "data": self.data.hash,
-                "spec": {**self.data.spec.as_json(), "sources": None},
+                "spec": {**self.data.spec.to_json(), "sources": None},
                 "policy": study.policy,
                 "options": dict(study.options),
                 "steps": self.steps,

@@ -100,9 +100,9 @@ class Study:
     @cached_property
     def hash(self) -> str:
         """Content hash of what the study asks."""
-        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True, default=str).encode()).hexdigest()[:16]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("data", "factors")}
         levels = [
@@ -112,7 +112,7 @@ class Study:
             }
             for f in self.factors
         ]
-        return {**plain, "options": dict(self.options), "data": self.data.as_json(), "factors": levels}
+        return {**plain, "options": dict(self.options), "data": self.data.to_json(), "factors": levels}
 
 
 def read_study(path: Path) -> Study:

@@ -42,9 +42,9 @@ class Plan(NamedTuple):
     hours: float | None = None
     """Of one core, from one short run that was timed; None where nothing was timed."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {**self._asdict(), "arms": [arm.as_json() for arm in self.arms]}
+        return {**self._asdict(), "arms": [arm.to_json() for arm in self.arms]}
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,16 @@ class Findings:
         price = self.study.cents_per_hour
         return None if price is None else price * self.hours
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
-            "study": self.study.as_json(),
+            "study": self.study.to_json(),
             "study_hash": self.study.hash,
             "out": self.out,
-            "answers": [answer.as_json() for answer in self.answers],
-            "arms": [result.as_json() for result in self.results],
+            "answers": [answer.to_json() for answer in self.answers],
+            "arms": [result.to_json() for result in self.results],
             "scaling": {
-                name: [{"size": p.size, "success": p.success.as_json()} for p in points]
+                name: [{"size": p.size, "success": p.success.to_json()} for p in points]
                 for name, points in self.scaling.items()
             },
             "hours": self.hours,
@@ -175,7 +175,7 @@ def _findings(study: Study, out: Path, arms: Sequence[Arm], data: Mapping[str, D
 
 
 def _keep(findings: Findings, out: Path) -> None:
-    replace_json(out / FILE, findings.as_json(), indent=1, consequence=_KEPT)
+    replace_json(out / FILE, findings.to_json(), indent=1, consequence=_KEPT)
     rows = io.StringIO()
     table = csv.writer(rows)
     table.writerow((*_COLUMNS, *Contrast._fields[3:]))

@@ -18,6 +18,7 @@ from robokata.core.pointers import pointers_below
 from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeRow, Facts, Source, row_of
 from robokata.core.stream import Meaning, Stream
+from robokata.runtime.notebook import html_table
 from robokata.runtime.query import rows_where
 from robokata.survey.unrecognised import unrecognised_files
 
@@ -106,7 +107,12 @@ class Survey:
     pointers: str | None = None
     """What is said of a clone that holds Git LFS pointers in the place of some files, None where there are none."""
 
-    def as_json(self) -> dict[str, Any]:
+    def _repr_html_(self) -> str:
+        rows = [(s.name, s.role, s.shape, s.unit, s.rate_hz, s.clock, s.encoding) for s in self.streams]
+        head = ("stream", "role", "shape", "unit", "Hz", "clock", "encoding")
+        return html_table(f"{self.path}: {self.format}, {self.episodes} episodes", rows, head=head)
+
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 
@@ -131,7 +137,7 @@ class EpisodeSurvey:
     extra: Mapping[str, str]
     """Source fields that have no other home, shortened."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 

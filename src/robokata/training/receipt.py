@@ -21,7 +21,7 @@ _ONLY_TIME = ("steps", "minutes", "threads", "device")
 
 def identity_of(job: Job) -> dict[str, Any]:
     """What must be the same for a run to continue another."""
-    settings = job.settings.as_json()
+    settings = job.settings.to_json()
     return {
         "policy": job.policy,
         "data": job.prepared.feed.digest,
@@ -40,7 +40,7 @@ def card_of(job: Job, net: Net, curve: Curve) -> dict[str, Any]:
         cameras[episode.layout.embodiment] |= set(episode.frames)
     return {
         "policy": job.policy,
-        "codec": job.prepared.codec.as_json(),
+        "codec": job.prepared.codec.to_json(),
         "cameras_of": {body: sorted(found) for body, found in cameras.items()},
         "options": dict(job.options),
         "execute_steps": job.habits.execute_steps,
@@ -55,12 +55,12 @@ def receipt_of(job: Job, curve: Curve) -> dict[str, Any]:
     feed = job.prepared.feed
     return {
         "data": feed.digest,
-        "sources": job.spec.as_json()["sources"],
+        "sources": job.spec.to_json()["sources"],
         "episodes": len(feed.episodes),
         "samples": len(feed),
         "left_out": [each._asdict() for each in job.prepared.left_out],
         "notes": list(job.prepared.notes),
-        "settings": job.settings.as_json(),
+        "settings": job.settings.to_json(),
         "versions": versions(),
         "so_far": dict(curve.summary()),
     }

@@ -34,7 +34,7 @@ class Settings:
     minutes: float | None = None
     """Time to train in; `steps` is then what fits, measured once, and written down."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 

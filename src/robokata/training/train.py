@@ -78,7 +78,7 @@ class Trained:
     curve: Curve
     provenance: Mapping[str, str]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             "folder": str(self.folder),
@@ -91,7 +91,7 @@ class Trained:
             "left_out": [each._asdict() for each in self.left_out],
             "notes": list(self.notes),
             "held_out": self.held_out,
-            "settings": self.settings.as_json(),
+            "settings": self.settings.to_json(),
             "weights": dict(self.provenance),
             **self.curve.summary(),
         }
@@ -267,7 +267,7 @@ class _Run:
         """Write the checkpoint: what acts, and what resuming needs."""
         state = {
             "identity": identity_of(self.job),
-            "settings": self.job.settings.as_json(),
+            "settings": self.job.settings.to_json(),
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict(),

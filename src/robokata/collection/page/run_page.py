@@ -66,7 +66,7 @@ class SessionResult:
     was_cut: bool
     """A recording was going on at the end; the next start offers it."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 

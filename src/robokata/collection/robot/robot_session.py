@@ -67,7 +67,7 @@ class RobotSessionResult:
     """Recordings in `.recording` that were cut, by now or before; `--keep-cut` makes episodes of them."""
     ended_by: str
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 

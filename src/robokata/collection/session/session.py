@@ -232,9 +232,9 @@ class Session:
             "seed": self.reset_sample.seed,
             "setup": setup_as_json(self.reset_sample.setup),
             "joint_noise_rad": self.reset_sample.joint_noise_rad,
-            "sensors": Sensors(camera_hz=options.camera_hz).as_json(),
+            "sensors": Sensors(camera_hz=options.camera_hz).to_json(),
             "filming": {
-                **options.filming.as_json(),
+                **options.filming.to_json(),
                 "cameras": list(cameras),
             },
             "session": self.store.session,

@@ -45,10 +45,10 @@ class Calibration:
     cover_share: tuple[float, float]
     """Part of the picture's width and height in which points were seen."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         facts = {"views": self.views, "frames_with_board": self.seen, "cover_share": list(self.cover_share)}
-        return {**self.camera.as_json(), **facts}
+        return {**self.camera.to_json(), **facts}
 
 
 def calibrate_camera(

@@ -82,7 +82,7 @@ class Camera:
         matrix[:2, 2] += (ratio - 1) / 2
         return replace(self, width_px=width_px, height_px=height_px, matrix=matrix)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """What `read_camera` reads."""
         return {
             "model": self.model,

@@ -81,7 +81,7 @@ class ClipResult:
     rejection: Rejection | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         reason = self.rejection
         return {
@@ -112,16 +112,16 @@ class UmiReport:
         """Clips that did not become episodes."""
         return sum(one.status == "rejected" for one in self.judged)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {
             "out": self.out,
             "format": self.format,
             "collected": sum(one.status == "collected" for one in self.judged),
             "rejected": self.rejected,
-            "clips": [one.as_json() for one in self.judged],
+            "clips": [one.to_json() for one in self.judged],
             "notes": list(self.notes),
-            "receipt": None if self.receipt is None else self.receipt.as_json(),
+            "receipt": None if self.receipt is None else self.receipt.to_json(),
         }
 
 
@@ -265,7 +265,7 @@ def _one(
     trajectory = read_trajectory(clip.trajectory) if clip.trajectory is not None else None
     track = track_video(clip.video, rig, trajectory=trajectory, advance=advance)
     reference = _reference(clip, track, settings, rig, advance)
-    facts = {**summary_of(track), "latency": None if reference is None else reference.latency.as_json()}
+    facts = {**summary_of(track), "latency": None if reference is None else reference.latency.to_json()}
     rejection = rejection_of(track, rig)
     if rejection is not None:
         return rejection, facts, None

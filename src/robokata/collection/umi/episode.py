@@ -134,7 +134,7 @@ def _measured(track: ClipTrack, rig: Rig, hand: str) -> list[Stream]:
         _clock(track),
         VideoFrames(track.path, count),
         encoding=track.index.codec,
-        extra={"intrinsics": track.camera.as_json(), "file": track.path.name},
+        extra={"intrinsics": track.camera.to_json(), "file": track.path.name},
     )
     video = with_display(camera)
     left_out = {LEFT_OUT: list(video.tracks)} if video.tracks else {}
@@ -218,7 +218,7 @@ def _facts(track: ClipTrack, rig: Rig, reference: ReferenceSignal | None) -> Map
         "video": track.path.name,
         "board": str(rig.board),
         "dictionary": rig.board.dictionary,
-        "intrinsics": rig.camera.as_json(),
+        "intrinsics": rig.camera.to_json(),
         "finger_tags": rig.tags._asdict(),
         "gripper_range_m": list(rig.gripper_range) if rig.gripper_range is not None else None,
         "camera_from_tip": rig.camera_from_tip.as_pose().tolist(),
@@ -229,7 +229,7 @@ def _facts(track: ClipTrack, rig: Rig, reference: ReferenceSignal | None) -> Map
         "frames_interpolated": int(track.is_filled.sum()),
         "frames_with_width": int(track.has_width.sum()),
         "frames_refused_by": dict(track.refused),
-        "latency": {"against": reference.file, **reference.latency.as_json()} if reference is not None else None,
+        "latency": {"against": reference.file, **reference.latency.to_json()} if reference is not None else None,
         "latency_is_applied": reference is not None and reference.is_applied,
         "opencv": str(opencv().__version__),
     }

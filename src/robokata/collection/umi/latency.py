@@ -44,7 +44,7 @@ class Latency:
     reason: str
     """Why there is an estimate, or why there is none."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {"latency_s": self.latency_s, "peak_correlation": self.peak_correlation, "reason": self.reason}
 

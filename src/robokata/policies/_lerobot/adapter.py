@@ -100,16 +100,16 @@ class View:
                 out[:, columns] = np.where(out[:, columns] @ now[:, None] < 0, -out[:, columns], out[:, columns])
         return out
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {"layout": self.layout.as_json(), "window": self.window.as_json(), "is_change": self.is_change}
+        return {"layout": self.layout.to_json(), "window": self.window.to_json(), "is_change": self.is_change}
 
 
 def view_from(data: Any, *, where: str) -> View:
-    """A view from what `as_json` gave.
+    """A view from what `to_json` gave.
 
     Raises:
-        DamagedData: it is not what `as_json` gives.
+        DamagedData: it is not what `to_json` gives.
     """
     if not isinstance(data, dict) or not isinstance(data.get("is_change"), bool):
         raise DamagedData(where, "a view needs `layout`, `window` and `is_change`.")

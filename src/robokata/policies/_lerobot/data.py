@@ -110,7 +110,7 @@ class _Rows:
         self._surveyed = surveyed
         self.left_out = list(surveyed.left_out)
         self.episodes = self.rows = 0
-        self.digest = hashlib.sha256(json.dumps(surveyed.view.as_json(), sort_keys=True).encode())
+        self.digest = hashlib.sha256(json.dumps(surveyed.view.to_json(), sort_keys=True).encode())
 
     def __iter__(self) -> Iterator[Episode]:
         for source, key in self._surveyed.taken:

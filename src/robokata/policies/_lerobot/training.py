@@ -104,7 +104,7 @@ def train(kind: Kind, job: ForeignJob) -> Mapping[str, Any]:
     began = time.monotonic()
     loss = _run(plan, job, training)
     receipt = {
-        "data": data["digest"], "sources": job.spec.as_json()["sources"], "episodes": data["episodes"],
+        "data": data["digest"], "sources": job.spec.to_json()["sources"], "episodes": data["episodes"],
         "samples": data["rows"], "left_out": data["left_out"], "seed": job.seed, "steps": plan.steps,
         "batch_size": plan.batch_size, "device": plan.device, "options": plan.options, "last_loss": loss,
         "seconds": round(time.monotonic() - began, 1), "versions": dict(plan.asked.versions),
@@ -262,7 +262,7 @@ def _keep(plan: _Plan, out: Path, checkpoint: Path | None, receipt: Mapping[str,
     card = {
         "version": VERSION,
         "policy": plan.kind.name,
-        "view": plan.surveyed.view.as_json(),
+        "view": plan.surveyed.view.to_json(),
         "execute_steps": plan.execute_steps,
         "answer_steps": int(plan.options["n_action_steps"]),
         "weights": {"folder": folder, "files": files},
@@ -278,8 +278,8 @@ def _identity(plan: _Plan, job: ForeignJob) -> dict[str, Any]:
     """What must be the same for a run to continue another."""
     return {
         "policy": plan.kind.name,
-        "view": plan.surveyed.view.as_json(),
-        "sources": job.spec.as_json()["sources"],
+        "view": plan.surveyed.view.to_json(),
+        "sources": job.spec.to_json()["sources"],
         "episodes": [taken.key for taken in plan.surveyed.taken],
         "options": plan.options,
         "batch_size": plan.batch_size,

@@ -182,7 +182,7 @@ def _infrastructure(evaluation: Evaluation) -> str:
 def _protocol(evaluation: Evaluation) -> str:
     pairs = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>"
-        for name, value in evaluation.control.protocol.as_json().items()
+        for name, value in evaluation.control.protocol.to_json().items()
         if value not in ("", [], {})
     )
     receipts: Sequence[str] = [evaluation.control.production.receipt]

@@ -22,17 +22,17 @@ class CurationPlan:
     def __init__(self, curated: Curated) -> None:
         self._curated = curated
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         curated = self._curated
         return {
-            "recipe": curated.recipe.as_json(),
+            "recipe": curated.recipe.to_json(),
             "recipe_hash": curated.recipe.hash,
-            "selection": curated.selection.as_json(),
+            "selection": curated.selection.to_json(),
             "left_out": [each._asdict() for each in curated.left_out],
             "moved": dict(curated.moved),
             "notes": list(curated.notes),
-            "length_confound": length_confound(curated).as_json(),
+            "length_confound": length_confound(curated).to_json(),
         }
 
 

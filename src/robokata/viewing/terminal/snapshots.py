@@ -26,9 +26,9 @@ class History:
     store: str
     records: tuple[Record, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {"store": self.store, "snapshots": [record.as_json() for record in self.records]}
+        return {"store": self.store, "snapshots": [record.to_json() for record in self.records]}
 
 
 def show_record(record: Record, store: str) -> None:
