@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from robokata.core.stream import Stream
     from robokata.core.suite import Suite
     from robokata.curation.recipe import Recipe
-    from robokata.dataset import Dataset, open_dataset as open
+    from robokata.dataset import Dataset
+    from robokata.dataset import open_dataset as open
     from robokata.evaluation.measure import measure
     from robokata.expansion.expand import expand
     from robokata.expansion.expansion import Expansion

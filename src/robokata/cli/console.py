@@ -61,7 +61,7 @@ def print_json_of(answers: Sequence[_Answer | _OlderAnswer]) -> None:
 
 
 def _json_of(answer: _Answer | _OlderAnswer) -> dict[str, Any]:
-    make: Callable[[], dict[str, Any]] = getattr(answer, "to_json", None) or answer.to_json  # type: ignore[union-attr]
+    make: Callable[[], dict[str, Any]] = getattr(answer, "to_json", None) or answer.to_json
     return make()
 
 
