@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from robokata.collection.umi.rig import Rig
 from robokata.collection.umi.sight import Eye
 from robokata.collection.umi.width import fingers_in
 from robokata.media.video import VideoFrames
-from robokata.testing.umi_videos import Take, fisheye_camera, render_handheld
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from umi.umi_videos import Take, fisheye_camera, render_handheld  # the oracle lies with the tests
 
 FOLDER = Path(__file__).parent / "umi"
 TAKES = {

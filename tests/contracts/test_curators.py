@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from robokata.core.shelf import shelf
-from robokata.testing.curation_clauses import CURATOR_CLAUSES
+from robokata.testing import CURATOR_CLAUSES
 
 
 @pytest.mark.parametrize("curator", shelf("curators").names())

@@ -15,10 +15,10 @@ import pytest
 from robokata.core.detection import detect, open_source
 from robokata.core.episode import Episode
 from robokata.core.errors import RobokataError
-from robokata.core.leaf_kinds import readable_formats
+from robokata.core.leaf_kinds import readable_formats, writable_formats
 from robokata.core.source import Source
 from robokata.media.luma_summary import glance
-from robokata.testing import SOURCE_CLAUSES, read_barcode
+from robokata.testing import SOURCE_CLAUSES, WRITER_CLAUSES, read_barcode
 
 FORMATS = readable_formats()
 EPISODES, STEPS = 3, 40
@@ -44,6 +44,12 @@ def test_the_format_is_recognised_and_no_other_claims_it(made: tuple[str, Path])
 @pytest.mark.parametrize("clause", SOURCE_CLAUSES, ids=lambda clause: clause.__name__)
 def test_the_format_keeps_the_contract(made: tuple[str, Path], clause: Callable[[Source], None]) -> None:
     clause(open_source(made[1]))
+
+
+@pytest.mark.parametrize("name", writable_formats())
+@pytest.mark.parametrize("clause", WRITER_CLAUSES, ids=lambda clause: clause.__name__)
+def test_the_writer_keeps_the_contract(name: str, clause: Callable[..., None], tmp_path: Path) -> None:
+    clause(name, {}, tmp_path)
 
 
 def test_all_episodes_are_listed(made: tuple[str, Path]) -> None:

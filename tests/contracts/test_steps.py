@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from robokata.core.shelf import shelf
-from robokata.testing.curation_clauses import STEP_CLAUSES
+from robokata.testing import STEP_CLAUSES
 
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "keep_cameras": {"cameras": ("front",)},

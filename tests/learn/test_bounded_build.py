@@ -6,18 +6,21 @@ import json
 import resource
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loading.reaching import reaching_episode
+from robokata.core.contracts import Policy
 from robokata.core.errors import DamagedData, TooLarge
 from robokata.learn.checkpoint import CARD, STATE, read_state
 from robokata.learn.open_policy import open_policy
 from robokata.learn.training_spec import TrainingSpec
 from robokata.loading.data_source import DataSource
 from robokata.policies import bc_mlp
+from robokata.testing import POLICY_CLAUSES
 from robokata.training.data import in_memory
 from robokata.training.settings import settings_for
 from robokata.training.train import plan, train
@@ -29,6 +32,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = in_memory([reaching_episode(n) for n in range(2)])
     job = plan("bc_mlp", spec, [source], settings_for(bc_mlp.HABITS, steps=1, threads=1, device="cpu"))
     return train(job, tmp_path_factory.mktemp("policy") / "out").folder
+
+
+@pytest.mark.parametrize("clause", POLICY_CLAUSES, ids=lambda clause: clause.__name__)
+def test_a_trained_policy_keeps_the_contract(trained: Path, clause: Callable[[Policy], None]) -> None:
+    policy = open_policy(trained)
+    clause(policy)
+    policy.close()
 
 
 def with_card(trained: Path, folder: Path, **changes: Any) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robokata.collection.umi.camera import pinhole
-from robokata.testing.umi_videos import Take, Truth
+from umi.umi_videos import Take, Truth
 
 SMALL = Take(camera=pinhole(480, 360, field_rad=np.deg2rad(70)), frames=66, latency_s=0.083)
 LOST = frozenset(range(20, 25))

@@ -7,7 +7,7 @@ import json
 import pytest
 from clips import LOST, SMALL, Clean
 
-from robokata.testing.umi_videos import render_handheld, write_encoder, write_orbslam
+from umi.umi_videos import render_handheld, write_encoder, write_orbslam
 
 
 @pytest.fixture(scope="session")

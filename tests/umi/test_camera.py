@@ -12,8 +12,8 @@ from robokata.collection.umi.board import GRID
 from robokata.collection.umi.calibrate import calibrate_camera
 from robokata.collection.umi.camera import Camera, camera_of, read_camera
 from robokata.core.errors import HandheldRefused
-from robokata.testing.board_videos import calibration_video
-from robokata.testing.umi_videos import fisheye_camera
+from umi.board_videos import calibration_video
+from umi.umi_videos import fisheye_camera
 
 PINHOLE = camera_of("pinhole", 480, 360, (315.0, 316.5, 243.0, 177.0), distortion=(-0.12, 0.05, 0.001, -0.0005, 0.0))
 

@@ -25,7 +25,7 @@ from robokata.core.detection import open_source
 from robokata.core.suite import Suite
 from robokata.inspection.run import check_dataset
 from robokata.media.packet_index import packet_index
-from robokata.testing.umi_videos import render_handheld
+from umi.umi_videos import render_handheld
 
 Umi = Callable[..., dict[str, Any]]
 _KATA = [sys.executable, "-m", "robokata.cli.main", "collect", "umi"]

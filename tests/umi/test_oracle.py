@@ -15,7 +15,7 @@ from robokata.collection.umi.latency import latency_between
 from robokata.collection.umi.rig import Gates, Rig
 from robokata.collection.umi.rigid import angles_between
 from robokata.collection.umi.track import ClipTrack, track_video
-from robokata.testing.umi_videos import Take, Truth, fisheye_camera, render_handheld
+from umi.umi_videos import Take, Truth, fisheye_camera, render_handheld
 
 
 def worst_errors(track: ClipTrack, truth: Truth) -> tuple[float, float, float]:

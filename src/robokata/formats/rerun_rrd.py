@@ -35,6 +35,7 @@ from robokata.formats._row_table import distinct, legal_name
 from robokata.runtime.atomic import appearing
 
 LOOKS_FOR = "a Rerun recording (.rrd)"
+IS_REPRODUCIBLE = False  # Its SDK gives every chunk a random id.
 LOSES = (
     "the way back: recordings are for viewing, and Robokata does not read them",
     "the type of numbers: curves are float64, transforms float32",

@@ -50,6 +50,8 @@ class WritableFormatLeaf(FormatLeaf, Protocol):
     """What this format cannot hold, a phrase each."""
     IS_ONE_TABLE: bool = False
     """True where all episodes must have the same streams: a plan then refuses what differs."""
+    IS_REPRODUCIBLE: bool = True
+    """False where the format's own library draws ids anew each time: the same episodes are then other bytes."""
     COPIES_MESSAGES: bool = False
     """True where packets that nobody decodes are copied as they are; else a plan names them as lost."""
 
