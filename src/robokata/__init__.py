@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from robokata.core.version import __version__
 
 if TYPE_CHECKING:
+    from robokata import torch
     from robokata.conversion.convert_dataset import convert, plan_conversion
     from robokata.core import errors
     from robokata.core.detection import find_datasets
@@ -56,6 +57,7 @@ __all__ = [
     "measure",
     "open",
     "plan_conversion",
+    "torch",
 ]
 
 _HOMES = {
@@ -81,6 +83,7 @@ _HOMES = {
     "measure": "evaluation.measure:measure",
     "open": "dataset:open_dataset",
     "plan_conversion": "conversion.convert_dataset:plan_conversion",
+    "torch": "torch:",
 }
 """Where each name lies: `module:name`, `module:` for the module itself.
 

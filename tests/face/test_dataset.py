@@ -84,6 +84,14 @@ def test_streams_are_reached_by_name_and_by_time(folder: Path) -> None:
         episode["observation.stat"]
 
 
+def test_row_numbers_that_count_from_0_do_not_make_an_episode_last_since_1970(folder: Path) -> None:
+    episode = rk.open(folder)[0]
+    assert episode["frame_index"].clock.times_ns[0] == 0
+    assert episode["observation.state"].clock.times_ns[0] > 1e18
+    assert episode.duration_s is not None
+    assert episode.duration_s < 60
+
+
 def test_a_stream_without_times_knows_no_moment() -> None:
     episode = tiny_source(1).episode("0")
     state = next(stream for stream in episode if stream.is_numeric)

@@ -223,13 +223,13 @@ class Episode:
 
         0 where nothing has a time.
         """
-        firsts = [int(s.clock.times_ns.min()) for s in self.streams.values() if len(s.clock) and s.clock.has_times]
+        firsts = [int(stream.clock.times_ns.min()) for stream in self._timed]
         return min(firsts, default=0)
 
     @cached_property
     def end_ns(self) -> int:
         """Last time on any clock that has times, in nanoseconds."""
-        lasts = [int(s.clock.times_ns.max()) for s in self.streams.values() if len(s.clock) and s.clock.has_times]
+        lasts = [int(stream.clock.times_ns.max()) for stream in self._timed]
         return max(lasts, default=self.start_ns)
 
     @property
@@ -241,6 +241,14 @@ class Episode:
         if any(len(s.clock) and not s.clock.has_times for s in self.streams.values()):
             return None
         return (self.end_ns - self.start_ns) / NS_PER_S
+
+    @cached_property
+    def _timed(self) -> list[Stream]:
+        """Streams whose times say when the episode was. Row numbers may count from 0 beside clocks that tell the date:
+        they say it only where no other stream does.
+        """
+        timed = [stream for stream in self.streams.values() if len(stream.clock) and stream.clock.has_times]
+        return [stream for stream in timed if stream.role is not Role.BOOKKEEPING] or timed
 
     def seconds(self, time_ns: int) -> float:
         """A time on the episode's clocks as seconds from its start."""
