@@ -79,11 +79,11 @@ def test_a_plot_is_valid_xml_and_stays_in_its_frame(values: list[float], marked_
     for numbers in re.findall(r'points="([^"]*)"', drawn):
         for pair in numbers.split():
             x, y = map(float, pair.split(","))
-            assert 0 <= x <= 760
+            assert 0 <= x <= 640
             assert 0 <= y <= 220
     for rect in root.findall("rect"):
-        assert 0 <= float(rect.get("x", "")) <= 760
-        assert float(rect.get("x", "")) + float(rect.get("width", "")) <= 762
+        assert 0 <= float(rect.get("x", "")) <= 640
+        assert float(rect.get("x", "")) + float(rect.get("width", "")) <= 642
 
 
 def test_the_axes_carry_units() -> None:
@@ -99,6 +99,6 @@ def test_a_legend_of_many_long_names_stays_inside_and_does_not_overlap() -> None
     starts = [int(x) for x in re.findall(r'<text x="(\d+)" y="28">', drawn)]
     shown = re.findall(r"</tspan> ([^<]*)</text>", drawn)
     assert len(starts) == len(shown) == 6
-    ends = [start + 16 + 6.2 * len(label) for start, label in zip(starts, shown, strict=True)]
-    assert all(end <= start for end, start in zip(ends, [*starts[1:], 760], strict=True))
+    ends = [start + 20 + 8.2 * len(label) for start, label in zip(starts, shown, strict=True)]
+    assert all(end <= start for end, start in zip(ends, [*starts[1:], 640], strict=True))
     assert "<title>a_rather_long_channel_name_5</title>" in drawn

@@ -1,12 +1,12 @@
-"""An evaluation as one self-contained HTML file: metrics, probes worst first, filmstrips of failures."""
+"""The report of an evaluation as one HTML file: metrics, probes worst first, filmstrips of failures."""
 
 from __future__ import annotations
 
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from robokata.core.estimate import Estimate
 from robokata.evaluation.evaluation import CONTROL, Evaluation
@@ -14,9 +14,12 @@ from robokata.evaluation.probes import ProbeResult
 from robokata.evaluation.trials import Trials
 from robokata.statistics.intervals import as_shown
 from robokata.viewing.html.failures import failures_html
-from robokata.viewing.html.page import with_contents, write_page
+from robokata.viewing.html.page import write_page
 from robokata.viewing.svg.bars import ChartBar, bar_chart
 from robokata.viewing.svg.radar import Ring, Spoke, radar_plot
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 _COLOURS = {"visual": "#2f6fde", "semantic": "#b5459c", "behavioural": "#2a9d6f", "physical": "#d9822b"}
 _MIXED = "#7a7f8a"
@@ -25,13 +28,25 @@ _MIXED = "#7a7f8a"
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     """Write the report as one file that needs nothing else."""
     control = evaluation.control
-    title = f"{Path(evaluation.policy).name} at {control.protocol.task}"
-    sections = (
-        f"{_metrics(evaluation)}{_probes(evaluation)}{_against(evaluation)}{failures_html(evaluation)}"
-        f"{_infrastructure(evaluation)}{_protocol(evaluation)}"
+    heading = f"{Path(evaluation.policy).name} at {control.protocol.task}"
+    write_page(
+        path,
+        "evaluation",
+        title=f"kata evaluate: {heading}",
+        heading=heading,
+        evaluation=evaluation,
+        control=control,
+        shown=shown,
+        answer_ms=_answer_ms(control),
+        cause_chart=_cause_chart(control),
+        axes=_axes(evaluation.probes),
+        probe_chart=_probe_chart(evaluation),
+        radar=_radar(evaluation),
+        failures=failures_html(evaluation),
+        broken=_broken_by_arm(evaluation),
+        broken_of_control=len(_broken(control)),
+        settings={k: v for k, v in control.protocol.to_json().items() if v not in ("", [], {})},
     )
-    body = f"<h1>{escape(title)}</h1>{_headline(evaluation)}{with_contents(sections)}"
-    write_page(path, title=f"kata evaluate: {title}", body=body)
 
 
 def shown(estimate: Estimate) -> str:
@@ -44,74 +59,40 @@ def shown(estimate: Estimate) -> str:
     return f"{estimate.value:.3g}{unit} [{estimate.low:.3g}, {estimate.high:.3g}]"
 
 
-def _headline(evaluation: Evaluation) -> str:
-    control = evaluation.control
-    success = control.metrics["success_at_end"]
-    broken = len(_broken(control))
-    aside = f"; {broken} trials failed for reasons outside the policy and are not counted" if broken else ""
-    return (
-        f"<p>Success at the end: <b>{escape(shown(success))}</b> in {len(control.successes)} trials on "
-        f"{escape(control.protocol.robot)}, resets {escape(control.protocol.width)}{aside}.</p>{_latency(control)}"
-    )
+class _AnswerTime(NamedTuple):
+    median: float
+    most: float
 
 
-def _latency(control: Trials) -> str:
+def _answer_ms(control: Trials) -> _AnswerTime | None:
     answers = [line.row["act_s"] for line in control.lines if line.row["act_s"]]
     if not answers:
-        return ""
-    usual, most = statistics.median(each[0] for each in answers), max(each[1] for each in answers)
-    return (
-        f'<p class="note">The policy answered within {1000 * usual:.3g} ms (median), at most {1000 * most:.3g} ms; '
-        "the world waited for it.</p>"
-    )
+        return None
+    return _AnswerTime(1000 * statistics.median(each[0] for each in answers), 1000 * max(each[1] for each in answers))
 
 
-def _metrics(evaluation: Evaluation) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(shown(each))}</td><td>{each.n}</td><td>{escape(each.method)}</td></tr>"
-        for name, each in evaluation.control.metrics.items()
-    )
-    causes = evaluation.control.metrics["failure_cause"].parts
+def _cause_chart(control: Trials) -> Markup | str:
+    causes = control.metrics["failure_cause"].parts
     bars = [ChartBar(part.quantity, part.value or 0, part.low, part.high) for part in map(as_shown, causes)]
-    chart = bar_chart(bars, span=(0.0, 1.0), x_label="share of failures, with Wilson's 95 %")
-    why = f"<h3>Why trials failed</h3>{chart}" if bars else ""
-    return (
-        "<section><h2>Metrics</h2><table><tr><th>metric</th><th>value, 95 % interval</th><th>n</th><th>how</th></tr>"
-        f"{rows}</table>{why}</section>"
+    return bar_chart(bars, span=(0.0, 1.0), x_label="share of failures, with Wilson's 95 %")
+
+
+def _axes(probes: Sequence[ProbeResult]) -> list[tuple[str, str]]:
+    """The axes of generalization that were probed, each with its colour."""
+    found = {result.probe.axis for result in probes}
+    return [(axis, _COLOURS.get(axis, _MIXED)) for axis in (*_COLOURS, "mixed") if axis in found]
+
+
+def _probe_chart(evaluation: Evaluation) -> Markup | str:
+    return bar_chart(
+        [_bar(result) for result in evaluation.probes],
+        span=(0.0, 1.0),
+        x_label="success at the end, with Wilson's 95 %; dashed: the control arm",
+        mark=evaluation.control.metrics["success_at_end"].value,
     )
 
 
-def _probes(evaluation: Evaluation) -> str:
-    skipped = "".join(f"<li>{escape(each.probe.name)}: {escape(each.reason)}</li>" for each in evaluation.skipped)
-    not_run = skipped and f"<details><summary>{len(evaluation.skipped)} not run</summary><ul>{skipped}</ul></details>"
-    if not evaluation.probes:
-        return not_run and f"<section><h2>Generalization probes</h2>{not_run}</section>"
-    control = evaluation.control.metrics["success_at_end"].value
-    bars = [_bar(result) for result in evaluation.probes]
-    rows = "".join(_probe_row(result) for result in evaluation.probes)
-    return (
-        "<section><h2>Generalization probes, worst first</h2>"
-        + (f"<p><b>{escape(evaluation.floor)}</b></p>" if evaluation.floor else "")
-        + _legend(evaluation.probes)
-        + bar_chart(
-            bars,
-            span=(0.0, 1.0),
-            x_label="success at the end, with Wilson's 95 %; dashed: the control arm",
-            mark=control,
-        )
-        + _radar(evaluation)
-        + "<table><tr><th>probe</th><th>how far</th><th>success</th><th>n</th><th>minus control, paired "
-        f"(95 %, unadjusted)</th><th>p (Holm)</th><th>manipulation check</th></tr>{rows}</table>{not_run}</section>"
-    )
-
-
-def _legend(probes: Sequence[ProbeResult]) -> str:
-    axes = [axis for axis in (*_COLOURS, "mixed") if any(result.probe.axis == axis for result in probes)]
-    dots = (f'<span style="color:{_COLOURS.get(axis, _MIXED)}">●</span> {axis}' for axis in axes)
-    return f'<p class="note">{" &nbsp; ".join(dots)}</p>'
-
-
-def _radar(evaluation: Evaluation) -> str:
+def _radar(evaluation: Evaluation) -> Markup | str:
     """Factors of one kind side by side, so that the outlines of two reports can be compared."""
     order = (*_COLOURS, "mixed")
     found = sorted(evaluation.probes, key=lambda result: (order.index(result.probe.axis), result.probe.name))
@@ -132,62 +113,27 @@ def _colour(result: ProbeResult) -> str:
     return _COLOURS.get(result.probe.axis, _MIXED)
 
 
-def _probe_row(result: ProbeResult) -> str:
-    check = escape(result.manipulation.sentence())
-    cells = (
-        escape(result.probe.name),
-        escape(result.probe.magnitude),
-        escape(shown(result.success)),
-        str(len(result.trials.successes)),
-        escape(shown(result.comparison.difference)),
-        "–" if result.p_adjusted is None else f"{result.p_adjusted:.3g}",
-        check if result.manipulation.holds else f"<b>{check}</b>",
-    )
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-
-
 def _bar(result: ProbeResult) -> ChartBar:
     success = as_shown(result.success)
     note = "" if result.manipulation.holds else "check!" if result.manipulation.reaches else "not seen"
     return ChartBar(result.probe.name, success.value or 0.0, success.low, success.high, _colour(result), note)
 
 
-def _against(evaluation: Evaluation) -> str:
-    if evaluation.against is None:
-        return ""
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in evaluation.against.sentences())
-    return f"<section><h2>Against {escape(evaluation.against.earlier.policy)}</h2>{said}</section>"
-
-
 def _broken(trials: Trials) -> list[str]:
     return [str(line.row["infrastructure"]) for line in trials.lines if line.row["infrastructure"]]
 
 
-def _infrastructure(evaluation: Evaluation) -> str:
+class _BrokenTrials(NamedTuple):
+    arm: str
+    trials: int
+    reason: str
+
+
+def _broken_by_arm(evaluation: Evaluation) -> list[_BrokenTrials]:
     """Trials that count nowhere, by arm and reason."""
     arms = [(CONTROL, evaluation.control), *((result.probe.name, result.trials) for result in evaluation.probes)]
-    rows = "".join(
-        f'<tr><td>{escape(name)}</td><td class="number">{count}</td><td>{escape(reason)}</td></tr>'
+    return [
+        _BrokenTrials(name, count, reason)
         for name, trials in arms
         for reason, count in Counter(_broken(trials)).most_common()
-    )
-    if not rows:
-        return ""
-    return (
-        "<section><h2>Failed for reasons outside the policy</h2><p class='note'>In no denominator.</p>"
-        f"<table><tr><th>arm</th><th>trials</th><th>reason</th></tr>{rows}</table></section>"
-    )
-
-
-def _protocol(evaluation: Evaluation) -> str:
-    pairs = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>"
-        for name, value in evaluation.control.protocol.to_json().items()
-        if value not in ("", [], {})
-    )
-    receipts: Sequence[str] = [evaluation.control.production.receipt]
-    return (
-        f"<section><h2>Protocol {evaluation.control.protocol.hash}</h2><details><summary>all settings</summary>"
-        f"<dl>{pairs}</dl></details><p>Every trial is an episode in "
-        f"<code>{escape(evaluation.out)}</code>; receipt <code>{escape(receipts[0])}</code>.</p></section>"
-    )
+    ]

@@ -1,9 +1,9 @@
-"""What convinces: the pictures and the curve of the stretch that a finding names."""
+"""Evidence of a finding: the pictures and the curve of the stretch that it names."""
 
 from __future__ import annotations
 
 import base64
-from html import escape
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,13 +15,17 @@ from robokata.core.source import Source
 from robokata.core.stream import Stream
 from robokata.media.images import RawImages
 from robokata.media.thumbnail import thumbnail_jpeg
+from robokata.viewing.html.page import render
 from robokata.viewing.svg.curves import Stretch, curve_of, stretch_of, whole_of
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 _FRAMES = 8
 """Pictures per filmstrip: they fill one row of the page."""
 
 
-def evidence_html(source: Source, finding: Finding) -> str:
+def evidence_html(source: Source, finding: Finding) -> Markup | str:
     """Filmstrip and plot of a finding as HTML, empty where there is nothing to show."""
     keys = source.keys()
     key = finding.episode
@@ -41,7 +45,7 @@ def evidence_html(source: Source, finding: Finding) -> str:
         return _lost(damage)
     if finding.episode is None and stream is None:
         return ""
-    parts = [f'<p class="note">for example episode {escape(key)}</p>'] if finding.episode is None else []
+    parts: list[Markup | str] = [_note(f"for example episode {key}")] if finding.episode is None else []
     try:
         parts.append(curve_of(episode, finding, twin=twin))
     except RobokataError as damage:
@@ -53,16 +57,39 @@ def evidence_html(source: Source, finding: Finding) -> str:
         except RobokataError as damage:
             strip = _lost(damage)
         if strip and twin is not None:
-            strip = f'<p class="note">episode {escape(one.id)}</p>{strip}'
+            strip = _note(f"episode {one.id}") + strip
         parts.append(strip)
-    return "".join(dict.fromkeys(part for part in parts if part))
+    return _joined(list(dict.fromkeys(part for part in parts if part)))
 
 
-def _lost(damage: RobokataError) -> str:
-    return f'<p class="note">No picture of this: {escape(str(damage))}</p>'
+def _joined(parts: list[Markup | str]) -> Markup:
+    from markupsafe import Markup
+
+    return Markup("").join(parts)
 
 
-def filmstrip(episode: Episode, stream: Stream | None, stretch: Stretch) -> str:
+def _note(words: str) -> Markup:
+    from markupsafe import Markup
+
+    return Markup('<p class="note">{}</p>').format(words)
+
+
+def _lost(damage: RobokataError) -> Markup:
+    return _note(f"No picture of this: {damage}")
+
+
+class _Frame(NamedTuple):
+    """One picture of a filmstrip, or why there is none."""
+
+    ordinal: int
+    when: str
+    is_marked: bool
+    jpeg: str | None
+    """Base64."""
+    problem: str = ""
+
+
+def filmstrip(episode: Episode, stream: Stream | None, stretch: Stretch) -> Markup | str:
     """Some pictures of a stretch, those in question framed; of the stream's own camera where it is one.
 
     Raises:
@@ -81,20 +108,17 @@ def filmstrip(episode: Episode, stream: Stream | None, stretch: Stretch) -> str:
     if not len(inside):
         return ""
     chosen = np.unique(inside[np.linspace(0, len(inside) - 1, min(_FRAMES, len(inside))).round().astype(int)])
-    figures = "".join(_figure(camera, int(n), float(times_s[n]), stretch) for n in chosen)
-    return f'<div class="strip" title="{escape(camera.name)}">{figures}</div>'
+    return render(
+        "filmstrip", camera=camera.name, frames=[_frame(camera, int(n), float(times_s[n]), stretch) for n in chosen]
+    )
 
 
-def _figure(camera: Stream, ordinal: int, time_s: float, stretch: Stretch) -> str:
+def _frame(camera: Stream, ordinal: int, time_s: float, stretch: Stretch) -> _Frame:
+    when = f"{time_s:.2f} s" if stretch.is_timed else f"sample {ordinal}"
+    is_marked = any(start - 1e-6 <= time_s <= end + 1e-6 for start, end in stretch.marked_s)
     try:
         picture = camera.pictures[ordinal]
     except DamagedData as damage:
-        return f'<figure class="lost" title="{escape(str(damage))}">no picture<br>frame {ordinal}</figure>'
+        return _Frame(ordinal, when, is_marked, None, str(damage))
     scale = camera.values.scale if isinstance(camera.values, RawImages) else 1.0
-    data = base64.b64encode(thumbnail_jpeg(picture, scale=scale)).decode()
-    when = f"{time_s:.2f} s" if stretch.is_timed else f"sample {ordinal}"
-    is_marked = any(start - 1e-6 <= time_s <= end + 1e-6 for start, end in stretch.marked_s)
-    return (
-        f'<figure{" class=marked" if is_marked else ""}><img alt="frame {ordinal} of {escape(camera.name)}" '
-        f'src="data:image/jpeg;base64,{data}"><figcaption>{when}</figcaption></figure>'
-    )
+    return _Frame(ordinal, when, is_marked, base64.b64encode(thumbnail_jpeg(picture, scale=scale)).decode())

@@ -1,36 +1,49 @@
-"""A training as one HTML page: how the loss fell, how fast it went, and what was learnt from."""
+"""The report of a training as one HTML file: loss, speed, and the data it was trained on."""
 
 from __future__ import annotations
 
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.runtime.atomic import replace_text
-from robokata.runtime.safe_text import visible
+from robokata.viewing.html.page import write_page
 from robokata.viewing.svg.line_plot import PlotLine, line_plot
 from robokata.viewing.terminal.training import absent_of, size_of, validation_of
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from robokata.training.train import Trained
 
+_LISTED = 200
+"""Episodes left out that the page names."""
 _SMOOTHED_STEPS = 50
 """Steps over which the smooth line averages: single batches scatter by a third of the loss."""
 
 
 def write_training_html(trained: Trained, path: Path) -> None:
     """Write the report of one training as one file that needs nothing else."""
+    write_page(
+        path,
+        "training",
+        title=f"kata train: {trained.folder.name}",
+        name=trained.folder.name,
+        values=_facts(trained),
+        plots=_plots(trained),
+        notes=trained.notes,
+        left_out=trained.left_out[:_LISTED],
+    )
+
+
+def _plots(trained: Trained) -> list[Markup | str]:
     table = trained.curve.table()
-    summary = trained.curve.summary()
     watched = trained.curve.validation()
     steps = np.arange(len(table), dtype=np.float64)
     loss = np.log10(np.maximum(table[:, 0], 1e-12)) if len(table) else np.empty(0)
     speed = 1 / np.maximum(table[:, 3], 1e-9) if len(table) else np.empty(0)
-    plots = [
+    return [
         line_plot(
             [
                 PlotLine("every step", steps, loss),
@@ -47,8 +60,12 @@ def write_training_html(trained: Trained, path: Path) -> None:
         line_plot([PlotLine("steps/s", steps, _smoothed(speed))], y_label="steps per second", x_unit=""),
         line_plot([PlotLine("rate", steps, table[:, 2])], y_label="learning rate", x_unit=""),
     ]
+
+
+def _facts(trained: Trained) -> dict[str, str]:
+    summary = trained.curve.summary()
     wait, rate = summary["wait_share"], summary["steps_per_s"]
-    facts = {
+    return {
         "policy": f"{trained.policy}, {size_of(trained)}",
         "learnt from": f"{trained.samples:,} samples of {trained.episodes:,} episodes",
         "absent": absent_of(trained) or "nothing",
@@ -62,18 +79,6 @@ def write_training_html(trained: Trained, path: Path) -> None:
         "device": f"{trained.settings.device}, {trained.settings.threads} threads, {trained.settings.precision}",
         **{f"weights of {part}": origin for part, origin in trained.provenance.items()},
     }
-    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    said = "".join(f"<li>{escape(note)}</li>" for note in trained.notes)
-    lost = "".join(f"<li>{escape(each.key)}: {escape(each.reason)}</li>" for each in trained.left_out[:200])
-    style = (files("robokata.viewing.html") / "report.css").read_text(encoding="utf-8")
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>kata train: {escape(trained.folder.name)}'
-        f"</title><style>{style}</style></head><body><main><h1>{escape(trained.folder.name)}</h1><dl>{listed}</dl>"
-        f"{''.join(f'<p>{plot}</p>' for plot in plots)}{said and f'<h2>Of the data</h2><ul>{said}</ul>'}"
-        f"{lost and f'<h2>Left out</h2><ul>{lost}</ul>'}"
-        f"</main></body></html>"
-    )
-    replace_text(path, visible(page))
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-_WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 940, 26, 300, 76, 18
+from robokata.viewing.svg.markup import svg_markup
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 640, 40, 16, 76, 8
 _INK = 'stroke="currentColor"'
 """The page's ink, light or dark."""
-_LABEL_LENGTH = 46
-"""Characters of a label that fit left of the bars."""
+_LABEL_LENGTH = 64
+"""Characters of a label that fit above its bar, also in the larger type of a narrow page."""
 
 
 class ChartBar(NamedTuple):
@@ -25,11 +30,16 @@ class ChartBar(NamedTuple):
     """Text at the row's end."""
 
 
-def bar_chart(bars: Sequence[ChartBar], *, span: tuple[float, float], x_label: str, mark: float | None = None) -> str:
-    """Horizontal bars from 0 (or from the lower end of `span`) with intervals; `mark` draws a line to compare with."""
+def bar_chart(
+    bars: Sequence[ChartBar], *, span: tuple[float, float], x_label: str, mark: float | None = None
+) -> Markup | str:
+    """Horizontal bars with intervals, each below its label, from 0 or from the lower end of `span`.
+
+    `mark` draws a line to compare with.
+    """
     if not bars:
         return ""
-    height = _TOP + _ROW * len(bars) + 34
+    height = _TOP + _ROW * len(bars) + 44
     low, high = span
 
     def x_px(value: float) -> float:
@@ -43,21 +53,21 @@ def bar_chart(bars: Sequence[ChartBar], *, span: tuple[float, float], x_label: s
     for row, bar in enumerate(bars):
         y_px = _TOP + row * _ROW
         left, right = sorted((zero_px, x_px(bar.value)))
-        parts.append(f'<text x="{_LEFT - 8}" y="{y_px + 15}" text-anchor="end">{escape(_cut(bar.label))}</text>')
+        parts.append(f'<text x="{_LEFT}" y="{y_px + 14}">{escape(_cut(bar.label))}</text>')
         parts.append(
-            f'<rect x="{left:.1f}" y="{y_px + 4}" width="{max(right - left, 1):.1f}" height="{_ROW - 11}" rx="2" '
+            f'<rect x="{left:.1f}" y="{y_px + 20}" width="{max(right - left, 1):.1f}" height="14" rx="2" '
             f'fill="{bar.colour}" fill-opacity="0.75"/>'
         )
         if bar.low is not None and bar.high is not None:
-            parts.append(_whisker(x_px(bar.low), x_px(bar.high), y_px + _ROW / 2 - 1.5))
-        parts.append(f'<text x="{_WIDTH - _RIGHT + 6}" y="{y_px + 15}">{escape(bar.note)}</text>')
+            parts.append(_whisker(x_px(bar.low), x_px(bar.high), y_px + 27))
+        parts.append(f'<text x="{_WIDTH - _RIGHT + 6}" y="{y_px + 32}">{escape(bar.note)}</text>')
     if mark is not None:
         mark_px, end = x_px(mark), _TOP + _ROW * len(bars)
         parts.append(
             f'<line x1="{mark_px:.1f}" x2="{mark_px:.1f}" y1="{_TOP}" y2="{end}" {_INK} stroke-dasharray="4 3"/>'
         )
     parts.append(f'<text x="{_LEFT}" y="{height - 4}">{escape(x_label)}</text></svg>')
-    return "".join(parts)
+    return svg_markup(parts)
 
 
 def _cut(label: str) -> str:
@@ -66,8 +76,8 @@ def _cut(label: str) -> str:
 
 def _tick(x_px: float, value: float, height: int) -> str:
     return (
-        f'<line x1="{x_px:.1f}" x2="{x_px:.1f}" y1="{_TOP}" y2="{height - 32}" stroke="#8886"/>'
-        f'<text x="{x_px:.1f}" y="{height - 20}" text-anchor="middle">{value:.3g}</text>'
+        f'<line x1="{x_px:.1f}" x2="{x_px:.1f}" y1="{_TOP}" y2="{height - 40}" stroke="#8886"/>'
+        f'<text x="{x_px:.1f}" y="{height - 25}" text-anchor="middle">{value:.3g}</text>'
     )
 
 

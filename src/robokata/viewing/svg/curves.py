@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from robokata.core.stream import Role, Stream
 from robokata.geometry.motion import motion_of
 from robokata.media.luma_summary import glance
 from robokata.viewing.svg.line_plot import COLOURS, PlotLine, line_plot
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 class Stretch(NamedTuple):
@@ -69,7 +72,7 @@ def _is_timed(episode: Episode, finding: Finding) -> bool:
     return episode.duration_s is not None if stream is None else stream.clock.has_times and len(stream.clock) > 0
 
 
-def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None) -> str:
+def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None) -> Markup | str:
     """The plot of a finding as SVG, empty where no numbers show it.
 
     Raises:
@@ -97,7 +100,7 @@ def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None)
     return _numbers(episode, stream, finding, stretch) if stream.is_numeric else ""
 
 
-def _plot(lines: list[PlotLine], label: str, stretch: Stretch) -> str:
+def _plot(lines: list[PlotLine], label: str, stretch: Stretch) -> Markup | str:
     return line_plot(lines, y_label=label, shaded_s=stretch.marked_s, x_unit=stretch.x_unit)
 
 
@@ -116,7 +119,7 @@ def _cut(line: PlotLine, stretch: Stretch) -> PlotLine:
     return PlotLine(line.label, times_s[inside], values[inside], line.is_dashed)
 
 
-def _intervals(episode: Episode, stream: Stream, stretch: Stretch) -> str:
+def _intervals(episode: Episode, stream: Stream, stretch: Stretch) -> Markup | str:
     times_s = _times_s(episode, stream)
     line = _cut(PlotLine("interval", times_s[:-1], np.diff(times_s) * 1000), stretch)
     return line_plot(
@@ -124,7 +127,7 @@ def _intervals(episode: Episode, stream: Stream, stretch: Stretch) -> str:
     )
 
 
-def _lags(episode: Episode, stream: Stream, stretch: Stretch) -> str:
+def _lags(episode: Episode, stream: Stream, stretch: Stretch) -> Markup | str:
     times_s = _times_s(episode, stream)
     lines = [
         _cut(PlotLine(f"own clock minus {name}", times_s, (stream.clock.times_ns - clock.times_ns) / 1e6), stretch)
@@ -136,13 +139,13 @@ def _lags(episode: Episode, stream: Stream, stretch: Stretch) -> str:
     )
 
 
-def _travel(episode: Episode, stream: Stream, stretch: Stretch) -> str:
+def _travel(episode: Episode, stream: Stream, stretch: Stretch) -> Markup | str:
     line = _cut(PlotLine("travel", _times_s(episode, stream)[1:], motion_of(stream).travel.astype(np.float64)), stretch)
     label = f"{stream.name}: travel from sample to sample (sum of shares of each channel's range)"
     return _plot([line], label, stretch)
 
 
-def _changes(episode: Episode, stream: Stream, stretch: Stretch) -> str:
+def _changes(episode: Episode, stream: Stream, stretch: Stretch) -> Markup | str:
     seen, times_s = glance(stream.pictures), _times_s(episode, stream)
     lines = [
         _cut(PlotLine("change to the picture before", times_s[1:], seen.change.astype(np.float64)), stretch),
@@ -151,7 +154,7 @@ def _changes(episode: Episode, stream: Stream, stretch: Stretch) -> str:
     return _plot(lines, f"{stream.name}: grey levels", stretch)
 
 
-def _numbers(episode: Episode, stream: Stream, finding: Finding, stretch: Stretch) -> str:
+def _numbers(episode: Episode, stream: Stream, finding: Finding, stretch: Stretch) -> Markup | str:
     times_s, table = _times_s(episode, stream), stream.table
     chosen = _channels(stream, finding, table)
     lines = [_cut(PlotLine(stream.channel_name(c), times_s, table[:, c]), stretch) for c in chosen]
@@ -161,7 +164,7 @@ def _numbers(episode: Episode, stream: Stream, finding: Finding, stretch: Stretc
     )
 
 
-def _two_takes(episode: Episode, twin: Episode, stream: Stream, x_unit: str) -> str:
+def _two_takes(episode: Episode, twin: Episode, stream: Stream, x_unit: str) -> Markup | str:
     """The channel that moves most, of both episodes over each other; the second is dashed: it would hide the first."""
     other = twin.streams.get(stream.name)
     if other is None or not stream.is_numeric or not other.is_numeric or not len(other):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-_WIDTH, _HEIGHT = 760, 220
+from robokata.viewing.svg.markup import svg_markup
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_WIDTH, _HEIGHT = 640, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 36, 30
 _POINTS = 600
 """Points drawn per line: about one per pixel; more only makes the file larger."""
@@ -32,7 +37,7 @@ def line_plot(
     shaded_s: Sequence[tuple[float, float]] = (),
     x_unit: str = "s",
     x_marks: Mapping[float, str] | None = None,
-) -> str:
+) -> Markup | str:
     """An SVG of some curves over seconds (or what `x_unit` says); `shaded_s` marks the stretches of a finding.
 
     `x_marks` are the places on the axis that are told, with what is told there; without them round numbers are.
@@ -80,7 +85,7 @@ def line_plot(
                 continue
             path = " ".join(f"{x_px(x):.1f},{y_px(y):.1f}" for x, y in points)
             parts.append(f'<polyline fill="none" {style} stroke-width="1.4" points="{path}"/>')
-    return "".join([*parts, *_legend(lines), "</svg>"])
+    return svg_markup([*parts, *_legend(lines), "</svg>"])
 
 
 def _legend(lines: Sequence[PlotLine]) -> list[str]:
@@ -88,8 +93,8 @@ def _legend(lines: Sequence[PlotLine]) -> list[str]:
     if len(lines) < 2:
         return []
     share_px = min(240.0, (_WIDTH - _LEFT - _RIGHT) / len(lines))
-    # 6.2 px: mean width of a character at 11 px in the page's font; 16 px for the square before it.
-    most = int((share_px - 16) / 6.2)
+    # 8.2 px: mean width of a character at 15 px (a narrow page) in the page's font; 20 px for the square before it.
+    most = int((share_px - 20) / 8.2)
     shown = []
     for number, line in enumerate(lines):
         label = line.label if len(line.label) <= most else f"{line.label[: most - 1]}…"

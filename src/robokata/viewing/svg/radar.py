@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-_WIDTH, _HEIGHT, _RADIUS = 940, 500, 185
+from robokata.viewing.svg.markup import svg_markup
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_WIDTH, _HEIGHT, _RADIUS = 640, 420, 145
 _CENTRE = (_WIDTH / 2, _HEIGHT / 2 + 4)
 _FEWEST_SPOKES = 3
 """Below, the outline encloses no area: bars say it better."""
@@ -33,7 +38,7 @@ class Ring(NamedTuple):
     high: float | None
 
 
-def radar_plot(spokes: Sequence[Spoke], *, control: Ring, label: str) -> str:
+def radar_plot(spokes: Sequence[Spoke], *, control: Ring, label: str) -> Markup | str:
     """Outline and interval band of `spokes`, and the control's as a ring; empty for fewer than three spokes.
 
     A spoke without a value is left out of the outline (its name stays, with a dash).
@@ -45,7 +50,7 @@ def radar_plot(spokes: Sequence[Spoke], *, control: Ring, label: str) -> str:
     inner = [_point(at[index], spoke.value if spoke.low is None else spoke.low) for index, spoke in known]
     outer = [_point(at[index], spoke.value if spoke.high is None else spoke.high) for index, spoke in known]
     values = [_point(at[index], spoke.value) for index, spoke in known]
-    return "".join(
+    return svg_markup(
         [
             f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">',
             *_grid(at),
@@ -111,8 +116,9 @@ def _name(angle_rad: float, spoke: Spoke) -> str:
     anchor = "middle" if abs(sideways) < 0.2 else "start" if sideways > 0 else "end"
     number = "–" if spoke.value is None else f"{100 * spoke.value:.0f} %"
     return (
-        f'<text x="{x + 12 * sideways:.1f}" y="{y - 12 * upwards + 4:.1f}" text-anchor="{anchor}">'
-        f'<tspan fill="{spoke.colour}">●</tspan> {escape(spoke.label)} {number}</text>'
+        f'<text x="{x + 12 * sideways:.1f}" y="{y - 20 * upwards:.1f}" text-anchor="{anchor}">'
+        f'<tspan fill="{spoke.colour}">●</tspan> {escape(spoke.label)}'
+        f'<tspan x="{x + 12 * sideways:.1f}" dy="16">{number}</tspan></text>'
     )
 
 
