@@ -8,24 +8,51 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
 from contracts import test_formats as format_contract
 from robokata.conversion.convert import convert, plan_conversion
+from robokata.core.contracts import Policy, PolicyOrder
+from robokata.core.contracts.demands import CONTRACTS
 from robokata.core.detection import detect, open_source
 from robokata.core.errors import LeafRefused
 from robokata.core.finding import Level
 from robokata.core.layout import Way
 from robokata.core.leaf_kinds import writable_formats
+from robokata.core.shelf import _one_of as shelf_word
 from robokata.core.shelf import _shelf, shelf
+from robokata.core.source import EpisodeList
 from robokata.core.suite import Suite, read_suite
+from robokata.curation.curate import curated
+from robokata.curation.recipe import ChecksPart, Recipe
+from robokata.evaluation.measure import measure
 from robokata.inspection.run import check_dataset
+from robokata.loading.data_source import DataSource
+from robokata.sim.demonstration import robots_for
+from robokata.studies.effects import studied_metrics
 from robokata.survey.dataset_survey import survey
-from robokata.testing import CHECK_CLAUSES, SOURCE_CLAUSES
+from robokata.testing import (
+    CHECK_CLAUSES,
+    CURATOR_CLAUSES,
+    EXPANDER_CLAUSES,
+    METRIC_CLAUSES,
+    POLICY_CLAUSES,
+    ROBOT_CLAUSES,
+    SOURCE_CLAUSES,
+    STEP_CLAUSES,
+    TASK_CLAUSES,
+    WRITER_CLAUSES,
+    scripted_trial,
+    tiny_source,
+)
+from robokata.testing.simulation_clauses import task_is_solved_by_its_expert
 
 DOCS = Path(__file__).parents[2] / "docs"
 CHECK, FORMAT, WRITTEN = "gripper_chatter", "npz_folder", "jsonl_numbers"
@@ -89,9 +116,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     for folder in (package, facts, site / "makers"):
         folder.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    (package / f"{CHECK}.py").write_text(block("adding.md", f"src/robokata/checks/{CHECK}.py"))
-    (package / f"{FORMAT}.py").write_text(block("adding.md", f"src/robokata/formats/{FORMAT}.py"))
-    (package / f"{WRITTEN}.py").write_text(block("adding.md", f"src/robokata/formats/{WRITTEN}.py"))
+    for group, points in project["entry-points"].items():
+        for name in points:
+            (package / f"{name}.py").write_text(block("adding.md", f"src/{group.replace('.', '/')}/{name}.py"))
     (site / "makers" / f"{FORMAT}.py").write_text(block("adding.md", f"tests/makers/{FORMAT}.py"))
     (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     groups = project["entry-points"].items()
@@ -165,6 +192,79 @@ def test_the_written_format_of_the_page_is_a_target_of_convert(tmp_path: Path) -
     state = open_source(path).episode("1").streams["state"]
     assert [line["time_ns"] for line in lines[:5]] == state.clock.times_ns.tolist()
     assert lines[4]["values"] == pytest.approx(state.table[4].tolist(), rel=1e-2)
+
+
+@pytest.mark.usefixtures("installed")
+def test_every_shelf_has_a_section_whose_leaf_is_on_it() -> None:
+    text = (DOCS / "adding.md").read_text(encoding="utf-8")
+    for folder in CONTRACTS:
+        one = shelf_word(folder)
+        assert f"\n## A {one}\n" in text or f"\n## An {one}\n" in text
+        (name, *_) = re.findall(rf"title=src/robokata/{folder}/(\w+)\.py", text)
+        assert name in shelf(folder)
+        assert shelf(folder)[name].__name__ == f"our_lab_kata.{name}"
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("clause", [*STEP_CLAUSES, *CURATOR_CLAUSES, *METRIC_CLAUSES, *ROBOT_CLAUSES, *TASK_CLAUSES])
+def test_the_other_leaves_of_the_page_meet_their_contracts(clause: Callable[..., None]) -> None:
+    words: dict[str, tuple[Any, ...]] = {
+        "step": ("drop_short", {}),
+        "curator": ("wordy",),
+        "metric": ("path_length",),
+        "robot": ("narrow_panda",),
+        "task": ("grasp", "narrow_panda"),
+    }
+    clause(*words[clause.__name__.partition("_")[0]])
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("clause", POLICY_CLAUSES)
+def test_the_policy_of_the_page_meets_the_contract_of_policies(clause: Callable[[Policy], None]) -> None:
+    clause(shelf("policies")["hold_still"].load(PolicyOrder("")))
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("clause", EXPANDER_CLAUSES)
+def test_the_expander_of_the_page_meets_the_contract(clause: Callable[..., None], tmp_path: Path) -> None:
+    path = importlib.import_module(f"makers.{FORMAT}").make(tmp_path, episodes=2, steps=40)
+    clause("noisy", open_source(path), {})
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("clause", WRITER_CLAUSES)
+def test_the_written_format_of_the_page_meets_the_contract(clause: Callable[..., None], tmp_path: Path) -> None:
+    clause(WRITTEN, {"digits": 3}, tmp_path)
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_metric_of_the_page_is_in_kata_measure_and_in_every_study() -> None:
+    trials = EpisodeList([replace(scripted_trial(np.random.default_rng(n)), id=str(n)) for n in range(4)])
+    estimate = measure(trials, workers=1).metrics["path_length"]
+    assert estimate.value == pytest.approx(1.5, abs=0.7)
+    assert (estimate.n, estimate.unit) == (4, "m")
+    assert "path_length" in studied_metrics()
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_robot_of_the_page_does_the_tasks_that_fit_it_and_no_task_was_edited() -> None:
+    able = [task for task in shelf("tasks").names() if "narrow_panda" in robots_for(task)]
+    assert able == ["grasp", "lift", "stack"]
+    assert robots_for("grasp") == ("franka_panda", "narrow_panda", "so100")
+    task_is_solved_by_its_expert("lift", "narrow_panda")
+
+
+def test_a_check_of_another_package_that_raises_costs_its_own_verdict(installed: Path) -> None:
+    leaf = installed / "our_lab_kata" / f"{CHECK}.py"
+    leaf.write_text(
+        leaf.read_text().replace("    grippers = list(", '    raise ValueError("boom")\n    grippers = list(')
+    )
+    source = tiny_source(2)
+    report = check_dataset(source, workers=1)
+    failed = [each for each in report.abstentions if "boom" in each.reason]
+    assert [(each.check, each.episode) for each in failed] == [(CHECK, "0"), (CHECK, "1")]
+    kept = curated(Recipe((DataSource("memory"),), checks=ChecksPart()), sources=[source], workers=1)
+    assert len(kept.source.keys()) == 2
 
 
 def test_a_leaf_of_another_package_that_lacks_a_name_is_refused_with_the_name(installed: Path) -> None:

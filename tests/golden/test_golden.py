@@ -115,7 +115,10 @@ def test_each_class_of_error_has_its_words(golden: Golden) -> None:
         errors.OptionRefused("--option 'colour' is not NAME=VALUE."),
         errors.RecipeRefused("recipe.toml, [[step]] 1: knows no 'sped'. It may hold: speed_ratio."),
         errors.StudyRefused("arm a: its data is of ur5, and trials run in simulation, with franka_panda."),
-        errors.LeafRefused("the format 'jsonl' of another package (our_lab.jsonl) lacks layout: see docs/adding.md."),
+        errors.LeafRefused(
+            "the format 'jsonl' of another package (our_lab.jsonl) lacks `layout(episode)`. See \"A format\" in "
+            "docs/adding.md for what a format defines: add it there, or uninstall the package."
+        ),
         errors.HandheldRefused("board.json: has 1 marker. A board needs at least 4."),
     ]
     with pytest.raises(errors.MissingPart) as missing:

@@ -97,11 +97,12 @@ class Shelf(Generic[Leaf]):
                 f"it in the entry points {self.package}."
             ) from None
         lacking = faults(self.folder, leaf)
+        article = "An" if one[0] in "aeiou" else "A"
         if lacking:
             remedy = "" if place is None else ", or uninstall the package"
             raise LeafRefused(
-                f'{subject} lacks {", ".join(lacking)}. See "A {one}" in docs/adding.md for what a {one} defines: add '
-                f"it there{remedy}."
+                f'{subject} lacks {", ".join(lacking)}. See "{article} {one}" in docs/adding.md for what '
+                f"{article.lower()} {one} defines: add it there{remedy}."
             )
         fill_defaults(self.folder, leaf)
         loaded: Leaf = leaf
