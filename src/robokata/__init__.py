@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from robokata.core.source import Source
     from robokata.core.stream import Stream
     from robokata.core.suite import Suite
+    from robokata.curation.curate_dataset import curate, plan_curation
     from robokata.curation.recipe import Recipe
     from robokata.dataset import Dataset
     from robokata.dataset import open_dataset as open
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from robokata.inspection.catalogue import explain
     from robokata.inspection.check import check
     from robokata.inspection.run import Report
+    from robokata.store.snapshot import diff, history, snapshot, verify
     from robokata.survey.dataset_survey import Survey
     from robokata.survey.look import look
 
@@ -49,15 +51,21 @@ __all__ = [
     "__version__",
     "check",
     "convert",
+    "curate",
+    "diff",
     "errors",
     "expand",
     "explain",
     "find_datasets",
+    "history",
     "look",
     "measure",
     "open",
     "plan_conversion",
+    "plan_curation",
+    "snapshot",
     "torch",
+    "verify",
 ]
 
 _HOMES = {
@@ -75,15 +83,21 @@ _HOMES = {
     "Survey": "survey.dataset_survey:Survey",
     "check": "inspection.check:check",
     "convert": "conversion.convert_dataset:convert",
+    "curate": "curation.curate_dataset:curate",
+    "diff": "store.snapshot:diff",
     "errors": "core.errors:",
     "expand": "expansion.expand:expand",
     "explain": "inspection.catalogue:explain",
     "find_datasets": "core.detection:find_datasets",
+    "history": "store.snapshot:history",
     "look": "survey.look:look",
     "measure": "evaluation.measure:measure",
     "open": "dataset:open_dataset",
     "plan_conversion": "conversion.convert_dataset:plan_conversion",
+    "plan_curation": "curation.curate_dataset:plan_curation",
+    "snapshot": "store.snapshot:snapshot",
     "torch": "torch:",
+    "verify": "store.snapshot:verify",
 }
 """Where each name lies: `module:name`, `module:` for the module itself.
 

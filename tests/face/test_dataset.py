@@ -136,3 +136,19 @@ def test_the_verbs_take_a_path_a_dataset_and_a_part_of_one(folder: Path, tmp_pat
 def test_the_path_of_the_text_is_refused_as_the_command_line_refuses_it() -> None:
     with pytest.raises(rk.errors.NotADataset, match="no such file"):
         rk.open("/nowhere/at/all")
+
+
+def test_a_recipe_is_planned_and_written_and_a_snapshot_kept_compared_and_verified(
+    folder: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f'[[source]]\npath = "{folder}"\n[selection]\ncurator = "random"\nkeep = 2\n')
+    assert len(rk.plan_curation(recipe, workers=1).left_out) == 3
+    written = rk.curate(recipe, tmp_path / "curated", workers=1)
+    assert len(rk.open(tmp_path / "curated")) == written.episodes == 2
+    store = str(tmp_path / "store")
+    first = rk.snapshot(folder, store, message="all")
+    second = rk.snapshot(f"{store}@{first.id}", delete=["0"])
+    assert [record.id for record in rk.history(store)] == [second.id, first.id]
+    assert rk.diff(f"{store}@{first.id}", f"{store}@{second.id}").removed == ("0",)
+    assert rk.verify(store).is_sound

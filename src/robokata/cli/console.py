@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,28 +41,17 @@ class _Answer(Protocol):
     def to_json(self) -> dict[str, Any]: ...
 
 
-class _OlderAnswer(Protocol):
-    """The same under its older name."""
-
-    def to_json(self) -> dict[str, Any]: ...
-
-
-def print_json_of(answers: Sequence[_Answer | _OlderAnswer]) -> None:
+def print_json_of(answers: Sequence[_Answer]) -> None:
     """One JSON object on standard output: the answer, or `{"datasets": [...]}` where the path holds several.
 
     Numbers that JSON lacks (NaN, infinity) become null.
     """
-    objects = [_json_of(answer) for answer in answers]
+    objects = [answer.to_json() for answer in answers]
     value = objects[0] if len(objects) == 1 else {"datasets": objects}
     # What JSON leaves as it is (C1 controls, marks of direction) steers a terminal; spelled out it reads the same.
     parts = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False, default=str).iterencode(_plain(value))
     sys.stdout.writelines(visible(part) for part in parts)
     sys.stdout.write("\n")
-
-
-def _json_of(answer: _Answer | _OlderAnswer) -> dict[str, Any]:
-    make: Callable[[], dict[str, Any]] = getattr(answer, "to_json", None) or answer.to_json
-    return make()
 
 
 def _plain(value: Any) -> Any:

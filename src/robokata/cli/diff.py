@@ -14,11 +14,10 @@ def diff(
 ) -> None:
     """Name the episodes that were added, removed or changed, and what changed. Exit code 1 where they differ."""
     from robokata.cli.console import print_json_of
-    from robokata.store.difference import difference
-    from robokata.store.resolve import open_snapshot
+    from robokata.store.snapshot import diff as compare
     from robokata.viewing.terminal.snapshots import show_difference
 
-    found = difference(open_snapshot(before).manifest, open_snapshot(after).manifest)
+    found = compare(before, after)
     print_json_of([found]) if json else show_difference(found)
     if not found.is_empty:
         raise typer.Exit(1)

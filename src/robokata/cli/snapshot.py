@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from robokata.core.source import Source
-    from robokata.store.entry import Entry
 
 
 def snapshot(
@@ -38,50 +32,31 @@ def snapshot(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
     """Make an immutable snapshot. Nothing that exists is changed; what is the same is stored once."""
-    from robokata.cli.choice import keys_from
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.store.commit import Wish, make_snapshot
-    from robokata.store.edit import divided, merged, relabelled, without
-    from robokata.store.store import open_store
-    from robokata.store.writer import relatives_of
+    from robokata.store.snapshot import snapshot as keep
     from robokata.viewing.terminal.snapshots import show_record
 
-    source = _source_at(path, format, rate_hz or ())
-    url = store or (source.store.url if hasattr(source, "store") else None)
-    if url is None:
-        typer.echo("kata: say where to keep it: --store FOLDER (or s3://bucket/name).", err=True)
-        raise typer.Exit(2)
     labels, shares = dict(_pair(word, "--relabel") for word in relabel or ()), _shares(split)
-    edits = [lambda entries: without(entries, delete or [])]
-    edits += [lambda entries: relabelled(entries, labels)] if labels else []
-    words = {"append": append, "prefix": prefix, "where": where, "episode": episode, "delete": delete}
-    words |= {"relabel": labels, "split": split, "seed": seed, "materialise": materialise}
-    keys = keys_from(source, episode, where)
-    join = (lambda old, new: merged(old, new, prefix=prefix)) if append else None
-    target = open_store(url, is_new=True)
     with progress_bar("keeping") as bar:
-
-        def split_up(entries: Sequence[Entry]) -> Sequence[Entry]:
-            bar.started(len(entries))
-            return divided(entries, relatives_of(target, entries, advance=bar.advance), shares, seed=seed)
-
-        bar.started(len(source.keys() if keys is None else keys))
-        wish = Wish(keys, materialise, join, edits + ([split_up] if shares else []), message, words)
-        record = make_snapshot(target, source, wish, advance=bar.advance)
-    print_json_of([record]) if json else show_record(record, url)
-
-
-def _source_at(path: str, format: str | None, rates: Sequence[str]) -> Source:
-    from robokata.cli.console import one_dataset_at
-    from robokata.core.errors import RateRefused
-    from robokata.store.resolve import is_snapshot, open_snapshot
-
-    if format is not None or not is_snapshot(path):
-        return one_dataset_at(Path(path), format, rates=rates)
-    if rates:
-        raise RateRefused(f"--rate-hz is for a dataset, and {path} is a snapshot: declare it when it is made.")
-    return open_snapshot(path)
+        record = keep(
+            path,
+            store,
+            append=append,
+            prefix=prefix,
+            episodes=episode,
+            where=where,
+            delete=delete or (),
+            relabel=labels,
+            split=shares,
+            seed=seed,
+            materialise=materialise,
+            message=message,
+            rate_hz=rate_hz or (),
+            format=format,
+            on_progress=bar,
+        )
+    print_json_of([record]) if json else show_record(record, store or path.partition("@")[0])
 
 
 def _shares(text: str | None) -> dict[str, Fraction]:

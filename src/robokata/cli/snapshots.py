@@ -13,8 +13,8 @@ def snapshots(
 ) -> None:
     """List the snapshots of a store, newest first: what each holds, who made it, when, from what."""
     from robokata.cli.console import print_json_of
-    from robokata.store.store import open_store
+    from robokata.store.snapshot import history as history_of
     from robokata.viewing.terminal.snapshots import History, show_history
 
-    history = History(store, tuple(reversed(open_store(store).history())))
+    history = History(store, history_of(store))
     print_json_of([history]) if json else show_history(history)
