@@ -357,6 +357,9 @@ def main(words: Sequence[str]) -> None:
             from metrics_page import metrics_page
 
             _write("metrics.md", metrics_page())
+            from architecture import architecture_page
+
+            _write("architecture.md", architecture_page())
             from round_trips import round_trips_page
 
             with tempfile.TemporaryDirectory() as samples:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from robokata.core.contracts import Curve, StepLeaf
+from robokata.core.contracts import CurveKind, StepLeaf
 from robokata.core.contracts.demands import CONTRACTS, faults, fill_defaults
 from robokata.core.errors import LeafRefused
 from robokata.core.shelf import Shelf, shelf
@@ -57,8 +57,8 @@ def test_what_a_leaf_does_not_say_is_filled_in() -> None:
     fill_defaults("steps", leaf)
     assert isinstance(leaf, StepLeaf)
     assert leaf.REMOVES_EPISODES is False
-    assert shelf("checks")["clock_gap"].CURVE is Curve.INTERVALS
-    assert shelf("checks")["not_finite"].CURVE is Curve.VALUES
+    assert shelf("checks")["clock_gap"].CURVE is CurveKind.INTERVALS
+    assert shelf("checks")["not_finite"].CURVE is CurveKind.VALUES
 
 
 def test_a_leaf_of_ours_that_lacks_a_name_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,11 @@ def test_the_generated_page_is_current(page: str) -> None:
     assert written == getattr(script("make"), f"{page}_page")(), "run `make docs` (or `python docs/make.py --fast`)"
 
 
+def test_the_plan_of_the_house_is_current() -> None:
+    written = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    assert written == script("architecture").architecture_page(), "run `make docs` (or `python docs/make.py --fast`)"
+
+
 def test_the_page_of_recall_has_a_row_for_every_check() -> None:
     synthetic = (DOCS / "recall.md").read_text(encoding="utf-8").partition("## Checks that fire together")[0]
     rows = re.findall(r"^\| \[(\w+)\]", synthetic, flags=re.M)

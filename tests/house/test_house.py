@@ -244,6 +244,99 @@ def test_files_are_short_named_after_one_thing_and_open_with_a_sentence(path: Pa
     assert (ast.get_docstring(ast.parse(text)) or "").splitlines()[0].rstrip().endswith((".", ":", "?"))
 
 
+_VERB = "what the verb does still stands in the command line"
+LONG_FUNCTIONS = {
+    "cli/convert.py: convert": _VERB,
+    "cli/demo.py: demo": _VERB,
+    "cli/train.py: train": _VERB,
+    "collection/umi/episode.py: _measured": "the streams of a clip, one after the other, each with its meaning",
+    "evaluation/probes.py: _all": "a table: one probe after the other, each with what it may and must change",
+    "formats/_logs/episode.py: _view": "what a topic's columns are, settled in one order: each line needs those above",
+    "media/mp4_write.py: _movie": "one box inside the other, as they lie in the file",
+    "viewing/svg/line_plot.py: line_plot": "a plot, from its frame to its legend, on two scales",
+}
+"""Functions whose body is longer than 40 lines, each with the reason why it is one piece."""
+
+
+def body_lines(function: ast.FunctionDef) -> int:
+    """Lines from the first statement to the last: neither signature nor docstring, which grow with what they explain."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_functions_are_at_most_forty_lines_long(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            name = f"{path.relative_to(PACKAGE)}: {node.name}"
+            assert body_lines(node) <= 40 or name in LONG_FUNCTIONS, f"{name} has {body_lines(node)} lines"
+
+
+REPEATED_CLASSES = frozenset(
+    [
+        "Answer",
+        "Arm",
+        "Asked",
+        "Chosen",
+        "Chunk",
+        "Claim",
+        "Column",
+        "Cut",
+        "Dataset",
+        "Difference",
+        "Factor",
+        "Field",
+        "Form",
+        "Frames",
+        "Gathered",
+        "Interval",
+        "Job",
+        "Kind",
+        "Layout",
+        "LeftOut",
+        "Level",
+        "Measured",
+        "Message",
+        "Moments",
+        "Options",
+        "Outcome",
+        "Part",
+        "Pictures",
+        "Place",
+        "Places",
+        "Plan",
+        "Progress",
+        "Record",
+        "Rows",
+        "Run",
+        "Said",
+        "Shape",
+        "Span",
+        "Speed",
+        "Spread",
+        "Store",
+        "Table",
+        "Taken",
+        "Track",
+        "View",
+        "Way",
+        "Written",
+    ]
+)
+"""Public class names that still mean two things; the list only gets shorter."""
+
+
+def test_a_public_class_name_means_one_thing_in_the_whole_package() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module_of(path))
+    repeated = {name: found for name, found in places.items() if len(found) > 1}
+    new = {name: found for name, found in repeated.items() if name not in REPEATED_CLASSES}
+    assert not new, f"choose another name: {new}"
+
+
 def test_the_built_wheel_installs_and_runs(tmp_path: Path) -> None:
     def pip(*words: str) -> None:
         subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", *words], check=True)

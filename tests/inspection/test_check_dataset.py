@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from robokata.core.contracts import Curve
+from robokata.core.contracts import CurveKind
 from robokata.core.detection import open_source
 from robokata.core.errors import DamagedData
 from robokata.core.finding import Finding, Level
@@ -63,7 +63,7 @@ class With(dict[str, object]):
         return tuple(sorted(self))
 
 
-ACROSS = {"plant": print, "CURVE": Curve.VALUES}
+ACROSS = {"plant": print, "CURVE": CurveKind.VALUES}
 
 
 def with_check(monkeypatch: pytest.MonkeyPatch, leaf: object) -> None:

@@ -34,14 +34,14 @@ import numpy as np
 
 from robokata.checks._ticks import clocked_stream, measured_clocks, restamped, ticks_of, unmeasured
 from robokata.core.clock import NS_PER_S, Clock
-from robokata.core.contracts import Curve, Need
+from robokata.core.contracts import CurveKind, Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Level, Verdict, spans_from
 from robokata.core.stream import LATE, Kind, Stream
 from robokata.geometry.runs import runs_of, span_of
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
-CURVE = Curve.INTERVALS
+CURVE = CurveKind.INTERVALS
 
 _SAMPLED = (Kind.TENSOR, Kind.VIDEO, Kind.IMAGE)
 """Kinds whose samples one device takes one after the other."""

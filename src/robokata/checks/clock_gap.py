@@ -33,13 +33,13 @@ from numpy.typing import NDArray
 from robokata.checks._picture_files import with_samples
 from robokata.checks._ticks import UsedClock, clocked_stream, measured_clocks, restamped, ticks_of, unmeasured
 from robokata.core.clock import NS_PER_S
-from robokata.core.contracts import Curve, Need
+from robokata.core.contracts import CurveKind, Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from, stretches_in_words
 from robokata.geometry.runs import span_of
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
-CURVE = Curve.INTERVALS
+CURVE = CurveKind.INTERVALS
 
 
 def check(

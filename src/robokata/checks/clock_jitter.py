@@ -41,13 +41,13 @@ from robokata.checks._ticks import (
     unmeasured,
 )
 from robokata.core.clock import NS_PER_S
-from robokata.core.contracts import Curve, Need
+from robokata.core.contracts import CurveKind, Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from, stretches_in_words
 from robokata.geometry.runs import Run, runs_of, span_of
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
-CURVE = Curve.INTERVALS
+CURVE = CurveKind.INTERVALS
 
 _GAP_PERIODS = 1.8
 """Intervals above are `clock_gap`'s: a lost sample is not jitter."""

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S
-from robokata.core.contracts import Curve, Need
+from robokata.core.contracts import CurveKind, Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict, spans_from, stretches_in_words
 from robokata.core.stream import Kind, Role, Stream
@@ -42,7 +42,7 @@ from robokata.geometry.runs import Run, runs_of, samples_in, span_of
 from robokata.media.images import RawImages
 
 NEEDS: Sequence[Need] = (Need.NUMBERS,)
-CURVE = Curve.TRAVEL
+CURVE = CurveKind.TRAVEL
 
 
 class Part(NamedTuple):

@@ -34,13 +34,13 @@ import numpy as np
 from robokata.checks._picture_files import RATE_TOLERANCE_SHARE, file_name, rates_differ
 from robokata.checks._ticks import UsedClock, clocked_stream, hertz, measured_clocks, ticks_of, used_clocks
 from robokata.core.clock import NS_PER_S, Clock, ClockQuality, Reading
-from robokata.core.contracts import Curve, Need
+from robokata.core.contracts import CurveKind, Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.stream import Role, Stream
 
 NEEDS: Sequence[Need] = (Need.DECLARED_RATE,)
-CURVE = Curve.INTERVALS
+CURVE = CurveKind.INTERVALS
 
 _REPAIR = "correct the declared rate, or resample the stream to it"
 

@@ -34,14 +34,14 @@ from numpy.typing import NDArray
 
 from robokata.checks._ticks import FEWEST_SAMPLES, UsedClock, clocked_stream, restamped, ticks_of, used_clocks
 from robokata.core.clock import NS_PER_S, Clock, measured_clock
-from robokata.core.contracts import Curve, Need
+from robokata.core.contracts import CurveKind, Need
 from robokata.core.episode import Episode
 from robokata.core.finding import Abstention, Finding, Level, Span, Verdict, spans_from, stretches_in_words
 from robokata.core.stream import Stream
 from robokata.geometry.runs import runs_of, span_of
 
 NEEDS: Sequence[Need] = (Need.MEASURED_CLOCK,)
-CURVE = Curve.LAGS
+CURVE = CurveKind.LAGS
 
 _ARRIVALS = ("receive", "log", "publish")
 """Names of the clocks of arrival, the one that a player goes by first."""

@@ -48,7 +48,6 @@ class ExpertJob:
             sensors=self.sensors,
             variation=self.variation,
         )
-        setup = begun.setup
         row: dict[str, Any] = {
             "success": attempt.success_at_end,
             "duration_s": len(attempt.steps) / self.scene.control_hz,
@@ -57,9 +56,8 @@ class ExpertJob:
         }
         if not attempt.success_at_end and not self.keep_failures:
             return Made(row)
-        rng = np.random.default_rng([self.seed, number, 1])
-        leaf = self.scene.leaf
-        wording = int(rng.integers(len(leaf.INSTRUCTIONS)))
+        rng, leaf = np.random.default_rng([self.seed, number, 1]), self.scene.leaf
+        setup, wording = begun.setup, int(rng.integers(len(leaf.INSTRUCTIONS)))
         episode = episode_of(
             attempt,
             world_of(self.scene),

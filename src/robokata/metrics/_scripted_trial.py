@@ -149,16 +149,13 @@ def _episode(
     pose = np.column_stack((tip, np.tile([0.0, 0, 0, 1], (count, 1))))
     tip_names = tuple(f"tip.{axis}" for axis in ("x", "y", "z", "qx", "qy", "qz", "qw"))
     thing = np.column_stack((script.thing, np.tile([0.0, 0, 0, 1], (count, 1))))
-    streams = [
-        Stream("observation.state", Kind.TENSOR, Role.STATE, clock, ArrayValues(state), channels=channels),
-        Stream("observation.tip_pose", Kind.TENSOR, Role.STATE, clock, ArrayValues(pose), channels=tip_names),
-        Stream("action", Kind.TENSOR, Role.ACTION, clock, ArrayValues(command), channels=channels),
+    columns = [
+        ("observation.state", Role.STATE, state, channels),
+        ("observation.tip_pose", Role.STATE, pose, tip_names),
+        ("action", Role.ACTION, command, channels),
     ]
     if with_objects:
-        names = tuple(name.replace("tip", "cube") for name in tip_names)
-        streams.append(
-            Stream("simulation.objects", Kind.TENSOR, Role.SENSOR, clock, ArrayValues(thing), channels=names)
-        )
+        columns.append(("simulation.objects", Role.SENSOR, thing, tuple(n.replace("tip", "cube") for n in tip_names)))
     simulation = {
         "subtasks": ["take", "place"],
         "contacts_recorded": True,
@@ -171,7 +168,7 @@ def _episode(
         facts["executed_steps"] = executed_steps
     return Episode(
         "made",
-        {stream.name: stream for stream in streams},
+        {n: Stream(n, Kind.TENSOR, role, clock, ArrayValues(v), channels=named) for n, role, v, named in columns},
         embodiment=ROBOT,
         annotations=tuple(marks),
         outcome=Outcome(success, "made"),

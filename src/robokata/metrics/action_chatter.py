@@ -26,7 +26,7 @@ from __future__ import annotations
 import numpy as np
 
 from robokata.core.clock import NS_PER_S
-from robokata.core.contracts import Mean, Part, PlantedTrial
+from robokata.core.contracts import Mean, MetricPart, PlantedTrial
 from robokata.core.episode import Episode
 from robokata.core.estimate import Observation
 from robokata.geometry.gripper import FEW_JAWS
@@ -36,7 +36,7 @@ from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = "1/s"
 MEAN = Mean.OF_NUMBERS
-PARTS = {"step_length": Part(Mean.OF_NUMBERS), "gripper_toggles": Part(Mean.OF_COUNTS, "1/s")}
+PARTS = {"step_length": MetricPart(Mean.OF_NUMBERS), "gripper_toggles": MetricPart(Mean.OF_COUNTS, "1/s")}
 _NOTABLE_SHARE = 0.002
 """Smaller changes are rounding: a 12-bit count is 0.02 % of its range, a float32 far less."""
 

@@ -30,7 +30,7 @@ import itertools
 
 import numpy as np
 
-from robokata.core.contracts import Mean, Part, PlantedTrial
+from robokata.core.contracts import Mean, MetricPart, PlantedTrial
 from robokata.core.episode import Episode
 from robokata.core.estimate import Observation
 from robokata.metrics._grasp_attempts import attempts_of
@@ -38,7 +38,7 @@ from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
 MEAN = Mean.OF_COUNTS
-PARTS = {"empty_closings": Part(Mean.OF_COUNTS), "regrasp_gap": Part(Mean.OF_NUMBERS, "s")}
+PARTS = {"empty_closings": MetricPart(Mean.OF_COUNTS), "regrasp_gap": MetricPart(Mean.OF_NUMBERS, "s")}
 
 
 def observe(trial: Episode) -> Observation:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robokata.core.contracts import Mean, Part, PlantedTrial
+from robokata.core.contracts import Mean, MetricPart, PlantedTrial
 from robokata.core.episode import Episode
 from robokata.core.estimate import Observation
 from robokata.metrics._events import contacts_are_recorded, contacts_of
@@ -31,7 +31,7 @@ from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
 MEAN = Mean.OF_COUNTS
-PARTS = {"time_in_contact": Part(Mean.OF_NUMBERS, "s")}
+PARTS = {"time_in_contact": MetricPart(Mean.OF_NUMBERS, "s")}
 
 
 def observe(trial: Episode) -> Observation:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robokata.core.contracts import Mean, Part, PlantedTrial
+from robokata.core.contracts import Mean, MetricPart, PlantedTrial
 from robokata.core.episode import Episode
 from robokata.core.estimate import Observation
 from robokata.metrics._events import stalls_of
@@ -30,7 +30,7 @@ from robokata.metrics._scripted_trial import scripted_trial
 
 UNIT: str | None = None
 MEAN = Mean.OF_COUNTS
-PARTS = {"time_still": Part(Mean.OF_NUMBERS, "s")}
+PARTS = {"time_still": MetricPart(Mean.OF_NUMBERS, "s")}
 
 
 def observe(trial: Episode) -> Observation:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from robokata.core.contracts import Mean, Part
+from robokata.core.contracts import Mean, MetricPart
 from robokata.core.errors import InvalidEstimate
 from robokata.core.estimate import Estimate, Observation, unknown
 from robokata.statistics.intervals import mean_of_counts, mean_of_numbers, mean_of_shares, proportion
@@ -62,7 +62,7 @@ def pooled(
     mean: Mean,
     *,
     unit: str | None = None,
-    parts: Mapping[str, Part] | None = None,
+    parts: Mapping[str, MetricPart] | None = None,
 ) -> Estimate:
     """The estimate from the values that may be pooled; None where the trials must not be."""
     counted = [o for o in observations if o.value is not None and not o.is_infrastructure]
@@ -74,7 +74,7 @@ def pooled(
     return replace(with_counts(replace(estimate, unit=unit), observations), parts=further)
 
 
-def parts_of(observations: Sequence[Observation], parts: Mapping[str, Part]) -> tuple[Estimate, ...]:
+def parts_of(observations: Sequence[Observation], parts: Mapping[str, MetricPart]) -> tuple[Estimate, ...]:
     """Estimates of the further numbers of the trials, by name; those that no trial has are left out."""
     out = []
     for name, part in parts.items():

@@ -2,7 +2,7 @@
 
 from robokata.core.contracts.checks import (
     CheckLeaf,
-    Curve,
+    CurveKind,
     DatasetCheckLeaf,
     Gathered,
     Need,
@@ -19,7 +19,7 @@ from robokata.core.contracts.formats import (
     WritableFormatLeaf,
     WrittenEpisode,
 )
-from robokata.core.contracts.metrics import Mean, MetricLeaf, Part, PlantedTrial, SummarisingMetricLeaf
+from robokata.core.contracts.metrics import Mean, MetricLeaf, MetricPart, PlantedTrial, SummarisingMetricLeaf
 from robokata.core.contracts.policies import (
     Chunk,
     ForeignLeaf,
@@ -38,7 +38,7 @@ __all__ = [
     "Chunk",
     "ComparableFormatLeaf",
     "CuratorLeaf",
-    "Curve",
+    "CurveKind",
     "DatasetCheckLeaf",
     "DatasetStepLeaf",
     "ExpanderLeaf",
@@ -48,8 +48,8 @@ __all__ = [
     "Gathered",
     "Mean",
     "MetricLeaf",
+    "MetricPart",
     "Need",
-    "Part",
     "PlantedTrial",
     "Policy",
     "PolicyLeaf",

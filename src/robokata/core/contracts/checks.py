@@ -36,7 +36,7 @@ class Unmet(NamedTuple):
     reason: str
 
 
-class Curve(enum.StrEnum):
+class CurveKind(enum.StrEnum):
     """What a report draws beside the findings of a check."""
 
     VALUES = "values"
@@ -57,7 +57,7 @@ class CheckLeaf(Protocol):
     """
 
     NEEDS: Sequence[Need]
-    CURVE: Curve = Curve.VALUES
+    CURVE: CurveKind = CurveKind.VALUES
     """What a report draws beside its findings."""
 
     def check(self, episode: Episode, **thresholds: Any) -> Iterator[Verdict]:
@@ -81,7 +81,7 @@ class DatasetCheckLeaf(Protocol):
     """A file in `checks/` that judges across episodes: gather per episode, judge all rows."""
 
     NEEDS: Sequence[Need]
-    CURVE: Curve = Curve.VALUES
+    CURVE: CurveKind = CurveKind.VALUES
 
     def gather(self, episode: Episode, **thresholds: Any) -> Any:
         """What `judge` needs of one episode; small, picklable. May be an Abstention."""

@@ -39,7 +39,7 @@ CONTRACTS: Mapping[str, Contract] = {
 _PLAIN: Mapping[str, type] = {"bool": bool, "str": str}
 
 
-class Member(NamedTuple):
+class ContractMember(NamedTuple):
     """One name that a protocol has."""
 
     name: str
@@ -82,18 +82,18 @@ def kinds_of(folder: str, leaf: object) -> tuple[type, ...]:
     return (usual, *found) if is_usual else tuple(found)
 
 
-def members_of(kind: type) -> tuple[Member, ...]:
+def members_of(kind: type) -> tuple[ContractMember, ...]:
     """The names of a protocol: values, then functions, those that it inherits first."""
-    found: dict[str, Member] = {}
+    found: dict[str, ContractMember] = {}
     for each in reversed(kind.__mro__):
         if not getattr(each, "_is_protocol", False) or each.__module__ == "typing":
             continue
         own = vars(each)
         for name, annotation in inspect.get_annotations(each).items():
-            found[name] = Member(name, str(annotation), None, name in own, own.get(name))
+            found[name] = ContractMember(name, str(annotation), None, name in own, own.get(name))
         for name, value in own.items():
             if inspect.isfunction(value) and not name.startswith("_"):
-                found[name] = Member(name, "", value, has_default=False, default=None)
+                found[name] = ContractMember(name, "", value, has_default=False, default=None)
     return tuple(found.values())
 
 
@@ -111,7 +111,7 @@ def _without(kinds: Sequence[type], kind: type) -> list[type]:
     return [other for other in kinds if other is not kind]
 
 
-def _fault(member: Member, leaf: object) -> str | None:
+def _fault(member: ContractMember, leaf: object) -> str | None:
     if not hasattr(leaf, member.name):
         return None if member.has_default else f"`{_shown(member)}`"
     value = getattr(leaf, member.name)
@@ -125,7 +125,7 @@ def _fault(member: Member, leaf: object) -> str | None:
     return None
 
 
-def _shown(member: Member) -> str:
+def _shown(member: ContractMember) -> str:
     return member.name if member.function is None else f"{member.name}({', '.join(_arguments(member.function))})"
 
 

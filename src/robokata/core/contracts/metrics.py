@@ -31,7 +31,7 @@ class Mean(enum.StrEnum):
         return self in (Mean.RATE, Mean.OF_SHARES)
 
 
-class Part(NamedTuple):
+class MetricPart(NamedTuple):
     """A further number of a trial, `Observation.parts`, and how it is summarised."""
 
     mean: Mean
@@ -58,7 +58,7 @@ class MetricLeaf(Protocol):
     """SI unit of the value, None for shares, counts and numbers without a unit."""
     MEAN: Mean
     """How trials become one estimate."""
-    PARTS: Mapping[str, Part] = MappingProxyType({})
+    PARTS: Mapping[str, MetricPart] = MappingProxyType({})
     """Further numbers of a trial, by name."""
     IS_HEADLINE: bool = False
     """True where the effects of a study show it at once; the others fold out."""

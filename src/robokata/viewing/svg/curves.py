@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.core.clock import NS_PER_S
-from robokata.core.contracts import Curve
+from robokata.core.contracts import CurveKind
 from robokata.core.episode import Episode
 from robokata.core.finding import Finding, Span
 from robokata.core.shelf import shelf
@@ -88,12 +88,12 @@ def curve_of(episode: Episode, finding: Finding, *, twin: Episode | None = None)
     if twin is not None:
         return _two_takes(episode, twin, stream, stretch.x_unit)
     # A report may be older than the checks that are installed.
-    curve = shelf("checks")[finding.check].CURVE if finding.check in shelf("checks") else Curve.VALUES
-    if curve is Curve.INTERVALS:
+    curve = shelf("checks")[finding.check].CURVE if finding.check in shelf("checks") else CurveKind.VALUES
+    if curve is CurveKind.INTERVALS:
         return _intervals(episode, stream, stretch)
-    if curve is Curve.LAGS and stream.other_clocks:
+    if curve is CurveKind.LAGS and stream.other_clocks:
         return _lags(episode, stream, stretch)
-    if curve is Curve.TRAVEL and stream.is_numeric:
+    if curve is CurveKind.TRAVEL and stream.is_numeric:
         return _travel(episode, stream, stretch)
     if stream.is_picture:
         return _changes(episode, stream, stretch)
