@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from robokata.core.version import __version__
 
 if TYPE_CHECKING:
-    from robokata import torch
+    from robokata import authoring, torch
     from robokata.conversion.convert_dataset import convert, plan_conversion
     from robokata.core import errors
     from robokata.core.detection import find_datasets
@@ -49,6 +49,7 @@ __all__ = [
     "Suite",
     "Survey",
     "__version__",
+    "authoring",
     "check",
     "convert",
     "curate",
@@ -81,6 +82,7 @@ _HOMES = {
     "Stream": "core.stream:Stream",
     "Suite": "core.suite:Suite",
     "Survey": "survey.dataset_survey:Survey",
+    "authoring": "authoring:",
     "check": "inspection.check:check",
     "convert": "conversion.convert_dataset:convert",
     "curate": "curation.curate_dataset:curate",
