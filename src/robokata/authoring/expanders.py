@@ -5,7 +5,8 @@ An expander defines
 - `plan(source, *, keys, ...) -> ExpansionJobs`: numbered jobs that make new episodes; options are keyword-only;
 - `validate(*, where, ...)`, where options can be refused before data are opened.
 
-Entry point group: `robokata.expanders`.
+`step_jobs` makes the jobs of an expander that applies a step. Entry point group: `robokata.expanders`. Tests:
+`robokata.testing.EXPANDER_CLAUSES`.
 """
 
 from robokata.core.ancestry import ancestry_of

@@ -7,6 +7,7 @@ task whose needs it meets. `mjcf` writes its kinematic model. Entry point group:
 
 from robokata.core.contracts import RobotLeaf
 from robokata.core.episode import Arm, Embodiment, Gripper, Joint
+from robokata.core.shelf import shelf
 from robokata.core.stream import Evidence
 from robokata.robots import _mjcf as mjcf
 
@@ -18,4 +19,5 @@ __all__ = [
     "Joint",
     "RobotLeaf",
     "mjcf",
+    "shelf",
 ]

@@ -18,6 +18,7 @@ from robokata.core.finding import Abstention, Finding, Level, Verdict
 from robokata.core.fingerprint import Fingerprint, fingerprint_of, kin_among
 from robokata.core.lineage import families_of
 from robokata.core.selection import Described, Selection, selection_of
+from robokata.core.shelf import shelf
 from robokata.core.source import EpisodeRow, Facts, row_of
 from robokata.core.stream import Role, Stream
 from robokata.core.trace import rng_of, traced
@@ -71,6 +72,7 @@ __all__ = [
     "runs_of",
     "samples_in",
     "selection_of",
+    "shelf",
     "still_share",
     "symmetry_of",
     "traced",
