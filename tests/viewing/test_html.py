@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from browser_page import CHROMIUM, WIDTHS_PX, Page, show
 from reports import a_finding, episodes, report_of
 
 from robokata.core.detection import open_source
@@ -21,37 +20,6 @@ from robokata.testing.sample import Planted, write_sample
 from robokata.viewing.html.check_report import write_html
 from robokata.viewing.html.episode_map import episode_map
 from robokata.viewing.html.evidence import evidence_html
-
-VOID = {"meta", "img", "br"}
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-class Page(HTMLParser):
-    """Checks that tags are balanced, and collects what the page refers to."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.names: set[str] = set()
-        self.links: list[str] = []
-        self.ids: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.add(tag)
-        self.links += [value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        assert not any(name.startswith("on") for name, _ in attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.add(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 @pytest.fixture(scope="module")
@@ -211,42 +179,11 @@ def test_ten_thousand_episodes_share_cells_and_none_is_lost() -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@pytest.mark.parametrize("width_px", WIDTHS_PX)
 def test_a_browser_shows_every_picture_and_nothing_leaves_the_page(
-    sample: tuple[list[Planted], Report, Path], tmp_path: Path
+    sample: tuple[list[Planted], Report, Path], tmp_path: Path, width_px: int
 ) -> None:
-    probe = """<script>addEventListener("load", () => {
-      const lost = [...document.images].filter(i => !(i.complete && i.naturalWidth > 0)).length;
-      const wide = document.documentElement.scrollWidth - innerWidth;
-      document.title = `images ${document.images.length} lost ${lost} wide ${wide}`; })</script>"""
-    page = tmp_path / "probe.html"
-    page.write_text(sample[2].read_text().replace("</body>", f"{probe}</body>"))
-    quiet = [
-        "disable-quic",
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-    ]
-    flags = [f"--{name}" for name in ("headless", "no-sandbox", "disable-gpu", "hide-scrollbars", *quiet)]
-    for width in (420, 1100):
-        seen = subprocess.run(
-            [
-                str(CHROMIUM),
-                *flags,
-                f"--user-data-dir={tmp_path / 'profile'}",
-                f"--window-size={width},3000",
-                "--virtual-time-budget=4000",
-                f"--screenshot={tmp_path / 'shot.png'}",
-                "--dump-dom",
-                page.as_uri(),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        ).stdout
-        (title,) = re.findall(r"<title>(images [^<]*)</title>", seen)
-        count, lost, wide = (int(n) for n in re.findall(r"-?\d+", title))
-        assert count >= 60
-        assert lost == 0
-        assert wide <= 0
+    shown = show(sample[2], tmp_path, width_px=width_px)
+    assert shown.pictures >= 60
+    assert shown.lost == 0
+    assert shown.beyond_the_page_px <= 0

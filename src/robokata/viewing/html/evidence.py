@@ -69,9 +69,7 @@ def _joined(parts: list[Markup | str]) -> Markup:
 
 
 def _note(words: str) -> Markup:
-    from markupsafe import Markup
-
-    return Markup('<p class="note">{}</p>').format(words)
+    return render("note", words=words)
 
 
 def _lost(damage: RobokataError) -> Markup:

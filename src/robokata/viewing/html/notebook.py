@@ -1,4 +1,4 @@
-"""Datasets, episodes and streams as they look in a notebook: small tables, and one filmstrip."""
+"""Notebook views of datasets, episodes and streams: small tables, and one filmstrip."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from robokata.core.source import Source
 from robokata.core.stream import Stream
 from robokata.media.thumbnail import thumbnail_jpeg
 from robokata.runtime.notebook import html_table
+from robokata.viewing.html.page import render
 
 _PICTURES = 8
 _ROWS = 10
@@ -62,10 +63,11 @@ def filmstrip(episode: Episode) -> str:
     try:
         for index in np.linspace(0, len(camera) - 1, min(_PICTURES, len(camera))).round().astype(int):
             jpeg = b64encode(thumbnail_jpeg(camera.pictures[int(index)], width_px=96)).decode()
-            pictures.append(f'<img alt="picture {index}" src="data:image/jpeg;base64,{jpeg}">')
+            pictures.append((index, jpeg))
     except RobokataError:
         return ""  # a table without pictures is better than a traceback in the place of both
-    return f"<div>{''.join(pictures)}</div>"
+    # Plain text: the tables that it is appended to would be escaped by markup.
+    return str(render("pictures", pictures=pictures))
 
 
 def _filmstrip_of_first(source: Source, keys: list[str]) -> str:

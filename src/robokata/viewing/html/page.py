@@ -25,7 +25,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
 
 
 def render(template: str, **values: Any) -> Markup:
-    """The template `<template>.html.jinja` of this folder with these values, safe to use inside another one."""
+    """A template of this folder (`NAME.html.jinja`) with these values, safe to use inside another one."""
     from markupsafe import Markup
 
     return Markup(_templates().get_template(f"{template}.html.jinja").render(**values))

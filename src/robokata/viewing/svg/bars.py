@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,9 +12,10 @@ from robokata.viewing.svg.markup import svg_markup
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 640, 40, 16, 76, 8
+_WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 640, 40, 16, 92, 8
 _INK = 'stroke="currentColor"'
 """The page's ink, light or dark."""
+_CAPTION_LENGTH = 72
 _LABEL_LENGTH = 64
 """Characters of a label that fit above its bar, also in the larger type of a narrow page."""
 
@@ -39,7 +41,9 @@ def bar_chart(
     """
     if not bars:
         return ""
-    height = _TOP + _ROW * len(bars) + 44
+    captions = textwrap.wrap(x_label, _CAPTION_LENGTH)
+    floor = _TOP + _ROW * len(bars)
+    height = floor + 28 + 18 * len(captions)
     low, high = span
 
     def x_px(value: float) -> float:
@@ -48,12 +52,12 @@ def bar_chart(
     zero_px = x_px(max(low, 0.0))
     parts = [
         f'<svg class="plot" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(x_label)}">',
-        *(_tick(x_px(low + (high - low) * k / 4), low + (high - low) * k / 4, height) for k in range(5)),
+        *(_tick(x_px(low + (high - low) * k / 4), low + (high - low) * k / 4, floor) for k in range(5)),
     ]
     for row, bar in enumerate(bars):
         y_px = _TOP + row * _ROW
         left, right = sorted((zero_px, x_px(bar.value)))
-        parts.append(f'<text x="{_LEFT}" y="{y_px + 14}">{escape(_cut(bar.label))}</text>')
+        parts.append(f'<text x="{_LEFT + 4}" y="{y_px + 14}">{escape(_cut(bar.label))}</text>')
         parts.append(
             f'<rect x="{left:.1f}" y="{y_px + 20}" width="{max(right - left, 1):.1f}" height="14" rx="2" '
             f'fill="{bar.colour}" fill-opacity="0.75"/>'
@@ -62,22 +66,22 @@ def bar_chart(
             parts.append(_whisker(x_px(bar.low), x_px(bar.high), y_px + 27))
         parts.append(f'<text x="{_WIDTH - _RIGHT + 6}" y="{y_px + 32}">{escape(bar.note)}</text>')
     if mark is not None:
-        mark_px, end = x_px(mark), _TOP + _ROW * len(bars)
+        mark_px = x_px(mark)
         parts.append(
-            f'<line x1="{mark_px:.1f}" x2="{mark_px:.1f}" y1="{_TOP}" y2="{end}" {_INK} stroke-dasharray="4 3"/>'
+            f'<line x1="{mark_px:.1f}" x2="{mark_px:.1f}" y1="{_TOP}" y2="{floor}" {_INK} stroke-dasharray="4 3"/>'
         )
-    parts.append(f'<text x="{_LEFT}" y="{height - 4}">{escape(x_label)}</text></svg>')
-    return svg_markup(parts)
+    texts = (f'<text x="{_LEFT}" y="{floor + 40 + 18 * k}">{escape(line)}</text>' for k, line in enumerate(captions))
+    return svg_markup([*parts, *texts, "</svg>"])
 
 
 def _cut(label: str) -> str:
     return label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 1]}…"
 
 
-def _tick(x_px: float, value: float, height: int) -> str:
+def _tick(x_px: float, value: float, floor: int) -> str:
     return (
-        f'<line x1="{x_px:.1f}" x2="{x_px:.1f}" y1="{_TOP}" y2="{height - 40}" stroke="#8886"/>'
-        f'<text x="{x_px:.1f}" y="{height - 25}" text-anchor="middle">{value:.3g}</text>'
+        f'<line x1="{x_px:.1f}" x2="{x_px:.1f}" y1="{_TOP}" y2="{floor + 4}" stroke="#8886"/>'
+        f'<text x="{x_px:.1f}" y="{floor + 20}" text-anchor="middle">{value:.3g}</text>'
     )
 
 

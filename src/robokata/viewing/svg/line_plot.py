@@ -133,7 +133,9 @@ def _segments(line: PlotLine) -> list[list[tuple[float, float]]]:
 
 def _widened(low: float, high: float, *, margin: float = 0.0) -> tuple[float, float]:
     if high - low < 1e-12 * max(1.0, abs(high)):
-        return low - 0.5, high + 0.5
+        # Around a constant, a tenth of it: 1e-4 must not look like zero.
+        space = 0.1 * abs(high) or 0.5
+        return low - space, high + space
     return low - margin * (high - low), high + margin * (high - low)
 
 
