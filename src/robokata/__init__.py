@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from robokata.core.version import __version__
 
 if TYPE_CHECKING:
+    from robokata.evaluation.evaluation import Evaluation
+    from robokata.training.train import train
+    from robokata.evaluation.evaluate import evaluate
     from robokata import authoring, torch
     from robokata.conversion.convert_dataset import convert, plan_conversion
     from robokata.core import errors
@@ -40,6 +43,7 @@ __all__ = [
     "Dataset",
     "Episode",
     "Estimate",
+    "Evaluation",
     "Expansion",
     "Finding",
     "Recipe",
@@ -55,6 +59,7 @@ __all__ = [
     "curate",
     "diff",
     "errors",
+    "evaluate",
     "expand",
     "explain",
     "find_datasets",
@@ -66,6 +71,7 @@ __all__ = [
     "plan_curation",
     "snapshot",
     "torch",
+    "train",
     "verify",
 ]
 
@@ -74,6 +80,7 @@ _HOMES = {
     "Dataset": "dataset:Dataset",
     "Episode": "core.episode:Episode",
     "Estimate": "core.estimate:Estimate",
+    "Evaluation": "evaluation.evaluation:Evaluation",
     "Expansion": "expansion.expansion:Expansion",
     "Finding": "core.finding:Finding",
     "Recipe": "curation.recipe:Recipe",
@@ -88,6 +95,7 @@ _HOMES = {
     "curate": "curation.curate_dataset:curate",
     "diff": "store.snapshot:diff",
     "errors": "core.errors:",
+    "evaluate": "evaluation.evaluate:evaluate",
     "expand": "expansion.expand:expand",
     "explain": "inspection.catalogue:explain",
     "find_datasets": "core.detection:find_datasets",
@@ -99,6 +107,7 @@ _HOMES = {
     "plan_curation": "curation.curate_dataset:plan_curation",
     "snapshot": "store.snapshot:snapshot",
     "torch": "torch:",
+    "train": "training.train:train",
     "verify": "store.snapshot:verify",
 }
 """Where each name lies: `module:name`, `module:` for the module itself.

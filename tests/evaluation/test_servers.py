@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.core.contracts import Chunk, PolicySpec, Sensed, StreamNeed
+from robokata.core.contracts import Chunk, PolicyRef, PolicySpec, Sensed, StreamNeed
 from robokata.core.detection import open_source
 from robokata.core.errors import EvaluationStopped
 from robokata.core.world import Width
 from robokata.evaluation.trial import Conditions
-from robokata.evaluation.trials import PolicyRef, TrialJob, dismiss, evaluate_policy
+from robokata.evaluation.trials import TrialJob, dismiss, evaluate_policy
 from robokata.policies._openpi.server import PolicyServer
 from robokata.sim.demonstration import scene_of
 

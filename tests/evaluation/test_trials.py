@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robokata.core.contracts import Chunk, PolicySpec, Sensed, StreamNeed
+from robokata.core.contracts import Chunk, PolicyRef, PolicySpec, Sensed, StreamNeed
 from robokata.core.detection import open_source
 from robokata.core.errors import ComparisonRefused, EvaluationStopped, PolicyFailed, UnknownName
 from robokata.core.world import Width
 from robokata.evaluation import trials as trials_module
-from robokata.evaluation.evaluation import evaluate
+from robokata.evaluation.evaluation import run_evaluation
 from robokata.evaluation.probes import probes_for
 from robokata.evaluation.trial import Conditions
-from robokata.evaluation.trials import PolicyRef, TrialJob, evaluate_policy
+from robokata.evaluation.trials import TrialJob, evaluate_policy
 from robokata.geometry.poses import pose_from_seven, seven_of
 from robokata.sim.cameras import Filming
 from robokata.sim.demonstration import scene_of
@@ -173,7 +173,7 @@ def test_probes_change_what_they_mean_to_and_nothing_else(policy: Any, tmp_path:
     policy(Lifter(sees=True))
     names = ["light", "texture", "object_mass", "paraphrase", "sensor_noise", "object_pose_D1", "object_pose_D2"]
     probes = probes_for(names, width=Width.D0)
-    found = evaluate(job(size_px=(32, 32)), tmp_path / "out", trials=3, probes=probes, workers=1)
+    found = run_evaluation(job(size_px=(32, 32)), tmp_path / "out", trials=3, probes=probes, workers=1)
     for result in found.probes:
         assert result.manipulation.holds, f"{result.probe.name}: {result.manipulation.sentence()}"
     write_evaluation(found, tmp_path / "report.html")
@@ -183,7 +183,7 @@ def test_probes_change_what_they_mean_to_and_nothing_else(policy: Any, tmp_path:
 def test_a_wider_reset_reaches_a_policy_of_numbers_too(policy: Any, tmp_path: Path) -> None:
     policy(Lifter())
     probes = probes_for(["object_pose_D1"], width=Width.D0)
-    (wider,) = evaluate(job(), tmp_path / "out", trials=2, probes=probes, workers=1).probes
+    (wider,) = run_evaluation(job(), tmp_path / "out", trials=2, probes=probes, workers=1).probes
     assert wider.manipulation.holds, wider.manipulation.sentence()
 
 
@@ -192,7 +192,7 @@ def test_probes_of_pictures_are_not_run_for_a_policy_that_sees_none(
 ) -> None:
     policy(Lifter())
     probes = probes_for(["light", "sensor_noise", "object_mass"], width=Width.D0)
-    found = evaluate(job(), tmp_path / "out", trials=2, probes=probes, workers=1)
+    found = run_evaluation(job(), tmp_path / "out", trials=2, probes=probes, workers=1)
     assert [result.probe.name for result in found.probes] == ["object_mass"]
     assert {each.probe.name for each in found.skipped} == {"light", "sensor_noise"}
     assert not (tmp_path / "out" / "light").exists()
@@ -211,7 +211,7 @@ def test_probes_of_a_policy_that_never_succeeds_are_said_to_be_at_the_floor(
 ) -> None:
     policy(Lifter(fault="idle"))
     probes = probes_for(["object_mass"], width=Width.D0)
-    found = evaluate(job(), tmp_path / "out", trials=2, probes=probes, workers=1)
+    found = run_evaluation(job(), tmp_path / "out", trials=2, probes=probes, workers=1)
     said = "The control arm succeeded in 0 of 2 trials: no probe can be worse."
     show_evaluation(found)
     write_evaluation(found, tmp_path / "report.html")
@@ -229,7 +229,7 @@ def test_a_probe_that_does_not_reach_the_policy_fails_its_check(policy: Any, tmp
     policy(Lifter(sees=True))
     (paraphrase,) = probes_for(["paraphrase"], width=Width.D0)
     broken = replace(paraphrase, reworded={"zebra": "giraffe"})
-    found = evaluate(job(size_px=(32, 32)), tmp_path / "out", trials=2, probes=[broken], workers=1)
+    found = run_evaluation(job(size_px=(32, 32)), tmp_path / "out", trials=2, probes=[broken], workers=1)
     assert not found.probes[0].manipulation.holds
     assert found.probes[0].manipulation.sentence() == "of 2 trials: instruction did not change in 2"
 
@@ -238,9 +238,9 @@ def test_policies_are_compared_on_shared_trials_and_unlike_protocols_are_refused
     policy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy(Lifter(fault="idle"))
-    evaluate(job(), tmp_path / "idle", trials=12, workers=1)
+    run_evaluation(job(), tmp_path / "idle", trials=12, workers=1)
     policy(Lifter())
-    found = evaluate(job(), tmp_path / "good", trials=12, against=tmp_path / "idle", sequential=True, workers=1)
+    found = run_evaluation(job(), tmp_path / "good", trials=12, against=tmp_path / "idle", sequential=True, workers=1)
     assert found.against is not None
     assert found.against.comparison.difference.value == 1.0
     assert found.against.sequential is not None
@@ -258,14 +258,14 @@ def test_policies_are_compared_on_shared_trials_and_unlike_protocols_are_refused
         assert "McNemar exact" not in page
     wide = replace(job(), conditions=replace(job().conditions, width=Width.D1))
     with pytest.raises(ComparisonRefused, match="width: 'D0' and 'D1'"):
-        evaluate(wide, tmp_path / "wide", trials=2, against=tmp_path / "idle", workers=1)
+        run_evaluation(wide, tmp_path / "wide", trials=2, against=tmp_path / "idle", workers=1)
     assert not (tmp_path / "wide").exists(), "refused before the first trial"
 
 
 def test_a_comparison_of_all_trials_has_its_p_and_says_of_what_it_speaks(policy: Any, tmp_path: Path) -> None:
     policy(Lifter(fault="idle"))
-    evaluate(job(), tmp_path / "one", trials=2, workers=1)
-    found = evaluate(job(), tmp_path / "other", trials=2, against=tmp_path / "one", workers=1)
+    run_evaluation(job(), tmp_path / "one", trials=2, workers=1)
+    found = run_evaluation(job(), tmp_path / "other", trials=2, against=tmp_path / "one", workers=1)
     assert found.against is not None
     first, scope = found.against.sentences()
     assert first.endswith("n = 2, p = 1 (McNemar exact)")
@@ -275,7 +275,7 @@ def test_a_comparison_of_all_trials_has_its_p_and_says_of_what_it_speaks(policy:
 def test_trials_until_it_is_decided_need_something_to_decide(policy: Any, tmp_path: Path) -> None:
     policy(Lifter())
     with pytest.raises(ComparisonRefused, match="Say with what"):
-        evaluate(job(), tmp_path / "out", trials=2, sequential=True, workers=1)
+        run_evaluation(job(), tmp_path / "out", trials=2, sequential=True, workers=1)
 
 
 def test_an_unknown_probe_lists_those_that_exist() -> None:
@@ -299,7 +299,7 @@ def test_a_policy_for_another_robot_is_refused_as_infrastructure(policy: Any, tm
 
 def test_the_mixture_changes_everything_that_single_probes_change(policy: Any, tmp_path: Path) -> None:
     policy(Lifter(sees=True))
-    (mixed,) = evaluate(
+    (mixed,) = run_evaluation(
         job(size_px=(32, 32)), tmp_path / "out", trials=2, workers=1,
         probes=probes_for(["all_mixed"], width=Width.D0),
     ).probes  # fmt: skip
@@ -315,7 +315,9 @@ def test_the_report_shows_failures_as_filmstrips_with_their_cause_and_how_to_ope
 ) -> None:
     policy(Lifter(fault="idle"))
     filmed = replace(job(), filming=Filming(32, 32))
-    found = evaluate(filmed, tmp_path / "out", trials=2, workers=1, probes=probes_for(["robot_start"], width=Width.D0))
+    found = run_evaluation(
+        filmed, tmp_path / "out", trials=2, workers=1, probes=probes_for(["robot_start"], width=Width.D0)
+    )
     write_evaluation(found, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     for arm in ("control", "robot_start"):

@@ -22,8 +22,8 @@ from robokata.loading.data_source import DataSource
 from robokata.policies import bc_mlp
 from robokata.testing import POLICY_CLAUSES
 from robokata.training.data import in_memory
+from robokata.training.fit import fit, plan
 from robokata.training.settings import settings_for
-from robokata.training.train import plan, train
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = TrainingSpec((DataSource("memory"),), options={"width": 16, "layers": 1})
     source = in_memory([reaching_episode(n) for n in range(2)])
     job = plan("bc_mlp", spec, [source], settings_for(bc_mlp.HABITS, steps=1, threads=1, device="cpu"))
-    return train(job, tmp_path_factory.mktemp("policy") / "out").folder
+    return fit(job, tmp_path_factory.mktemp("policy") / "out").folder
 
 
 @pytest.mark.parametrize("clause", POLICY_CLAUSES, ids=lambda clause: clause.__name__)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from learn.test_nets import built
 from robokata.core.errors import TrainingRefused
-from robokata.training.train import trained_weights
+from robokata.training.fit import trained_weights
 
 transformers = pytest.importorskip("transformers")
 

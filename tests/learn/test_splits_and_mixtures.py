@@ -19,8 +19,8 @@ from robokata.loading.data_source import DataSource
 from robokata.policies import bc_mlp
 from robokata.testing import tiny_episode, tiny_source
 from robokata.training.data import Weighted, in_memory, opened, prepared, window_for
+from robokata.training.fit import fit, plan
 from robokata.training.settings import settings_for
-from robokata.training.train import plan, train
 
 BLIND = Habits(inputs=("observation.state",), sees_pictures=False, actions=("action",))
 SMALL = {"width": 16, "layers": 1}
@@ -75,7 +75,7 @@ def test_the_loss_is_watched_on_the_validation_split_which_is_never_learnt_from(
     job = plan("bc_mlp", spec, [source], settings)
     assert job.prepared.validation is not None
     assert {episode.key for episode in job.prepared.validation.episodes} == {"4", "5"}
-    trained = train(job, tmp_path / "policy")
+    trained = fit(job, tmp_path / "policy")
     points = trained.curve.validation()
     assert points[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
     assert np.isfinite(points).all()
@@ -93,7 +93,7 @@ def test_watching_changes_no_weight(tmp_path: Path) -> None:
     settings = settings_for(bc_mlp.HABITS, steps=5, batch_size=8, device="cpu", threads=1)
     curves = []
     for name, each in (("with", source), ("without", Weighted(source.source, source.keys, None))):
-        curves.append(train(plan("bc_mlp", spec, [each], settings), tmp_path / name).curve.column("loss"))
+        curves.append(fit(plan("bc_mlp", spec, [each], settings), tmp_path / name).curve.column("loss"))
     assert np.array_equal(*curves)
 
 

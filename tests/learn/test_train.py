@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,8 @@ import pytest
 import torch
 
 from loading.reaching import CAMERA, reaching_episode
-from robokata.cli.training import folder_for
 from robokata.conversion import convert
-from robokata.core.contracts import PolicyOrder
+from robokata.core.contracts import PolicyRef
 from robokata.core.errors import (
     DamagedData,
     NotADataset,
@@ -35,10 +35,12 @@ from robokata.core.source import EpisodeList
 from robokata.learn.open_policy import open_policy
 from robokata.learn.training_spec import TrainingSpec, spec_at
 from robokata.loading.data_source import DataSource
+from robokata.runtime.progress import Silent
 from robokata.testing import tiny_source
 from robokata.training.data import in_memory, options_for
+from robokata.training.fit import Job, fit, plan
 from robokata.training.settings import Settings, rate_at, settings_for
-from robokata.training.train import Job, plan, train
+from robokata.training.train import hold_training_folder
 
 SMALL = {"width": 32, "layers": 1}
 
@@ -67,70 +69,80 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_the_same_job_gives_the_same_weights_and_another_seed_others(policy: str, px: int, tmp_path: Path) -> None:
     window = {"picture_px": 32} if px else {}
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        train(job(policy, steps=4, seed=seed, px=px, **window), tmp_path / name)
+        fit(job(policy, steps=4, seed=seed, px=px, **window), tmp_path / name)
     assert same(weights_of(tmp_path / "a"), weights_of(tmp_path / "b"))
     assert not same(weights_of(tmp_path / "a"), weights_of(tmp_path / "c"))
     names = [next((tmp_path / name).glob("weights-*.pt")).name for name in "abc"]
     assert names[0] == names[1] != names[2], "the hash tells equal weights by equal bytes"
 
 
+class AtStep(Silent):
+    """Does something once so many steps are done."""
+
+    def __init__(self, step: int, act: Callable[[], None]) -> None:
+        self.left, self.act = step, act
+
+    def advance(self, count: int = 1) -> None:
+        self.left -= count
+        if self.left == 0:
+            self.act()
+
+
 def test_a_resumed_training_has_the_losses_and_weights_of_one_that_was_never_stopped(tmp_path: Path) -> None:
-    through = train(job(), tmp_path / "through")
+    through = fit(job(), tmp_path / "through")
 
     class Stopped(Exception):
         pass
 
-    def stop(progress: Any) -> None:
-        if progress.step == 17:
-            raise Stopped
+    def stop() -> None:
+        raise Stopped
 
     with pytest.raises(Stopped):
         # Kept after every step, so that the seventeenth is thrown away and made again.
-        train(job(), tmp_path / "cut", keep_every_s=0.0, told=stop)
-    resumed = train(job(), tmp_path / "cut", resume=True)
+        fit(job(), tmp_path / "cut", keep_every_s=0.0, on_progress=AtStep(17, stop))
+    resumed = fit(job(), tmp_path / "cut", resume=True)
     assert resumed.curve.column("loss").tolist() == through.curve.column("loss").tolist()
     assert same(weights_of(tmp_path / "cut"), weights_of(tmp_path / "through"))
 
 
 def test_an_interrupted_training_loses_no_step(tmp_path: Path) -> None:
-    through = train(job(), tmp_path / "through")
+    through = fit(job(), tmp_path / "through")
 
-    def press(progress: Any) -> None:
-        if progress.step == 17:
-            os.kill(os.getpid(), signal.SIGINT)
+    def press() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            train(job(), tmp_path / "cut", told=press)
+            fit(job(), tmp_path / "cut", on_progress=AtStep(17, press))
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(losses(tmp_path / "cut" / "training" / "curve.csv")) == 17
-    resumed = train(job(), tmp_path / "cut", resume=True)
+    resumed = fit(job(), tmp_path / "cut", resume=True)
     assert resumed.curve.column("loss").tolist() == through.curve.column("loss").tolist()
     assert same(weights_of(tmp_path / "cut"), weights_of(tmp_path / "through"))
 
 
 def test_resuming_with_other_data_or_another_seed_is_refused(tmp_path: Path) -> None:
-    train(job(steps=2), tmp_path / "out")
+    fit(job(steps=2), tmp_path / "out")
     with pytest.raises(TrainingRefused, match="what is to be resumed had another seed: 0, not 1"):
-        train(job(steps=2, seed=1), tmp_path / "out", resume=True)
+        fit(job(steps=2, seed=1), tmp_path / "out", resume=True)
     with pytest.raises(TrainingRefused, match="had another data"):
-        train(job(steps=2, every_s=0.1), tmp_path / "out", resume=True)
+        fit(job(steps=2, every_s=0.1), tmp_path / "out", resume=True)
     with pytest.raises(NotADataset, match="nothing to resume"):
-        train(job(steps=2), tmp_path / "empty", resume=True)
+        fit(job(steps=2), tmp_path / "empty", resume=True)
     with pytest.raises(WriteRefused, match="exists and is not empty"):
-        train(job(steps=2), tmp_path / "out")
+        fit(job(steps=2), tmp_path / "out")
 
 
 def test_resuming_with_other_steps_is_refused_by_the_command(tmp_path: Path) -> None:
-    train(job(steps=2), tmp_path / "out")
+    fit(job(steps=2), tmp_path / "out")
     for steps in (None, 2):
-        with folder_for(tmp_path / "out", resume=True, steps=steps):
+        with hold_training_folder(tmp_path / "out", resume=True, steps=steps):
             pass
     refused = pytest.raises(TrainingRefused, match="was begun with --steps 2, not 3, and the learning rate has foll")
-    with refused, folder_for(tmp_path / "out", resume=True, steps=3):
+    with refused, hold_training_folder(tmp_path / "out", resume=True, steps=3):
         pass
 
 
@@ -163,7 +175,7 @@ def losses(curve: Path) -> list[str]:
 
 def test_the_loss_falls_and_the_policy_reaches(tmp_path: Path) -> None:
     made = replace(job(steps=300), settings=replace(job().settings, steps=300, batch_size=64))
-    trained = train(made, tmp_path / "out")
+    trained = fit(made, tmp_path / "out")
     loss = trained.curve.column("loss")
     assert loss[-30:].mean() < 0.5 * loss[:10].mean()
     policy = open_policy(tmp_path / "out")
@@ -188,7 +200,7 @@ def test_the_loss_falls_and_the_policy_reaches(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_says_what_it_is_made_of(tmp_path: Path) -> None:
-    train(job(steps=3), tmp_path / "out")
+    fit(job(steps=3), tmp_path / "out")
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["policy"] == "bc_mlp"
     assert card["origin_of_weights"] == {"network": "trained from random"}
@@ -216,7 +228,7 @@ def test_a_checkpoint_says_what_it_is_made_of(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_checkpoint_is_named_with_its_file(harm: Any, said: str, tmp_path: Path) -> None:
-    train(job(steps=1), tmp_path / "out")
+    fit(job(steps=1), tmp_path / "out")
     harm(tmp_path / "out")
     with pytest.raises(DamagedData, match=said) as caught:
         open_policy(tmp_path / "out")
@@ -229,8 +241,8 @@ def rewrite(folder: Path, **changed: Any) -> None:
 
 
 def test_an_observation_that_lacks_something_is_refused_by_name(tmp_path: Path) -> None:
-    train(job(steps=1), tmp_path / "out")
-    policy = shelf("policies")["bc_mlp"].load(PolicyOrder(str(tmp_path / "out")))
+    fit(job(steps=1), tmp_path / "out")
+    policy = shelf("policies")["bc_mlp"].load(PolicyRef(str(tmp_path / "out")))
     with pytest.raises(PolicyFailed, match=r"lacks the stream 'observation\.state'") as caught:
         policy.act({"instruction": "go"})
     assert caught.value.kind == "refused"
@@ -243,7 +255,7 @@ def test_two_arms_of_different_size_are_learnt_at_once(tmp_path: Path) -> None:
     settings = settings_for(shelf("policies")["bc_mlp"].HABITS, steps=400, device="cpu", threads=1, batch_size=32)
     options = {"width": 64, "layers": 1}
     made = plan("bc_mlp", TrainingSpec((DataSource("memory"),), options=options), [in_memory(episodes)], settings)
-    trained = train(made, tmp_path / "out")
+    trained = fit(made, tmp_path / "out")
     loss = trained.curve.column("loss")
     # Measured: 0.17, and errors of 0.16 to 0.20 of the way.
     assert loss[-20:].mean() < 0.3 * loss[:10].mean()
@@ -296,7 +308,7 @@ def test_numbers_that_are_none_end_the_training_with_the_step(tmp_path: Path) ->
     made = job(steps=20)
     made = replace(made, settings=replace(made.settings, learning_rate=1e30, warmup_steps=1))
     with pytest.raises(TrainingFailed, match=r"the loss of step \d+ is (nan|inf)"):
-        train(made, tmp_path / "out")
+        fit(made, tmp_path / "out")
 
 
 @pytest.mark.parametrize("rate", [-1.0, 0.0, float("nan"), float("inf")])
@@ -309,7 +321,7 @@ def test_a_device_that_is_none_is_refused_for_training_and_acting_alike(tmp_path
     said = r"device is 'tpu'\. It is auto, cpu, cuda or cuda:N\."
     with pytest.raises(TrainingRefused, match=said):
         settings_for(shelf("policies")["bc_mlp"].HABITS, device="tpu")
-    train(job(steps=1), tmp_path / "out")
+    fit(job(steps=1), tmp_path / "out")
     with pytest.raises(PolicyFailed, match=said):
         open_policy(tmp_path / "out", device="tpu")
     with pytest.raises(PolicyFailed, match="device 'cuda:99' is not here: this torch sees"):
@@ -323,7 +335,7 @@ def test_an_option_below_one_is_refused() -> None:
 
 
 def test_what_a_trained_policy_cannot_be_told_is_refused(tmp_path: Path) -> None:
-    train(job(steps=1), tmp_path / "out")
+    fit(job(steps=1), tmp_path / "out")
     with pytest.raises(UnknownName, match=r"No option of a trained policy is called 'fade_s'\. Did you mean 'fades_s'"):
         open_policy(tmp_path / "out", options={"fade_s": "0"})
     with pytest.raises(PolicyFailed, match="option fades_s is 'abc', and a time of at least 0 s is needed"):
@@ -331,7 +343,7 @@ def test_what_a_trained_policy_cannot_be_told_is_refused(tmp_path: Path) -> None
 
 
 def test_two_sessions_of_one_network_blend_their_own_chunks_only(tmp_path: Path) -> None:
-    train(job(steps=2), tmp_path / "out")
+    fit(job(steps=2), tmp_path / "out")
     policy = open_policy(tmp_path / "out")
     first, second = policy.session(), policy.session()  # type: ignore[attr-defined]
     still = {"observation.state": np.zeros(3), "observation.tip_pose": np.array([0.1, 0, 0.2, 1, 0, 0, 0])}
@@ -380,6 +392,6 @@ def test_a_mixture_draws_its_sources_by_their_weights() -> None:
 
 def test_minutes_become_steps_that_are_written_down(tmp_path: Path) -> None:
     quick = replace(job(), settings=replace(job().settings, minutes=0.01))
-    trained = train(quick, tmp_path / "out")
+    trained = fit(quick, tmp_path / "out")
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["receipt"]["settings"]["steps"] == len(trained.curve) >= 1

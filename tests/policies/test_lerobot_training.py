@@ -18,7 +18,7 @@ from policies.test_lerobot_data import TOY
 from policies.test_openpi_codec import GOLDEN
 from robokata.cli.main import app
 from robokata.conversion import convert
-from robokata.core.contracts import PolicyOrder
+from robokata.core.contracts import PolicyRef
 from robokata.core.errors import DamagedData, MissingPart, NotADataset, RobokataError, TrainingRefused, UnknownName
 from robokata.learn.checkpoint import sha256_of
 from robokata.learn.open_policy import open_policy
@@ -174,7 +174,7 @@ def test_a_checkpoint_is_checked_before_lerobot_is_asked(tmp_path: Path) -> None
     with pytest.raises(MissingPart, match="lacks lerobot"):
         open_policy(folder, options={"python": sys.executable})
     with pytest.raises(UnknownName, match="'treads'"):
-        lerobot_act.load(PolicyOrder(str(folder), options={"treads": "1"}))
+        lerobot_act.load(PolicyRef(str(folder), options={"treads": "1"}))
     (folder / "lerobot-1" / "model.safetensors").write_bytes(b"others")
     with pytest.raises(DamagedData, match="is not the file that the card was written for"):
         open_policy(folder)

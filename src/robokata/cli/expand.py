@@ -5,53 +5,55 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
-_SOURCE, _OUTPUT, _RUN = "Source episodes", "New episodes", "Run"
+from robokata.cli.grouped_help import GroupedCommand, option_group
+
+_source = option_group("Source episodes")
+_output = option_group("New episodes")
+_run = option_group("Run")
+
+
+class ExpandCommand(GroupedCommand):
+    """The verb, whose help lists every expander with its options, other packages' too. Typer finds it as a class."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list."""
+        from robokata.expansion.catalogue import expander_summaries
+
+        with formatter.section("Expanders, and what --option takes"):
+            formatter.write_dl(expander_summaries())
 
 
 def expand(
     path: Annotated[Path, typer.Argument(help="The dataset to expand.")],
-    out: Annotated[Path, typer.Option(help="Folder for the new episodes, one file each.", rich_help_panel=_OUTPUT)],
+    out: Annotated[Path, _output(help="Folder for the new episodes, one file each.")],
     by: Annotated[str, typer.Option(help="Expander; a wrong name lists them (docs/expanding.md).")],
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the expander; may be given several times.")
     ] = None,
-    episodes: Annotated[
-        int | None, typer.Option(min=1, help="Episodes to make; default: one per source.", rich_help_panel=_OUTPUT)
-    ] = None,
+    episodes: Annotated[int | None, _output(min=1, help="Episodes to make; default: one per source.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same episodes.")] = 0,
-    size: Annotated[
-        str, typer.Option(help="Pixels of rendered pictures, HEIGHTxWIDTH; 0 for none.", rich_help_panel=_OUTPUT)
-    ] = "128x128",
-    episode: Annotated[
-        list[str] | None, typer.Option(help="Only this source; may be given several times.", rich_help_panel=_SOURCE)
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(help="Only sources that meet this SQL condition.", rich_help_panel=_SOURCE)
-    ] = None,
+    size: Annotated[str, _output(help="Pixels of rendered pictures, HEIGHTxWIDTH; 0 for none.")] = "128x128",
+    episode: Annotated[list[str] | None, _source(help="Only this source; may be given several times.")] = None,
+    where: Annotated[str | None, _source(help="Only sources that meet this SQL condition.")] = None,
     split: Annotated[
-        str | None,
-        typer.Option(help="Split to expand, or `all`; default: train, if there are splits.", rich_help_panel=_SOURCE),
+        str | None, _source(help="Split to expand, or `all`; default: train, if there are splits.")
     ] = None,
     rate_hz: Annotated[
-        list[str] | None,
-        typer.Option(help="Rate of steps without times: 10, or STREAM=10; several times.", rich_help_panel=_SOURCE),
+        list[str] | None, _source(help="Rate of steps without times: 10, or STREAM=10; several times.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; default: one per core.", rich_help_panel=_RUN)
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=_RUN)] = False,
+    workers: Annotated[int | None, _run(min=1, help="Processes; default: one per core.")] = None,
+    json: Annotated[bool, _run("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make more episodes: retarget demonstrations, vary them, mirror, retime, reword, or ask a world model.
 
+    \b
     Examples:
-
-    kata expand ten --by demonstrations --episodes 1000 --option reset_range=D1 --out thousand
-
-    kata expand ten --by factors --option factors=light,camera_pose=0.03 --out varied
-
-    kata expand stack --by retime --option speed_ratio=0.8 --out slower
+      kata expand ten --by demonstrations --episodes 1000 --option reset_range=D1 --out thousand
+      kata expand ten --by factors --option factors=light,camera_pose=0.03 --out varied
+      kata expand stack --by retime --option speed_ratio=0.8 --out slower
     """
     from robokata.cli.choice import size_of
     from robokata.cli.console import print_json_of

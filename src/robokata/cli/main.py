@@ -28,6 +28,7 @@ from robokata.cli import (
     train,
     verify,
 )
+from robokata.cli.grouped_help import GroupedCommand
 from robokata.cli.standard_streams import discard_output, open_standard_streams, refuses_output
 from robokata.core.version import __version__
 
@@ -48,14 +49,16 @@ app.command(name="snapshots", short_help="Say which versions there are, and what
 app.command(name="diff", short_help="Say what changed between two versions.")(diff.diff)
 app.command(name="verify", short_help="Say whether kept versions are still what they were.")(verify.verify)
 app.command(name="measure", short_help="Measure demonstrations as trials are measured.")(measure.measure)
-app.command(name="evaluate", short_help="Run a policy at a task, with intervals.")(evaluate.evaluate)
+app.command(name="evaluate", cls=GroupedCommand, short_help="Run a policy at a task, with intervals.")(
+    evaluate.evaluate
+)
 app.command(name="curate", short_help="Choose and change episodes, by a recipe.")(curate.curate)
-app.command(name="expand", short_help="Make more data out of data.")(expand.expand)
-app.command(name="study", short_help="Say what a data choice does to the policy.")(study.study)
-app.command(name="train", short_help="Train a policy.")(train.train)
-app.command(name="serve", short_help="Let others ask a policy over the network.")(serve.serve)
+app.command(name="expand", cls=expand.ExpandCommand, short_help="Make more data out of data.")(expand.expand)
+app.command(name="study", cls=GroupedCommand, short_help="Say what a data choice does to the policy.")(study.study)
+app.command(name="train", cls=GroupedCommand, short_help="Train a policy.")(train.train)
+app.command(name="serve", cls=GroupedCommand, short_help="Let others ask a policy over the network.")(serve.serve)
 app.command(name="explain", short_help="Say what a check finds, and why it matters.")(explain.explain)
-app.command(name="demo", short_help="Take the tour on a small sample dataset.")(demo.demo)
+app.command(name="demo", cls=GroupedCommand, short_help="Take the tour on a small sample dataset.")(demo.demo)
 
 
 @app.callback(invoke_without_command=True)

@@ -14,6 +14,7 @@ from robokata.evaluation.protocol import TrialProtocol, refuse_unlike
 from robokata.evaluation.trials import TrialJob, Trials, evaluate_policy, protocol_of
 from robokata.runtime.atomic import replace_json
 from robokata.runtime.folder_lock import hold
+from robokata.runtime.notebook import html_table
 from robokata.runtime.progress import SILENT, Progress
 from robokata.statistics.comparison import Alternative, Comparison, compare_pairs
 from robokata.statistics.sequential import SequentialTest, Verdict
@@ -106,8 +107,13 @@ class Evaluation:
             "against": None if self.against is None else self.against.to_json(),
         }
 
+    def _repr_html_(self) -> str:
+        rows = [(name, str(estimate)) for name, estimate in self.control.metrics.items()]
+        rows += [(f"probe {probe.probe.name}", str(probe.comparison.difference)) for probe in self.probes]
+        return html_table(f"{self.policy}: {len(self.control.successes)} trials", rows, head=("metric", "estimate"))
 
-def evaluate(
+
+def run_evaluation(
     job: TrialJob,
     out: Path,
     *,
@@ -116,7 +122,7 @@ def evaluate(
     against: Path | None = None,
     sequential: bool = False,
     workers: int | None = None,
-    progress: Progress = SILENT,
+    on_progress: Progress | None = None,
 ) -> Evaluation:
     """Run the control arm, then the probes on its seeds, and compare; what is finished is not run again.
 
@@ -132,7 +138,7 @@ def evaluate(
         # Before the first trial: hours of them would be for nothing.
         refuse_unlike(earlier.protocol, protocol_of(job, workers=workers))
     with hold(out):
-        return _evaluation(job, out, trials, probes, earlier, sequential, workers, progress)
+        return _evaluation(job, out, trials, probes, earlier, sequential, workers, on_progress or SILENT)
 
 
 def _evaluation(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from robokata.core.contracts import Policy, PolicySpec
+from robokata.core.contracts import Policy, PolicyRef, PolicySpec
 from robokata.core.episode import Episode, Origin
 from robokata.core.errors import EvaluationStopped, PolicyFailed
 from robokata.core.estimate import Estimate, Observation
@@ -32,19 +32,6 @@ SUCCESS = f"the task's own predicate; a trial ends when it has held for {HOLD_S}
 MOST_INFRASTRUCTURE_SHARE = 0.2
 """Share of trials that may fail for reasons outside the policy before the run stops: beyond it, what is left is no
 longer a sample of the resets."""
-
-
-@dataclass(frozen=True)
-class PolicyRef:
-    """Which policy, so that every worker can open it."""
-
-    where: str
-    device: str = "cpu"
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    def told(self) -> dict[str, str]:
-        """The options that may be written down."""
-        return {name: value for name, value in self.options.items() if name != "api_key"}
 
 
 @dataclass(frozen=True)
@@ -103,7 +90,7 @@ class TrialJob:
             "seed": self.seed,
             "filming": None if self.filming is None else self.filming.to_json(),
             "metrics": list(metric_names()),
-            **({"options": told} if (told := self.policy.told()) else {}),
+            **({"options": told} if (told := self.policy.public_options()) else {}),
         }
 
     def _episode(self, trial: Trial, policy: Policy, number: int) -> Episode:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from robokata.core.contracts import Policy, PolicyOrder
+from robokata.core.contracts import Policy, PolicyRef
 from robokata.core.errors import PolicyFailed
 from robokata.core.shelf import shelf
 from robokata.learn.checkpoint import read_card
@@ -27,7 +27,7 @@ def open_policy(where: str | Path, *, device: str = "cpu", options: Mapping[str,
         raise PolicyFailed("refused", f"{where}: {why}")
     name = "remote" if is_address(where) else read_card(Path(where)).policy
     leaf = shelf("policies")[name]
-    return leaf.load(PolicyOrder(str(where), device, dict(options or {})))
+    return leaf.load(PolicyRef(str(where), device, dict(options or {})))
 
 
 def is_address(where: str | Path) -> bool:

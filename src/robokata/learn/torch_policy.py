@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Chunk, PolicyOrder, PolicySpec, Sensed, StreamNeed, TrainableLeaf
+from robokata.core.contracts import Chunk, PolicyRef, PolicySpec, Sensed, StreamNeed, TrainableLeaf
 from robokata.core.errors import DamagedData, PolicyFailed, UnknownName
 from robokata.core.require import require
 from robokata.learn.batches import one_input
@@ -36,7 +36,7 @@ _OPTIONS = {
 }
 
 
-def open_trained(order: PolicyOrder, leaf: TrainableLeaf) -> TorchPolicy:
+def open_trained(order: PolicyRef, leaf: TrainableLeaf) -> TorchPolicy:
     """The policy in a checkpoint folder.
 
     Raises:

@@ -97,6 +97,19 @@ def spec_from(data: Mapping[str, Any], *, where: str, folder: Path) -> TrainingS
     return replace(spec, sources=tuple(_below(folder, each) for each in sources), options=dict(options))
 
 
+def changed_window(spec: TrainingSpec, window: Mapping[str, Any], *, where: str) -> TrainingSpec:
+    """The same with another window, in the words of `[window]`.
+
+    Raises:
+        TrainingRefused: an unknown field, a wrong kind, or seconds and steps together.
+    """
+    hidden = ("sources", "options")
+    read = read_table(TrainingSpec, window, where=where, refused=TrainingRefused, hidden=hidden)
+    changed = replace(spec, **{name: getattr(read, name) for name in window})
+    refuse_mixed_units(vars(changed), where=where)
+    return changed
+
+
 def _below(folder: Path, source: DataSource) -> DataSource:
     return source if "://" in source.path else replace(source, path=str(folder / source.path))
 

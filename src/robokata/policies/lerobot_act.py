@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from robokata.core.contracts import Policy, PolicyOrder
+from robokata.core.contracts import Policy, PolicyRef
 from robokata.core.errors import TrainingRefused
 from robokata.learn.trainable import ForeignJob, Habits
 from robokata.loading.actions import Frame
@@ -59,7 +59,7 @@ def train(job: ForeignJob) -> Mapping[str, Any]:
     return learn(Kind("lerobot_act", "act", HABITS, arguments, refuse), job)
 
 
-def load(order: PolicyOrder) -> Policy:
+def load(order: PolicyRef) -> Policy:
     """Open a checkpoint folder: lerobot serves it, and we ask."""
     from robokata.policies._lerobot.policy import open_served
 

@@ -8,11 +8,11 @@ name for the instruction), `timeout_s`, `api_key`.
 
 from __future__ import annotations
 
-from robokata.core.contracts import Policy, PolicyOrder
+from robokata.core.contracts import Policy, PolicyRef
 from robokata.policies._openpi.client import RemotePolicy
 
 
-def load(order: PolicyOrder) -> Policy:
+def load(order: PolicyRef) -> Policy:
     """Connect to a server, `ws://host:port`.
 
     Raises:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from robokata.core.contracts import Policy, PolicyOrder
+from robokata.core.contracts import Policy, PolicyRef
 from robokata.learn.trainable import Habits
 from robokata.loading.actions import Frame
 from robokata.loading.codec import Codec
@@ -49,7 +49,7 @@ def build(codec: Codec, options: Mapping[str, Any]) -> Net:
     return VisionLanguageAction(codec, options)
 
 
-def load(order: PolicyOrder) -> Policy:
+def load(order: PolicyRef) -> Policy:
     """Open a checkpoint folder."""
     import sys
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robokata.core.contracts import ForeignLeaf, TrainableLeaf
+from robokata.core.contracts import ForeignLeaf, PolicyRef, TrainableLeaf
 from robokata.core.detection import open_source
 from robokata.core.errors import NotADataset, TrainingFailed
 from robokata.core.leaf_kinds import trainable_policy
@@ -20,7 +20,7 @@ from robokata.core.world import Width
 from robokata.curation.curate import curated
 from robokata.curation.write import states_of, training_sources, write_curated
 from robokata.evaluation.trial import Conditions
-from robokata.evaluation.trials import PolicyRef, TrialJob, dismiss, evaluate_policy
+from robokata.evaluation.trials import TrialJob, dismiss, evaluate_policy
 from robokata.expansion.expand import plan_expansion, run_expansion
 from robokata.learn.checkpoint import STATE
 from robokata.learn.trainable import ForeignJob
@@ -34,8 +34,8 @@ from robokata.sim.demonstration import scene_of
 from robokata.studies.design import Arm
 from robokata.studies.spec import ExpandPart, Study
 from robokata.training.data import opened
+from robokata.training.fit import fit, plan
 from robokata.training.settings import settings_for
-from robokata.training.train import plan, train
 
 _DONE = "done.json"
 _TRIAL_SEED = 5_000
@@ -208,7 +208,7 @@ class RunJob:
         begun = (out / STATE).exists()
         if not begun:
             shutil.rmtree(out, ignore_errors=True)
-        return train(job, out, resume=begun).curve.last_loss
+        return fit(job, out, resume=begun).curve.last_loss
 
     def _by_others(self, leaf: ForeignLeaf, out: Path) -> float:
         job = ForeignJob(

@@ -18,12 +18,13 @@ from robokata.learn.open_policy import open_policy
 from robokata.learn.trainable import ForeignJob, habits_of
 from robokata.learn.training_spec import TrainingSpec
 from robokata.loading.data_source import DataSource
+from robokata.runtime.progress import Silent
 from robokata.studies.design import Arm
 from robokata.studies.run import trial_job
 from robokata.studies.spec import Study
 from robokata.training.data import Weighted
+from robokata.training.fit import fit, plan
 from robokata.training.settings import settings_for
-from robokata.training.train import plan, train
 
 _STEPS, _TRIALS = 30, 2
 """Enough to be within a third of the truth. The first step and trial, which start things up, are not timed."""
@@ -61,9 +62,19 @@ def _by_us(study: Study, baseline: Arm, out: Path) -> _Timed:
     began = time.perf_counter()
     job = plan(study.policy, spec, [Weighted(source, tuple(source.keys()), None)], settings)
     read_s = time.perf_counter() - began
-    moments: list[float] = []
-    train(job, out, told=lambda progress: moments.append(time.perf_counter()))
-    return _Timed(read_s, (moments[-1] - moments[0]) / (len(moments) - 1))
+    clock = _StepClock()
+    fit(job, out, on_progress=clock)
+    return _Timed(read_s, (clock.moments_s[-1] - clock.moments_s[0]) / (len(clock.moments_s) - 1))
+
+
+class _StepClock(Silent):
+    """Progress that notes when each step was done."""
+
+    def __init__(self) -> None:
+        self.moments_s: list[float] = []
+
+    def advance(self, count: int = 1) -> None:
+        self.moments_s.append(time.perf_counter())
 
 
 def _by_others(study: Study, baseline: Arm, leaf: ForeignLeaf, out: Path) -> _Timed:

@@ -1,357 +1,196 @@
-"""The training loop: from a feed and a network to a checkpoint, exactly resumable."""
+"""The verb train: a policy from a dataset, or from a mixture of several."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from robokata.core.contracts import TrainableLeaf
-from robokata.core.errors import TrainingFailed, TrainingRefused, WriteRefused
-from robokata.core.require import require
-from robokata.core.shelf import shelf
-from robokata.learn.batches import Augmentation, BatchMaker, Drawn
-from robokata.learn.checkpoint import clear_unbegun, read_state, remove_checkpoint, write_checkpoint, write_state
-from robokata.learn.ema import Average
-from robokata.learn.net import Net
-from robokata.learn.trainable import habits_of
-from robokata.learn.training_spec import TrainingSpec
-from robokata.loading.order import Order
-from robokata.loading.prefetch import Prefetched, prefetched
+from robokata.core.contracts import ForeignLeaf
+from robokata.core.errors import NotADataset, TrainingRefused
+from robokata.core.leaf_kinds import trainable_policy
+from robokata.core.source import Source
+from robokata.learn.checkpoint import clear_unbegun, read_card
+from robokata.learn.trainable import ForeignJob
+from robokata.learn.training_spec import TrainingSpec, changed_window, spec_at
+from robokata.loading.data_source import DataSource
 from robokata.runtime.atomic import refuse_occupied
 from robokata.runtime.folder_lock import hold
-from robokata.training.curve import Curve, Step
-from robokata.training.data import LeftOut, Weighted, options_for, prepared, window_for
-from robokata.training.interrupt import between_steps
-from robokata.training.job import Job
-from robokata.training.receipt import card_of, identity_of
-from robokata.training.settings import Settings, rate_at, with_steps
-from robokata.training.tensorboard import Events, refused_when_full
-from robokata.training.validation import is_due, validation_loss
+from robokata.runtime.notebook import html_table
+from robokata.runtime.progress import SILENT, Progress
+from robokata.training.data import opened
 
 if TYPE_CHECKING:
-    import torch
-else:
-    torch = require("torch", extra="learn")
-
-KEEP_EVERY_S = 30.0
-"""Seconds between two checkpoints: what a kill can cost."""
-_MEASURED_STEPS = 12
-"""Steps that say how many fit into the minutes; the first third warms caches up and is not counted."""
-
-
-class Progress(NamedTuple):
-    """Where a training stands, told after every step."""
-
-    step: int
-    steps: int
-    loss: float
-    is_first: bool
-    """True for the first step that this run makes: a resumed one begins in the middle."""
+    from robokata.training.fit import Trained
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What came out."""
+class ForeignTraining:
+    """What somebody else's training gave."""
 
     folder: Path
     policy: str
-    parameters: int
-    """Weights that were trained."""
-    frozen: int
-    """Weights that were not: of pretrained parts."""
-    episodes: int
-    samples: int
-    absent: Mapping[str, float]
-    """Stream -> share of its numbers or pictures that the samples lack, where any is lacking."""
-    left_out: tuple[LeftOut, ...]
-    notes: tuple[str, ...]
-    """What must be said of the data, a sentence each."""
-    held_out: int
-    """Episodes of the validation split, on which the loss is watched."""
-    settings: Settings
-    curve: Curve
-    provenance: Mapping[str, str]
+    facts: Mapping[str, Any]
+    """What made the checkpoint, as that code says it."""
+    notes: tuple[str, ...] = ()
+    """Which episodes were taken of each source, where there was a choice."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
-        return {
-            "folder": str(self.folder),
-            "policy": self.policy,
-            "parameters": self.parameters,
-            "frozen": self.frozen,
-            "episodes": self.episodes,
-            "samples": self.samples,
-            "absent": dict(self.absent),
-            "left_out": [each._asdict() for each in self.left_out],
-            "notes": list(self.notes),
-            "held_out": self.held_out,
-            "settings": self.settings.to_json(),
-            "weights": dict(self.provenance),
-            **self.curve.summary(),
-        }
+        return {"folder": str(self.folder), "policy": self.policy, **self.facts, "notes": list(self.notes)}
 
-
-def plan(
-    policy: str,
-    spec: TrainingSpec,
-    sources: Sequence[Weighted],
-    settings: Settings,
-    *,
-    workers: int = 1,
-    advance: Callable[[int], None] = lambda episodes: None,
-) -> Job:
-    """Read the data and settle everything; whatever cannot be done is refused here.
-
-    Raises:
-        UnknownName: no such policy, or an option that it does not know.
-        TrainingRefused: the policy is not trained by us, or the data lacks what is asked for.
-    """
-    refuse_untrainable(policy)
-    habits = habits_of(policy)
-    options = options_for(habits, spec.options)
-    window = window_for(spec, habits, sources)
-    return Job(
-        policy, spec, settings, habits, options, prepared(sources, window, habits, workers=workers, advance=advance)
-    )
-
-
-def refuse_untrainable(policy: str) -> None:
-    """Say that a policy is not one that this loop trains.
-
-    Raises:
-        UnknownName: there is no such policy.
-        TrainingRefused: there is, but it has no network of ours.
-    """
-    if not isinstance(shelf("policies")[policy], TrainableLeaf):
-        raise TrainingRefused(f"the policy {policy!r} is not trained by this loop. Others: {', '.join(trainable())}.")
-
-
-def trainable() -> tuple[str, ...]:
-    """Names of the policies that this loop trains."""
-    return tuple(name for name in shelf("policies").names() if isinstance(shelf("policies")[name], TrainableLeaf))
+    def _repr_html_(self) -> str:
+        return html_table(f"{self.policy} in {self.folder}", [(name, value) for name, value in self.facts.items()])
 
 
 def train(
-    job: Job,
-    out: Path,
+    data: str | os.PathLike[str] | Source | TrainingSpec,
     *,
+    policy: str = "small_vla",
+    out: str | os.PathLike[str] | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
     resume: bool = False,
-    keep_every_s: float = KEEP_EVERY_S,
-    told: Callable[[Progress], None] = lambda progress: None,
-    is_held: bool = False,
-) -> Trained:
-    """Train a job into the folder `out`. On the CPU the same job gives the same weights, bit for bit.
+    where: str | None = None,
+    split: str | None = None,
+    rates: Sequence[str | float] = (),
+    window: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    threads: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    learning_rate: float | None = None,
+    on_progress: Progress | None = None,
+    on_line: Callable[[str], None] = lambda line: None,
+) -> Trained | ForeignTraining:
+    """Train a policy. What the data lacks is said before the first step; a kill costs at most half a minute.
 
-    `is_held`: the caller holds `out` already, since before it read the data.
+    Args:
+        data: A dataset (path, or open), a TOML file with `[[source]]`, `[window]`, `[policy]`, or such a file, read.
+        policy: A policy of the shelf that can be trained.
+        out: Folder for the policy, new unless `resume`; None: `DATA-POLICY` here.
+        steps: Steps of the optimizer; None: what is usual for the policy.
+        minutes: Instead of steps: as many as fit into this time.
+        seed: The same seed gives the same weights.
+        resume: Go on where the folder's training was interrupted.
+        where: Only episodes that meet this SQL condition.
+        split: Split to learn from, or `all`; None: `train`, where there are splits.
+        rates: Rates of streams without times, Hz: `10`, or `STREAM=10`.
+        window: Streams and times of a sample: `cameras`, `inputs`, `chunk_steps`, `in_steps`, ...
+        options: Options of the policy.
+        device: cpu, cuda, cuda:N or auto.
+        precision: float32 or bfloat16; None: bfloat16 on a GPU.
+        threads: Threads of the network; None: all cores.
+        batch_size: Samples per step; None: what is usual for the policy.
+        accumulate: Batches per step of the optimizer.
+        learning_rate: Largest rate of the schedule; None: what is usual for the policy.
+        on_progress: Hears how many episodes are read, and then how many steps are done.
+        on_line: Hears each line of a training by somebody else's code.
 
     Raises:
-        WriteRefused: `out` holds something and nothing is to be resumed, another run is at work in it, or the disk is
-            full: the last checkpoint is whole, and where there is none yet, nothing is left.
-        TrainingRefused: what is to be resumed was another training.
+        UnknownName: there is no such policy, or an option that it does not know.
+        TrainingRefused: the data lacks what is asked for, or a number is one that no training can have.
+        WriteRefused: the folder holds something and nothing is to be resumed, or another run is at work in it.
         TrainingFailed: the loss is no number any more.
         KeyboardInterrupt: Ctrl-C was pressed; what was learnt is kept.
     """
-    with nullcontext() if is_held else hold(out):
-        return _trained(job, out, resume=resume, keep_every_s=keep_every_s, told=told)
+    leaf = trainable_policy(policy)
+    spec = _restricted(_spec(data), where, split, rates)
+    spec = changed_window(replace(spec, options={**spec.options, **(options or {})}), window or {}, where="window")
+    folder = Path(out or f"{_name(data)}-{policy}")
+    # Held until the end: a second run is refused before it reads anything.
+    with hold_training_folder(folder, resume=resume, steps=steps):
+        if isinstance(leaf, ForeignLeaf):
+            _refuse_ours({"minutes": minutes, "precision": precision, "accumulate": accumulate > 1})
+            job = ForeignJob(
+                spec, folder, seed, steps, device, on_line, batch_size=batch_size, learning_rate=learning_rate,
+                threads=threads, resume=resume,
+            )  # fmt: skip
+            return _by_others(leaf, policy, job)
+        from robokata.training.fit import fit, plan, refuse_untrainable
+        from robokata.training.settings import settings_for
+
+        refuse_untrainable(policy)
+        settings = settings_for(
+            leaf.HABITS, steps=steps, minutes=minutes, seed=seed, device=device, threads=threads,
+            batch_size=batch_size, learning_rate=learning_rate, accumulate=accumulate, precision=precision,
+        )  # fmt: skip
+        progress = on_progress or SILENT
+        sources = [opened(each) for each in spec.sources]
+        progress.started(sum(len(each.keys) for each in sources))
+        planned = plan(policy, spec, sources, settings, workers=settings.threads, advance=progress.advance)
+        return fit(planned, folder, resume=resume, on_progress=progress, is_held=True)
 
 
-def _trained(job: Job, out: Path, *, resume: bool, keep_every_s: float, told: Callable[[Progress], None]) -> Trained:
-    if not resume:
-        clear_unbegun(out)
-        refuse_occupied(out)
-    torch.set_num_threads(job.settings.threads)
-    if job.settings.minutes is not None and not resume:
-        job = _fitted_to_minutes(job)
-    run = _Run(job, out)
-    if resume:
-        run.resume()
+def _spec(data: str | os.PathLike[str] | Source | TrainingSpec) -> TrainingSpec:
+    if isinstance(data, TrainingSpec):
+        return data
+    if isinstance(data, (str, os.PathLike)):
+        return spec_at(Path(data))
+    return TrainingSpec((DataSource(str(data.path), format=data.format),))
+
+
+def _name(data: str | os.PathLike[str] | Source | TrainingSpec) -> str:
+    if isinstance(data, TrainingSpec):
+        return Path(data.sources[0].path).resolve().stem
+    return (Path(data) if isinstance(data, (str, os.PathLike)) else data.path).resolve().stem
+
+
+def _restricted(spec: TrainingSpec, where: str | None, split: str | None, rates: Sequence[str | float]) -> TrainingSpec:
+    """The same with a condition, a split and rates for every source."""
+    sources = spec.sources
+    if where is not None:
+        sources = tuple(replace(s, where=where if s.where is None else f"({s.where}) and ({where})") for s in sources)
+    if split is not None:
+        sources = tuple(replace(s, split=split) for s in sources)
+    if rates:
+        sources = tuple(replace(s, rate_hz=(*s.rate_hz, *map(str, rates))) for s in sources)
+    return replace(spec, sources=sources)
+
+
+@contextmanager
+def hold_training_folder(out: Path, *, resume: bool, steps: int | None) -> Iterator[None]:
+    """Hold the folder of a training: a new one, or one that can be resumed.
+
+    Raises:
+        WriteRefused: it holds something and nothing is to be resumed, or another run is at work in it.
+        TrainingRefused: what is to be resumed was begun with other `steps`.
+    """
+    with hold(out):
+        if resume:
+            _refuse_other_steps(out, steps)
+        else:
+            clear_unbegun(out)
+            refuse_occupied(out)
+        yield
+
+
+def _refuse_other_steps(out: Path, steps: int | None) -> None:
     try:
-        run.keep()
-    except WriteRefused:
-        if not resume:
-            remove_checkpoint(out)
-        raise
-    with (
-        refused_when_full(out),
-        prefetched(run.maker) as batches,
-        Events(out, first_step=len(run.curve)) as events,
-        between_steps() as is_interrupted,
-    ):
-        kept_at, first = time.monotonic(), len(run.curve) + 1
-        while len(run.curve) < run.job.settings.steps:
-            run.step(batches)
-            run.validate()
-            events.add(run.curve)
-            step = len(run.curve)
-            told(Progress(step, run.job.settings.steps, run.curve.last_loss, step == first))
-            if time.monotonic() - kept_at >= keep_every_s:
-                run.keep()
-                kept_at = time.monotonic()
-            if is_interrupted():
-                run.keep()
-                raise KeyboardInterrupt
-    run.keep()
-    return run.result()
-
-
-class _Run:
-    """A training under way: network, optimizer, average, curve. A class, because all of it changes with every step."""
-
-    def __init__(self, job: Job, out: Path) -> None:
-        self.job, self.out, self.curve = job, out, Curve()
-        settings, habits = job.settings, job.habits
-        torch.manual_seed(settings.seed)
-        self.net: Net = job.leaf.build(job.prepared.codec, job.options).to(settings.device)
-        self.net.train()
-        self.optimizer = torch.optim.AdamW(
-            _parameter_groups(self.net, settings.weight_decay), lr=settings.learning_rate
-        )
-        self.average = Average(self.net, decay=settings.ema_decay)
-        order = Order(job.prepared.weights, seed=settings.seed)
-        shift_px = round(job.options.get("shift", 0.0) * job.prepared.feed.spec.picture_px)
-        augmentation = Augmentation(habits.noise, shift_px, job.options.get("colour", 0.0))
-        self.maker = BatchMaker(
-            job.prepared.feed,
-            job.prepared.codec,
-            order,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            augmentation=augmentation,
-            device=settings.device,
-        )
-        self._order_state = order.state_dict()
-
-    def step(self, batches: Prefetched[Drawn]) -> None:
-        settings, step, began = self.job.settings, len(self.curve), time.perf_counter()
-        waited_before = batches.waited_s
-        # Seeded per step: whoever resumes here drops the same units out.
-        torch.manual_seed(settings.seed * 1_000_003 + step)
-        rate = rate_at(step, settings)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        total = 0.0
-        self.optimizer.zero_grad(set_to_none=True)
-        for _ in range(settings.accumulate):
-            drawn = next(batches)
-            with _autocast(settings):
-                loss = self.net.loss(drawn.seen.to(settings.device), drawn.wanted.to(settings.device))
-            (loss / settings.accumulate).backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach()) / settings.accumulate
-            self._order_state = drawn.order
-        if not np.isfinite(total):
-            raise TrainingFailed(
-                f"the loss of step {step} is {total}. Look for values that are no numbers (kata check), "
-                f"or learn slower: --learning-rate {settings.learning_rate / 4:g}."
-            )
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), settings.clip_norm)
-        self.optimizer.step()
-        self.average.update(step)
-        seconds, waited_s = time.perf_counter() - began, batches.waited_s - waited_before
-        self.curve.add(Step(total, float(norm), rate, seconds, waited_s))
-
-    def validate(self) -> None:
-        """Measure the loss on the validation split, where there is one and it is time."""
-        prepared, settings = self.job.prepared, self.job.settings
-        if prepared.validation is not None and is_due(len(self.curve), settings.steps):
-            precision = _autocast(settings)
-            loss = validation_loss(self.net, prepared.validation, prepared.codec, settings, precision=precision)
-            self.curve.add_validation(loss)
-
-    def keep(self) -> None:
-        """Write the checkpoint: what acts, and what resuming needs."""
-        state = {
-            "identity": identity_of(self.job),
-            "settings": self.job.settings.to_json(),
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state_dict(),
-            "order": self._order_state,
-            "curve": torch.from_numpy(self.curve.table()),
-            "validation": torch.from_numpy(self.curve.validation()),
-        }
-        write_state(self.out, state)
-        weights = trained_weights(self.net)
-        weights.update(self.average.state_dict())
-        write_checkpoint(self.out, card_of(self.job, self.net, self.curve), weights)
-        self.curve.write_csv(self.out / "training" / "curve.csv")
-
-    def resume(self) -> None:
-        """Stand where an earlier run of the same job was kept."""
-        state = read_state(self.out)
-        ours = identity_of(self.job)
-        theirs = state["identity"]
-        differs = next((name for name in ours if ours[name] != theirs.get(name)), None)
-        if differs is not None:
-            raise TrainingRefused(
-                f"{self.out}: what is to be resumed had another {differs}: {theirs.get(differs)}, not {ours[differs]}. "
-                f"Resume with the same, or train into another folder."
-            )
-        settings = Settings(**state["settings"])
-        self.__init__(_with_settings(self.job, settings), self.out)  # type: ignore[misc]
-        torch.set_num_threads(settings.threads)
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average.load_state_dict(state["average"])
-        self.maker.order.load_state_dict(state["order"])
-        self._order_state = state["order"]
-        self.curve.load(state["curve"].numpy(), state["validation"].numpy())
-
-    def result(self) -> Trained:
-        feed = self.job.prepared.feed
-        return Trained(
-            self.out,
-            self.job.policy,
-            sum(p.numel() for p in self.net.parameters() if p.requires_grad),
-            sum(p.numel() for p in self.net.parameters() if not p.requires_grad),
-            len(feed.episodes),
-            len(feed),
-            feed.absent_shares(),
-            self.job.prepared.left_out,
-            self.job.prepared.notes,
-            0 if self.job.prepared.validation is None else len(self.job.prepared.validation.episodes),
-            self.job.settings,
-            self.curve,
-            self.net.provenance(),
+        begun = read_card(out).data.get("receipt", {}).get("settings", {}).get("steps")
+    except NotADataset:
+        return  # nothing was kept yet; the training itself says so
+    if steps is not None and begun is not None and begun != steps:
+        raise TrainingRefused(
+            f"{out} was begun with {begun} steps, not {steps}, and the learning rate has followed that from the "
+            "first step on. Resume without steps, or train into another folder."
         )
 
 
-def trained_weights(net: Net) -> dict[str, Any]:
-    """Weights and buffers but those of frozen parts, which their card's origin gives again."""
-    frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
-    return {name: value.detach().clone() for name, value in net.state_dict().items() if name not in frozen}
+def _refuse_ours(given: Mapping[str, Any]) -> None:
+    name = next((name for name, value in given.items() if value), None)
+    if name is not None:
+        raise TrainingRefused(f"{name} is for our own training loop, and this policy is trained by another.")
 
 
-def _fitted_to_minutes(job: Job) -> Job:
-    """The job with the steps that fit into its minutes, measured on steps that are thrown away."""
-    run = _Run(job, Path())
-    with prefetched(run.maker) as batches:
-        for _ in range(_MEASURED_STEPS):
-            run.step(batches)
-    step_s = float(np.median(run.curve.column("seconds")[_MEASURED_STEPS // 3 :]))
-    minutes = cast(float, job.settings.minutes)
-    return _with_settings(job, with_steps(job.settings, int(minutes * 60 / step_s)))
-
-
-def _with_settings(job: Job, settings: Settings) -> Job:
-    return Job(job.policy, job.spec, settings, job.habits, job.options, job.prepared)
-
-
-def _parameter_groups(net: Net, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay for matrices and filters only: biases, norms and embeddings of places are no weights to shrink."""
-    trained = [p for p in net.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def _autocast(settings: Settings) -> AbstractContextManager[Any]:
-    if settings.precision != "bfloat16":
-        return nullcontext()
-    return torch.autocast(settings.device.partition(":")[0], dtype=torch.bfloat16)
+def _by_others(leaf: ForeignLeaf, policy: str, job: ForeignJob) -> ForeignTraining:
+    choices = [(each.path, opened(each).choice) for each in job.spec.sources]
+    sentences = [(path, choice.sentence) for path, choice in choices if choice is not None]
+    notes = tuple(f"{path}: {sentence}" for path, sentence in sentences if sentence is not None)
+    return ForeignTraining(job.out, policy, leaf.train(job), notes)

@@ -83,8 +83,8 @@ class Policy(Protocol):
     def close(self) -> None: ...
 
 
-class PolicyOrder(NamedTuple):
-    """Which policy to open, and how."""
+class PolicyRef(NamedTuple):
+    """Which policy to open, and how; small to pickle, so that every worker can open it."""
 
     where: str
     """Checkpoint folder, or the URL of a server."""
@@ -92,12 +92,16 @@ class PolicyOrder(NamedTuple):
     options: Mapping[str, str] = {}
     """Words of the leaf's own: `timeout_s`, `api_key`, `python`."""
 
+    def public_options(self) -> dict[str, str]:
+        """The options that may be written down."""
+        return {name: value for name, value in self.options.items() if name != "api_key"}
+
 
 @runtime_checkable
 class PolicyLeaf(Protocol):
     """A file in `policies/`. One that can be trained also meets `TrainableLeaf` or `ForeignLeaf`."""
 
-    def load(self, order: PolicyOrder) -> Policy:
+    def load(self, order: PolicyRef) -> Policy:
         """Open a policy.
 
         Raises:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.core.contracts import Chunk, PolicyOrder, PolicySpec, Sensed, StreamNeed
+from robokata.core.contracts import Chunk, PolicyRef, PolicySpec, Sensed, StreamNeed
 from robokata.core.errors import DamagedData, PolicyFailed, RobokataError, UnknownName
 from robokata.learn.checkpoint import Card, read_card, sha256_of
 from robokata.loading.gather import UNNAMED_ROBOT
@@ -32,7 +32,7 @@ _KNOWN = ("python", "threads", "num_inference_steps")
 """Options; the last is Diffusion Policy's, and trades quality for time without a new training."""
 
 
-def open_served(order: PolicyOrder, kind: str) -> LerobotPolicy:
+def open_served(order: PolicyRef, kind: str) -> LerobotPolicy:
     """Open a checkpoint that `kata train` made with lerobot.
 
     Raises:
@@ -51,7 +51,7 @@ def open_served(order: PolicyOrder, kind: str) -> LerobotPolicy:
 class LerobotPolicy:
     """The policy. A class, because it holds the process in which lerobot acts, and starts it anew when it died."""
 
-    def __init__(self, card: Card, kind: str, order: PolicyOrder) -> None:
+    def __init__(self, card: Card, kind: str, order: PolicyRef) -> None:
         self.card, self._kind, self._order = card, kind, order
         self.view: View = view_from(card.field("view", dict), where=card.place)
         self._folder = _checked(card)

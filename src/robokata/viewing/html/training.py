@@ -15,7 +15,7 @@ from robokata.viewing.terminal.training import absent_of, size_of, validation_of
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from robokata.training.train import Trained
+    from robokata.training.fit import Trained
 
 _LISTED = 200
 """Episodes left out that the page names."""

@@ -9,7 +9,8 @@ from rich.console import Console
 from robokata.runtime.safe_text import visible
 
 if TYPE_CHECKING:
-    from robokata.training.train import Trained
+    from robokata.training.fit import Trained
+    from robokata.training.train import ForeignTraining
 
 
 def size_of(trained: Trained) -> str:
@@ -30,6 +31,15 @@ def validation_of(trained: Trained) -> str:
         return "none: the data has no validation split"
     least = f"least {found['least']:.4g} after step {found['least_at_step']:,}"
     return f"loss {found['loss']:.4g} on {trained.held_out:,} episodes that are not learnt from ({least})"
+
+
+def show_foreign_training(trained: ForeignTraining) -> None:
+    """Print where the policy lies, and which episodes it was trained on."""
+    console = Console(highlight=False)
+    for note in trained.notes:
+        console.print(visible(note), markup=False, soft_wrap=True)
+    line = f"{trained.folder}: trained. Try it: kata evaluate {trained.folder} --task TASK --out TRIALS"
+    console.print(visible(line), markup=False, soft_wrap=True)
 
 
 def show_trained(trained: Trained) -> None:
