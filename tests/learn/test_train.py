@@ -141,7 +141,7 @@ def test_resuming_with_other_steps_is_refused_by_the_command(tmp_path: Path) -> 
     for steps in (None, 2):
         with hold_training_folder(tmp_path / "out", resume=True, steps=steps):
             pass
-    refused = pytest.raises(TrainingRefused, match="was begun with --steps 2, not 3, and the learning rate has foll")
+    refused = pytest.raises(TrainingRefused, match="was begun with 2 steps, not 3, and the learning rate has foll")
     with refused, hold_training_folder(tmp_path / "out", resume=True, steps=3):
         pass
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from robokata.cli.grouped_help import GroupedCommand, option_group
@@ -18,7 +17,7 @@ _run = option_group("Run")
 class ExpandCommand(GroupedCommand):
     """The verb, whose help lists every expander with its options, other packages' too. Typer finds it as a class."""
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the list."""
         from robokata.expansion.catalogue import expander_summaries
 

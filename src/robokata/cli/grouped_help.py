@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperCommand
 
@@ -19,7 +18,7 @@ def option_group(title: str) -> Callable[..., Any]:
 class GroupedCommand(TyperCommand):
     """A verb whose help lists arguments, its own options, and then each group of options. Typer finds it as a class."""
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write one section per group, in the order in which groups are first named."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for parameter in self.get_params(ctx):
