@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 from robokata.core.version import __version__
 
 if TYPE_CHECKING:
-    from robokata.evaluation.evaluation import Evaluation
-    from robokata.training.train import train
-    from robokata.evaluation.evaluate import evaluate
     from robokata import authoring, torch
     from robokata.conversion.convert_dataset import convert, plan_conversion
     from robokata.core import errors
@@ -28,6 +25,8 @@ if TYPE_CHECKING:
     from robokata.curation.recipe import Recipe
     from robokata.dataset import Dataset
     from robokata.dataset import open_dataset as open
+    from robokata.evaluation.evaluate import evaluate
+    from robokata.evaluation.evaluation import Evaluation
     from robokata.evaluation.measure import measure
     from robokata.expansion.expand import expand
     from robokata.expansion.expansion import Expansion
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from robokata.store.snapshot import diff, history, snapshot, verify
     from robokata.survey.dataset_survey import Survey
     from robokata.survey.look import look
+    from robokata.training.train import train
 
 __all__ = [
     "Abstention",

@@ -19,7 +19,7 @@ import pytest
 
 from contracts import test_formats as format_contract
 from robokata.conversion.convert import convert, plan_conversion
-from robokata.core.contracts import Policy, PolicyOrder
+from robokata.core.contracts import Policy, PolicyRef
 from robokata.core.contracts.demands import CONTRACTS
 from robokata.core.detection import detect, open_source
 from robokata.core.errors import LeafRefused
@@ -226,7 +226,7 @@ def test_the_other_leaves_of_the_page_meet_their_contracts(clause: Callable[...,
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("clause", POLICY_CLAUSES)
 def test_the_policy_of_the_page_meets_the_contract_of_policies(clause: Callable[[Policy], None]) -> None:
-    clause(shelf("policies")["hold_still"].load(PolicyOrder("")))
+    clause(shelf("policies")["hold_still"].load(PolicyRef("")))
 
 
 @pytest.mark.usefixtures("installed")

@@ -259,7 +259,7 @@ LONG_FUNCTIONS = {
 
 
 def body_lines(function: ast.FunctionDef) -> int:
-    """Lines from the first statement to the last: neither signature nor docstring, which grow with what they explain."""
+    """Lines from the first statement to the last: signature and docstring grow with what they explain."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 

@@ -1,6 +1,6 @@
-"""Everything that a policy imports: `from robokata.authoring.policies import Chunk, PolicyOrder, PolicySpec`.
+"""Everything that a policy imports: `from robokata.authoring.policies import Chunk, PolicyRef, PolicySpec`.
 
-A policy defines `load(order: PolicyOrder) -> Policy`: an object with `hello`, `reset`, `act` and `close`. A policy with
+A policy defines `load(order: PolicyRef) -> Policy`: an object with `hello`, `reset`, `act` and `close`. A policy with
 a network that Robokata trains also defines
 
 - `HABITS: Habits`: its default training settings;
@@ -21,7 +21,7 @@ from robokata.core.contracts import (
     ForeignLeaf,
     Policy,
     PolicyLeaf,
-    PolicyOrder,
+    PolicyRef,
     PolicySpec,
     Sensed,
     StreamNeed,
@@ -51,7 +51,7 @@ __all__ = [
     "Policy",
     "PolicyFailed",
     "PolicyLeaf",
-    "PolicyOrder",
+    "PolicyRef",
     "PolicySpec",
     "Sensed",
     "StreamNeed",
