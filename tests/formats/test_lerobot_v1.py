@@ -185,48 +185,29 @@ def test_statistics_come_from_the_safetensors_file(made: Path) -> None:
     assert dict(lerobot_v1.read(made).facts().statistics) == {}
 
 
+def with_entry(shape: list[int], offsets: list[int]) -> bytes:
+    header = json.dumps({"from": {"dtype": "I64", "shape": shape, "data_offsets": offsets}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(16)
+
+
 @pytest.mark.parametrize(
-    ("data", "reason", "offset"),
+    ("data", "reason"),
     [
-        (b"", "the header claims 0 bytes, and 0 are there.", 0),
-        (b"\xff" * 16, f"the header claims {2**64 - 1} bytes, and 8 are there.", 0),
-        (b"\x04" + b"\0" * 7 + b"nope", "the header is not JSON.", 8),
-        (b"\x02" + b"\0" * 7 + b"[]", "the header is not an object.", 8),
+        (b"", "header too small"),
+        (b"\xff" * 16, "header too large"),
+        (b"\x04" + b"\0" * 7 + b"nope", "invalid JSON in header: expected ident at line 1 column 2"),
+        (with_entry([2], [0, 8]), "invalid shape, data type, or offset for tensor"),
+        (with_entry([2], [8, 24]), "invalid offset for tensor `from`"),
+        (with_entry([2**40, 2**40], [0, 16]), "overflow computing buffer size from shape and/or element type"),
     ],
 )
-def test_a_broken_safetensors_header_is_told_with_its_place(
-    tmp_path: Path, data: bytes, reason: str, offset: int
-) -> None:
+def test_what_is_no_safetensors_file_is_damage(tmp_path: Path, data: bytes, reason: str) -> None:
     (tmp_path / "x.safetensors").write_bytes(data)
     with pytest.raises(DamagedData) as caught:
         read_safetensors(tmp_path / "x.safetensors")
     assert str(caught.value) == (
-        f"{tmp_path / 'x.safetensors'} at byte {offset}: {reason} Restore it from the original."
+        f"{tmp_path / 'x.safetensors'}: is no safetensors file: {reason}. Restore it from the original."
     )
-
-
-@pytest.mark.parametrize(
-    ("shape", "offsets", "reason"),
-    [
-        ([2], [0, 8], "'from' of [2] takes 16 bytes, and the header points to 0:8 of 16."),
-        ([2], [8, 24], "'from' of [2] takes 16 bytes, and the header points to 8:24 of 16."),
-        (
-            [2**40, 2**40],
-            [0, 16],
-            f"'from' of [{2**40}, {2**40}] takes {2**83} bytes, and the header points to 0:16 of 16.",
-        ),
-        ([-2], [0, 16], "the header's entry of 'from' is broken."),
-        ([2], [0], "the header's entry of 'from' is broken."),
-    ],
-)
-def test_a_safetensors_entry_that_does_not_fit_the_file_is_refused(
-    tmp_path: Path, shape: list[int], offsets: list[int], reason: str
-) -> None:
-    header = json.dumps({"from": {"dtype": "I64", "shape": shape, "data_offsets": offsets}}).encode()
-    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
-    with pytest.raises(DamagedData) as caught:
-        read_safetensors(tmp_path / "x.safetensors")
-    assert str(caught.value) == (f"{tmp_path / 'x.safetensors'} at byte 8: {reason} Restore it from the original.")
 
 
 def test_types_that_numpy_lacks_are_left_out(tmp_path: Path) -> None:
@@ -235,10 +216,10 @@ def test_types_that_numpy_lacks_are_left_out(tmp_path: Path) -> None:
             "__metadata__": {"format": "pt"},
             "a": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]},
             "b": {"dtype": "I64", "shape": [1], "data_offsets": [8, 16]},
-            "scalar": {"dtype": "F32", "shape": [], "data_offsets": [0, 4]},
+            "scalar": {"dtype": "F32", "shape": [], "data_offsets": [16, 20]},
         }
     ).encode()
-    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(20))
     arrays = read_safetensors(tmp_path / "x.safetensors")
     assert {name: array.shape for name, array in arrays.items()} == {"b": (1,), "scalar": ()}
 

@@ -26,6 +26,14 @@ from robokata.statistics.intervals import (
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(clopper_pearson, "exact"), (wilson, "wilson")])
+def test_exact_and_score_intervals_agree_with_scipys(ours: object, theirs: str) -> None:
+    for k, n, level in [(0, 1, 0.95), (1, 1, 0.9), (0, 17, 0.99), (5, 17, 0.95), (500, 999, 0.95), (998, 999, 0.9)]:
+        found = ours(k, n, confidence_level=level)  # type: ignore[operator]
+        expected = stats.binomtest(k, n).proportion_ci(level, method=theirs)
+        assert found == pytest.approx((expected.low, expected.high), abs=1e-11)
+
+
 @pytest.mark.parametrize(
     ("k", "n", "low", "high"),
     [

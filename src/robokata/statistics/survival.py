@@ -103,9 +103,6 @@ class LogRank(NamedTuple):
 
     chi_square: float
     p_value: float
-    events_expected: tuple[float, float]
-    """Events that each group would show if the curves were the same."""
-    events_seen: tuple[int, int]
 
 
 def log_rank(
@@ -116,20 +113,12 @@ def log_rank(
     Raises:
         InvalidEstimate: as for the curve.
     """
-    one, one_events = _checked(first_s, first_happened)
-    two, two_events = _checked(second_s, second_happened)
-    expected = variance = 0.0
-    for moment in np.unique(np.concatenate((one[one_events], two[two_events]))):
-        risk_1, risk_2 = int((one >= moment).sum()), int((two >= moment).sum())
-        died = int(((one == moment) & one_events).sum() + ((two == moment) & two_events).sum())
-        risk = risk_1 + risk_2
-        expected += died * risk_1 / risk
-        if risk > 1:
-            variance += died * (risk_1 / risk) * (risk_2 / risk) * (risk - died) / (risk - 1)
-    seen = (int(one_events.sum()), int(two_events.sum()))
-    chi_square = 0.0 if variance == 0 else (seen[0] - expected) ** 2 / variance
-    p_value = float(require("scipy.stats", extra="statistics").chi2.sf(chi_square, 1))
-    return LogRank(chi_square, p_value, (expected, sum(seen) - expected), seen)
+    stats = require("scipy.stats", extra="statistics")
+    groups = [_checked(first_s, first_happened), _checked(second_s, second_happened)]
+    if not all(len(times) for times, _ in groups) or not any(events.any() for _, events in groups):
+        return LogRank(0.0, 1.0)  # Where nothing happened nothing differs.
+    found = stats.logrank(*(stats.CensoredData(uncensored=t[happened], right=t[~happened]) for t, happened in groups))
+    return LogRank(float(found.statistic) ** 2, float(found.pvalue))
 
 
 def _checked(times_s: Sequence[float], happened: Sequence[bool]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
