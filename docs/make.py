@@ -360,6 +360,9 @@ def main(words: Sequence[str]) -> None:
             from architecture import architecture_page
 
             _write("architecture.md", architecture_page())
+            from tasks_page import tasks_page
+
+            _write("tasks.md", tasks_page())
             from round_trips import round_trips_page
 
             with tempfile.TemporaryDirectory() as samples:

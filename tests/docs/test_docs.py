@@ -87,6 +87,11 @@ def test_the_plan_of_the_house_is_current() -> None:
     assert written == script("architecture").architecture_page(), "run `make docs` (or `python docs/make.py --fast`)"
 
 
+def test_the_tables_of_robots_and_tasks_are_current() -> None:
+    written = (DOCS / "tasks.md").read_text(encoding="utf-8")
+    assert written == script("tasks_page").tasks_page(), "run `make docs` (or `python docs/make.py --fast`)"
+
+
 def test_the_page_of_recall_has_a_row_for_every_check() -> None:
     synthetic = (DOCS / "recall.md").read_text(encoding="utf-8").partition("## Checks that fire together")[0]
     rows = re.findall(r"^\| \[(\w+)\]", synthetic, flags=re.M)
