@@ -310,3 +310,20 @@ def test_the_ci_job_of_the_page_uses_options_that_exist() -> None:
     job = block("suite.md", ".github/workflows/data.yml")
     (command,) = re.findall(r"kata check data (.+)", job)
     assert set(re.findall(r"--(\w+)", command)) <= set(inspect.signature(check).parameters)
+
+
+def test_the_page_for_python_does_what_it_says(tmp_path: Path) -> None:
+    source = tiny_source(4)
+    shelf("formats")["lerobot_v3"].write(tmp_path / "set", (source.episode(key) for key in source.keys()))
+    names: dict[str, Any] = {"path": tmp_path / "set", "out": tmp_path / "out"}
+    for title in ("open.py", "verbs.py", "loop.py"):
+        exec(compile(block("python.md", title), title, "exec"), names)
+    assert names["picture"].ndim == 3
+    assert names["receipt"].episodes == 4
+    assert names["batch"]["action"].shape[:2] == (16, 8)
+
+
+def test_the_index_names_every_page() -> None:
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+    assert {page for page in pages if f"({page})" not in text} == set()

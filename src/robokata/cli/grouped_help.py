@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 
 def option_group(title: str) -> Callable[..., Any]:
@@ -31,3 +31,27 @@ class GroupedCommand(TyperCommand):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+
+
+class GroupedVerbs(TyperGroup):
+    """`kata --help`: the verbs in groups, in the order in which they are registered. Typer finds it as a class."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The verbs as they are registered."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one section per group."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            title = getattr(command, "rich_help_panel", None) or _GROUPS[-1]
+            sections.setdefault(title, []).append((name, command.get_short_help_str(limit=200)))
+        for title in [
+            *(each for each in _GROUPS if each in sections),
+            *(each for each in sections if each not in _GROUPS),
+        ]:
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+
+_GROUPS = ("Look", "Keep", "Make data", "Learn", "Share")

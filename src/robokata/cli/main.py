@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn
 
 import typer
@@ -28,37 +29,50 @@ from robokata.cli import (
     train,
     verify,
 )
-from robokata.cli.grouped_help import GroupedCommand
+from robokata.cli.grouped_help import GroupedCommand, GroupedVerbs
 from robokata.cli.standard_streams import discard_output, open_standard_streams, refuses_output
 from robokata.core.version import __version__
 
 app = typer.Typer(
     name="kata",
-    help="The data engine for Vision-Language-Action robots: read any robot dataset, look at it, check it.",
+    cls=GroupedVerbs,
+    help="The data engine for Vision-Language-Action robots: read, check, convert, curate, expand, train, study.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(name="look", short_help="Say what is in a dataset.")(look.look)
-app.command(name="check", short_help="Say what is wrong with a dataset.")(check.check)
-app.add_typer(collect.app, name="collect", short_help="Record demonstrations: simulated, real, handheld.")
-app.command(name="convert", short_help="Write a dataset in another format; its price first.")(convert.convert)
-app.command(name="snapshot", short_help="Keep a version of a dataset for ever.")(snapshot.snapshot)
-app.command(name="snapshots", short_help="Say which versions there are, and what made them.")(snapshots.snapshots)
-app.command(name="diff", short_help="Say what changed between two versions.")(diff.diff)
-app.command(name="verify", short_help="Say whether kept versions are still what they were.")(verify.verify)
-app.command(name="measure", short_help="Measure demonstrations as trials are measured.")(measure.measure)
-app.command(name="evaluate", cls=GroupedCommand, short_help="Run a policy at a task, with intervals.")(
-    evaluate.evaluate
+_verbs = partial(app.command, rich_help_panel="Look", cls=GroupedCommand)
+_verbs(name="look", short_help="What is in a dataset: format, robots, episodes, streams.")(look.look)
+_verbs(name="check", short_help="Find defects in a dataset.")(check.check)
+_verbs(name="explain", short_help="What a check finds, and why it matters.")(explain.explain)
+_verbs(name="measure", short_help="Compute evaluation metrics on recorded episodes.")(measure.measure)
+_verbs = partial(app.command, rich_help_panel="Keep", cls=GroupedCommand)
+_verbs(name="convert", short_help="Convert a dataset; shows what would be lost first.")(convert.convert)
+_verbs(name="snapshot", short_help="Create an immutable, versioned snapshot.")(snapshot.snapshot)
+_verbs(name="snapshots", short_help="List the snapshots of a store.")(snapshots.snapshots)
+_verbs(name="diff", short_help="Compare two snapshots.")(diff.diff)
+_verbs(name="verify", short_help="Verify that snapshots are unchanged.")(verify.verify)
+app.add_typer(
+    collect.app,
+    name="collect",
+    short_help="Record demonstrations: simulated, robot, handheld.",
+    rich_help_panel="Make data",
 )
-app.command(name="curate", short_help="Choose and change episodes, by a recipe.")(curate.curate)
-app.command(name="expand", cls=expand.ExpandCommand, short_help="Make more data out of data.")(expand.expand)
-app.command(name="study", cls=GroupedCommand, short_help="Say what a data choice does to the policy.")(study.study)
-app.command(name="train", cls=GroupedCommand, short_help="Train a policy.")(train.train)
-app.command(name="serve", cls=GroupedCommand, short_help="Let others ask a policy over the network.")(serve.serve)
-app.command(name="explain", short_help="Say what a check finds, and why it matters.")(explain.explain)
-app.command(name="demo", cls=GroupedCommand, short_help="Take the tour on a small sample dataset.")(demo.demo)
+_verbs = partial(app.command, rich_help_panel="Make data", cls=GroupedCommand)
+_verbs(name="curate", short_help="Choose and change episodes, by a recipe or by options.")(curate.curate)
+app.command(
+    name="expand",
+    cls=expand.ExpandCommand,
+    short_help="Generate new episodes from existing ones.",
+    rich_help_panel="Make data",
+)(expand.expand)
+_verbs = partial(app.command, rich_help_panel="Learn", cls=GroupedCommand)
+_verbs(name="train", short_help="Train a policy on a dataset.")(train.train)
+_verbs(name="evaluate", short_help="Run a policy at a task, with intervals.")(evaluate.evaluate)
+_verbs(name="study", short_help="Measure how a data choice affects policy success.")(study.study)
+_verbs = partial(app.command, rich_help_panel="Share", cls=GroupedCommand)
+_verbs(name="serve", short_help="Serve a policy over the network (openpi protocol).")(serve.serve)
+_verbs(name="demo", short_help="Take the guided tour of the whole loop.")(demo.demo)
 
 
 @app.callback(invoke_without_command=True)

@@ -44,10 +44,10 @@ def snapshot(
 ) -> Record:
     """Create an immutable, versioned snapshot; nothing that exists is changed, and what is the same is stored once.
 
-    `dataset` is a dataset, a store (its newest snapshot) or `STORE@ID`; `store` a folder or URL, by default the
-    one that the snapshot lies in. `append` adds to the newest snapshot, with `prefix` before the new ids. `delete` leaves
-    episodes out, `relabel` gives others another instruction, `split` (name -> share) draws splits with whole families.
-    `materialise` copies the data instead of referring to it.
+    `dataset` is a dataset, a store (its newest snapshot) or `STORE@ID`; `store` a folder or URL, by default the one
+    that the snapshot lies in. `append` adds to the newest snapshot, with `prefix` before the new ids. `delete` leaves
+    episodes out, `relabel` gives others another instruction, `split` (name -> share) draws splits with whole
+    families. `materialise` copies the data instead of referring to it.
 
     Raises:
         WriteRefused: no store is named, ids clash, the dataset changed meanwhile, or the disk is full.
