@@ -6,7 +6,7 @@ A check of each episode defines
 - `NEEDS: Sequence[Need]`: what an episode must have; the check abstains without it;
 - `check(episode, *, ...) -> Iterator[Verdict]`: thresholds are keyword-only numbers, words or booleans with defaults;
 - `plant(episode, rng, magnitude) -> Episode`: the same episode with the defect in it;
-- `CURVE: Curve`, if a report is to draw something else than the values.
+- `CURVE: CurveKind`, if a report is to draw something else than the values.
 
 A check across episodes defines `gather(episode)` and `judge(rows, facts)` instead of `check`, and its `plant` takes and
 returns an `EpisodeList`. Entry point group: `robokata.checks`. Tests: `robokata.testing.CHECK_CLAUSES`.
@@ -26,7 +26,7 @@ from robokata.checks._ticks import (
 )
 from robokata.core.ancestry import ancestry_of
 from robokata.core.clock import NS_PER_S, Clock, ClockQuality, Reading, grid_clock, measured_clock, paired
-from robokata.core.contracts import CheckLeaf, Curve, DatasetCheckLeaf, Gathered, Need, to_plant_into
+from robokata.core.contracts import CheckLeaf, CurveKind, DatasetCheckLeaf, Gathered, Need, to_plant_into
 from robokata.core.declared import picture_declarations, stream_declarations
 from robokata.core.episode import Episode, Instruction
 from robokata.core.errors import DamagedData, MediaMissing, MissingPart, Unsupported
@@ -55,7 +55,7 @@ __all__ = [
     "CheckLeaf",
     "Clock",
     "ClockQuality",
-    "Curve",
+    "CurveKind",
     "DamagedData",
     "DatasetCheckLeaf",
     "Declaration",

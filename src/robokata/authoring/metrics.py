@@ -13,7 +13,7 @@ Entry point group: `robokata.metrics`. Tests: `robokata.testing.METRIC_CLAUSES`.
 """
 
 from robokata.core.clock import NS_PER_S
-from robokata.core.contracts import Mean, MetricLeaf, Part, PlantedTrial, SummarisingMetricLeaf
+from robokata.core.contracts import Mean, MetricLeaf, MetricPart, PlantedTrial, SummarisingMetricLeaf
 from robokata.core.episode import Episode
 from robokata.core.estimate import Estimate, Observation, unknown
 from robokata.geometry.gripper import FEW_JAWS
@@ -37,8 +37,8 @@ __all__ = [
     "Estimate",
     "Mean",
     "MetricLeaf",
+    "MetricPart",
     "Observation",
-    "Part",
     "PlantedTrial",
     "SummarisingMetricLeaf",
     "TipPath",
