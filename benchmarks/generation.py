@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.timing import Row
-from robokata.collection.scripted import ExpertJob, collect_expert
+from robokata.collection.scripted import ExpertJob, record_expert
 from robokata.core.contracts import ExpansionJobs
 from robokata.core.detection import open_source
 from robokata.core.shelf import shelf
@@ -108,7 +108,7 @@ def accepted(folder: Path, task: str, width: Width) -> Row:
 def demonstrations_of(folder: Path, scene: Scene) -> list[Demonstration]:
     """Ten of the expert's demonstrations, recorded without pictures where they are not there yet."""
     if not folder.exists():
-        collect_expert(
+        record_expert(
             ExpertJob(scene, Width.D0, 0, None, Sensors(), operators=OPERATORS), folder, episodes=SOURCES, workers=1
         )
     source = open_source(folder)

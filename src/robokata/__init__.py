@@ -12,6 +12,9 @@ from robokata.core.version import __version__
 
 if TYPE_CHECKING:
     from robokata import authoring, torch
+    from robokata.collection.collect_expert import collect_expert
+    from robokata.collection.collect_page import collect_page
+    from robokata.collection.collect_robot import collect_robot
     from robokata.conversion.convert_dataset import convert, plan_conversion
     from robokata.core import errors
     from robokata.core.detection import find_datasets
@@ -28,12 +31,16 @@ if TYPE_CHECKING:
     from robokata.evaluation.evaluate import evaluate
     from robokata.evaluation.evaluation import Evaluation
     from robokata.evaluation.measure import measure
+    from robokata.evaluation.serve import serve
     from robokata.expansion.expand import expand
     from robokata.expansion.expansion import Expansion
     from robokata.inspection.catalogue import explain
     from robokata.inspection.check import check
     from robokata.inspection.run import Report
     from robokata.store.snapshot import diff, history, snapshot, verify
+    from robokata.studies.ask import plan_question as plan_study
+    from robokata.studies.ask import study
+    from robokata.studies.demo import demo
     from robokata.survey.dataset_survey import Survey
     from robokata.survey.look import look
     from robokata.training.train import train
@@ -55,8 +62,12 @@ __all__ = [
     "__version__",
     "authoring",
     "check",
+    "collect_expert",
+    "collect_page",
+    "collect_robot",
     "convert",
     "curate",
+    "demo",
     "diff",
     "errors",
     "evaluate",
@@ -69,7 +80,10 @@ __all__ = [
     "open",
     "plan_conversion",
     "plan_curation",
+    "plan_study",
+    "serve",
     "snapshot",
+    "study",
     "torch",
     "train",
     "verify",
@@ -91,8 +105,12 @@ _HOMES = {
     "Survey": "survey.dataset_survey:Survey",
     "authoring": "authoring:",
     "check": "inspection.check:check",
+    "collect_expert": "collection.collect_expert:collect_expert",
+    "collect_page": "collection.collect_page:collect_page",
+    "collect_robot": "collection.collect_robot:collect_robot",
     "convert": "conversion.convert_dataset:convert",
     "curate": "curation.curate_dataset:curate",
+    "demo": "studies.demo:demo",
     "diff": "store.snapshot:diff",
     "errors": "core.errors:",
     "evaluate": "evaluation.evaluate:evaluate",
@@ -105,7 +123,10 @@ _HOMES = {
     "open": "dataset:open_dataset",
     "plan_conversion": "conversion.convert_dataset:plan_conversion",
     "plan_curation": "curation.curate_dataset:plan_curation",
+    "plan_study": "studies.ask:plan_question",
+    "serve": "evaluation.serve:serve",
     "snapshot": "store.snapshot:snapshot",
+    "study": "studies.ask:study",
     "torch": "torch:",
     "train": "training.train:train",
     "verify": "store.snapshot:verify",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kata_command import Kata
 
-from robokata.collection.scripted import ExpertJob, collect_expert
+from robokata.collection.scripted import ExpertJob, record_expert
 from robokata.core.shelf import shelf
 from robokata.core.world import Width
 from robokata.sim.demonstration import scene_of
@@ -19,7 +19,7 @@ from robokata.sim.sensors import Sensors
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("measured") / "lift"
-    collect_expert(ExpertJob(scene_of("lift"), Width.D0, 0, None, Sensors()), out, episodes=4, workers=1)
+    record_expert(ExpertJob(scene_of("lift"), Width.D0, 0, None, Sensors()), out, episodes=4, workers=1)
     return out
 
 

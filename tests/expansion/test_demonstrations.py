@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robokata.collection.scripted import ExpertJob, collect_expert
+from robokata.collection.scripted import ExpertJob, record_expert
 from robokata.core.contracts import ExpansionJobs
 from robokata.core.detection import open_source
 from robokata.core.errors import RecipeRefused, UnknownName, Unsupported, WriteRefused
@@ -27,7 +27,7 @@ from robokata.testing.tiny import tiny_episode
 def stacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six demonstrations of stack, without pictures."""
     out = tmp_path_factory.mktemp("sources") / "stack"
-    collect_expert(ExpertJob(scene_of("stack"), Width.D0, 0, None, Sensors(), operators=2), out, episodes=6, workers=1)
+    record_expert(ExpertJob(scene_of("stack"), Width.D0, 0, None, Sensors(), operators=2), out, episodes=6, workers=1)
     return out
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from robokata.collection.scripted import ExpertJob, collect_expert
+from robokata.collection.scripted import ExpertJob, record_expert
 from robokata.core.world import Width
 from robokata.sim.cameras import Filming
 from robokata.sim.demonstration import scene_of
@@ -34,4 +34,4 @@ step = [{ name = "take_subset", episodes = 2 }]
 
 def record(out: Path, *, filming: Filming | None = None) -> None:
     job = ExpertJob(scene_of("lift"), Width.D0, 0, filming, Sensors())
-    collect_expert(job, out, episodes=4, workers=1)
+    record_expert(job, out, episodes=4, workers=1)

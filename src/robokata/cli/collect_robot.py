@@ -35,30 +35,14 @@ def robot(
     """Drive a robot and record it. In a terminal: Enter keeps and goes on, d Enter discards, q Enter ends."""
     from robokata.cli.collect_words import config_of, words_from_terminal
     from robokata.cli.console import print_json_of
-    from robokata.collection.robot.robot_session import RobotSessionOptions, collect_from_robot
-    from robokata.collection.robot.robot_session import keep_cut as keep_what_was_cut
-    from robokata.core.require import require
+    from robokata.collection.collect_robot import collect_robot
 
-    require("simplejpeg", extra="collect")
-    order = RobotSessionOptions(
-        robot=robot_module,
-        teleop=teleop,
-        out=out,
-        instruction=task,
-        operator=operator,
-        robot_config=config_of(robot_config, "--robot-config"),
-        teleop_config=config_of(teleop_config, "--teleop-config"),
-        python=python,
-        rate_hz=rate,
-        episodes=episodes,
-        seconds_s=seconds,
-        pause_s=pause,
-        stall_s=stall,
-    )
-    if keep_cut:
-        for kept in keep_what_was_cut(out):
-            typer.echo(f"Kept {kept}, which was cut", err=json)
-    made = collect_from_robot(order, say=lambda text: typer.echo(text, err=json), word=words_from_terminal())
+    made = collect_robot(
+        robot_module, teleop=teleop, out=out, python=python, robot_config=config_of(robot_config, "--robot-config"),
+        teleop_config=config_of(teleop_config, "--teleop-config"), instruction=task, operator=operator,
+        episodes=episodes, episode_s=seconds, pause_s=pause, rate_hz=rate, stall_s=stall, keep_cut_recordings=keep_cut,
+        on_line=lambda line: typer.echo(line, err=json), next_word=words_from_terminal(),
+    )  # fmt: skip
     if json:
         print_json_of([made])
         return

@@ -28,18 +28,26 @@ def progress_bar(title: str, *, of: str = "episodes") -> Iterator[Progress]:
         transient=True,
         disable=not console.is_terminal,
     )
-    with bar:
+    try:
         yield _RichBar(bar, title)
+    finally:
+        bar.stop()
 
 
 class _RichBar:
-    """A rich progress task. A class, because it remembers its task."""
+    """A bar that is shown from `started` until all is done: between two phases, and after them, text can be printed."""
 
-    def __init__(self, progress: Any, title: str) -> None:
-        self._progress, self._title, self._task = progress, title, None
+    def __init__(self, bar: Any, title: str) -> None:
+        self._bar, self._title, self._task, self._left = bar, title, None, 0
 
     def started(self, total: int) -> None:
-        self._task = self._progress.add_task(self._title, total=total)
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task, self._left = self._bar.add_task(self._title, total=total), total
+        self._bar.start()
 
     def advance(self, count: int = 1) -> None:
-        self._progress.advance(self._task, count)
+        self._bar.advance(self._task, count)
+        self._left -= count
+        if self._left <= 0:
+            self._bar.stop()

@@ -17,19 +17,21 @@ def serve(
     threads: Annotated[int, typer.Option(min=1, help="Threads of the network.")] = 1,
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the policy.")] = None,
 ) -> None:
-    """Answer observations with actions until Ctrl-C, to several clients at once; `/healthz` says OK."""
-    from robokata.cli.choice import named_values
-    from robokata.learn.open_policy import is_address, open_policy
-    from robokata.policies._openpi.server import PolicyServer
+    """Answer observations with actions until Ctrl-C, to several clients at once; `/healthz` says OK.
 
-    # A server behind this one has no threads of ours.
-    ours = {} if is_address(checkpoint) else {"threads": str(threads)}
-    policy = open_policy(checkpoint, device=device, options={**ours, **named_values(option)})
-    spec = policy.hello()
-    typer.echo(f"{spec.name}: {spec.chunk_steps} actions at {spec.rate_hz:g} Hz ({spec.action_stream})", err=True)
-    server = PolicyServer(policy, protocol=protocol, api_key=api_key, say=lambda line: typer.echo(line, err=True))
+    \b
+    Examples:
+      kata serve stack-small_vla --port 8000
+      kata evaluate ws://localhost:8000 --task stack
+    """
+    from robokata.evaluation.serve import serve as run
+    from robokata.runtime.options import parse_assignments
+
     try:
-        server.serve(host, port, ready=lambda taken: typer.echo(f"listening on ws://{host}:{taken}", err=True))
+        run(
+            checkpoint, host=host, port=port, protocol=protocol, api_key=api_key, device=device, threads=threads,
+            options=parse_assignments(option or (), "--option"), on_line=lambda line: typer.echo(line, err=True),
+        )  # fmt: skip
     except KeyboardInterrupt:
         # How a server ends is no interruption.
         typer.echo("\nstopped", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,30 +19,32 @@ def study(
     html: Annotated[Path | None, typer.Option(help="The report; default: report.html in the folder.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Train and evaluate arms that differ in their data only, and say what each choice changed, with its interval."""
+    """Train and evaluate arms that differ in their data only, and say what each choice changed, with its interval.
+
+    \b
+    Examples:
+      kata study question.toml --plan
+      kata study question.toml --out answers
+    """
     from robokata.cli.choice import refuse_unwritable
     from robokata.cli.console import print_json_of
     from robokata.cli.progress import progress_bar
-    from robokata.studies.spec import read_study
-    from robokata.studies.study import plan_study, run_study
+    from robokata.studies.ask import plan_question, read_question
+    from robokata.studies.ask import study as run
     from robokata.viewing.html.study import write_study
     from robokata.viewing.terminal.study import show_findings, show_plan
 
-    asked = read_study(file)
-    if split is not None:
-        sources = tuple(replace(source, split=split) for source in asked.data.sources)
-        asked = replace(asked, data=replace(asked.data, sources=sources))
-    folder = out or file.with_suffix("")
+    asked, folder = read_question(file, split=split), out or file.with_suffix("")
     if plan:
         with progress_bar(f"planning: {asked.name}", of="arms") as bar:
-            planned = plan_study(asked, progress=bar)
+            planned = plan_question(asked, on_progress=bar)
         print_json_of([planned]) if json else show_plan(asked, planned)
         return
     # Before the report's place is looked at: it may lie in here.
     folder.mkdir(parents=True, exist_ok=True)
     refuse_unwritable(html)
     with progress_bar(f"studying: {asked.name}", of="runs") as bar:
-        findings = run_study(asked, folder, workers=workers, progress=bar)
+        findings = run(asked, out=folder, workers=workers, on_progress=bar)
     report = html or folder / "report.html"
     write_study(findings, report)
     if json:

@@ -94,7 +94,7 @@ class ExpertJob:
         }
 
 
-def collect_expert(
+def record_expert(
     job: ExpertJob,
     out: Path,
     *,

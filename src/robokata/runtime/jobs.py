@@ -25,6 +25,7 @@ from robokata.core.version import __version__
 from robokata.runtime.atomic import replace_json, replace_text
 from robokata.runtime.file_name import lone_file_name
 from robokata.runtime.folder_lock import hold
+from robokata.runtime.notebook import html_table
 from robokata.runtime.pool import WorkerKilled, WorkerPool, answer_of
 
 JOURNAL = "attempts.jsonl"
@@ -310,6 +311,10 @@ class Production:
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def _repr_html_(self) -> str:
+        facts = {"episodes": self.kept, "tries": self.tried, "recorded, s": f"{self.duration_s:.1f}"}
+        return html_table(self.out, [*facts.items(), ("receipt", self.receipt)])
 
 
 def with_receipt(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robokata.collection.scripted import ExpertJob, collect_expert
+from robokata.collection.scripted import ExpertJob, record_expert
 from robokata.core.detection import open_source
 from robokata.core.episode import Episode
 from robokata.core.leaf_kinds import episode_step, writable_format
@@ -73,7 +73,7 @@ def record(out: Path, *, seed: int, workers: int | None, advance: Callable[[int]
         WriteRefused: the folder holds something else.
     """
     job = ExpertJob(scene_of(TASK), Width.D0, seed, Filming(96, 96), Sensors(), operators=OPERATORS)
-    collect_expert(job, out, episodes=DEMONSTRATIONS, workers=workers, advance=advance)
+    record_expert(job, out, episodes=DEMONSTRATIONS, workers=workers, advance=advance)
     return open_source(out)
 
 

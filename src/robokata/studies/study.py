@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from robokata.runtime.atomic import replace_json, replace_text
 from robokata.runtime.folder_lock import hold
+from robokata.runtime.notebook import html_table
 from robokata.runtime.progress import SILENT, Progress
 from robokata.statistics.power import effect_resolved_by_seeds
 from robokata.studies.design import Arm, arms_of, controls_of, levels_of, may_remove, steps_of
-from robokata.studies.effects import Answer, ArmResult, Contrast, Point, answers_of, results_of, scaling_of
+from robokata.studies.effects import PRIMARY, Answer, ArmResult, Contrast, Point, answers_of, results_of, scaling_of
 from robokata.studies.refusals import refuse_impossible, refuse_untrainable
 from robokata.studies.run import Data, Run, RunJob, data_of, run_all
 from robokata.studies.spec import Study
@@ -80,6 +81,10 @@ class Findings:
             "hours": self.hours,
             "cents": self.cents,
         }
+
+    def _repr_html_(self) -> str:
+        rows = [(*answer.contrast[:3], answer.effects[PRIMARY].estimate) for answer in self.answers]
+        return html_table(self.study.name, rows, head=("factor", "level", "against", f"change of {PRIMARY}"))
 
 
 def plan_study(study: Study, *, progress: Progress = SILENT) -> Plan:
