@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
-from robokata.core.declared_rate import open_with_rates
+from robokata.core.declared_rate import Rate, open_with_rates, rates_in
+from robokata.core.detection import reopen
 from robokata.core.episode import Episode
 from robokata.core.errors import QueryRefused, UnknownName
 from robokata.core.require import require
-from robokata.core.source import Facts, Source, row_of
+from robokata.core.source import EpisodeList, Facts, Source, row_of
 from robokata.runtime.progress import SILENT, Progress
 
 
@@ -40,7 +41,14 @@ class Dataset:
     def __init__(self, source: Source, keys: Sequence[str] | None = None) -> None:
         self.source = source
         self._keys = list(source.keys() if keys is None else keys)
+        self._is_there = frozenset(self._keys)
         self._is_whole = keys is None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        keys = None if self._is_whole else self._keys
+        if isinstance(self.source, EpisodeList) or getattr(self.source, "travels", False):
+            return Dataset, (self.source, keys)
+        return _reopened, (str(self.source.path), self.source.format, keys)
 
     @property
     def format(self) -> str:
@@ -54,8 +62,18 @@ class Dataset:
 
     @property
     def travels(self) -> bool:
-        """True where a worker can open the episodes by itself."""
-        return bool(getattr(self.source, "travels", True))
+        """True: a worker process gets a reference and opens the episodes again."""
+        return True
+
+    @property
+    def whole(self) -> Source | None:
+        """The source, None where the dataset is a part of it."""
+        return self.source if self._is_whole else None
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """Rates that were declared for streams without times."""
+        return rates_in(self.source)
 
     def keys(self) -> Sequence[str]:
         """Ids of the episodes, in the dataset's order."""
@@ -68,7 +86,7 @@ class Dataset:
             UnknownName: the dataset has no episode of this id.
             DamagedData: its bytes are not what the format promises.
         """
-        if not self._is_whole and key not in self._keys:
+        if key not in self._is_there:
             raise UnknownName(f"episode of {self.path}", key, self._keys)
         return self.source.episode(key)
 
@@ -77,8 +95,8 @@ class Dataset:
         facts = self.source.facts()
         if self._is_whole:
             return facts
-        wanted = set(self._keys)
-        rows = [row for row in facts.rows if row.id in wanted]
+        known = {row.id: row for row in facts.rows}
+        rows = [known[key] for key in self._keys if key in known]
         # What is declared or measured over all episodes says nothing of some of them.
         return replace(facts, rows=rows, splits={}, declarations=(), statistics={}, sizes={}, total_size=None)
 
@@ -94,7 +112,7 @@ class Dataset:
         return (self.source.episode(key) for key in self._keys)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._keys
+        return key in self._is_there
 
     @overload
     def __getitem__(self, which: str | int) -> Episode: ...
@@ -105,12 +123,12 @@ class Dataset:
         if isinstance(which, str):
             return self.episode(which)
         if isinstance(which, slice):
-            return Dataset(self.source, self._keys[which])
+            return self._part(self._keys[which])
         if isinstance(which, list):
             for key in which:
-                if key not in self._keys:
+                if key not in self._is_there:
                     raise UnknownName(f"episode of {self.path}", key, self._keys)
-            return Dataset(self.source, which)
+            return self._part(which)
         return self.source.episode(self._keys[which])
 
     def __repr__(self) -> str:
@@ -134,7 +152,14 @@ class Dataset:
         keys = [key for key in self._keys if key in meeting]
         if not keys:
             raise QueryRefused(f"{self.path}: no episode of {len(self)} meets {sql!r}.")
-        return Dataset(self.source, keys)
+        return self._part(keys)
+
+    def _part(self, keys: Sequence[str]) -> Dataset:
+        part = Dataset(self.source, keys)
+        if not isinstance(self.source, EpisodeList):
+            return part
+        # Episodes in memory cannot be opened again elsewhere: a part of them is some of them.
+        return Dataset(EpisodeList([self.source.episode(key) for key in keys], part.facts()))
 
     def table(self) -> Any:
         """One row per episode as a `pyarrow.Table`.
@@ -213,3 +238,7 @@ class Dataset:
         from robokata.evaluation.measure import measure
 
         return measure(self, split="all", workers=workers, on_progress=on_progress)
+
+
+def _reopened(path: str, format_name: str, keys: Sequence[str] | None) -> Dataset:
+    return Dataset(reopen(path, format_name), keys)

@@ -1,13 +1,14 @@
 """Any dataset as PyTorch datasets, for a training loop of your own.
 
 `ChunkDataset` gives samples as policies learn them: what is seen at a moment, and the chunk of actions from there.
-`EpisodeDataset` gives whole episodes, every stream on its own clock. Both are map-style: a `DataLoader` shuffles them.
+`EpisodeDataset` gives whole episodes, every stream on its own clock. Both are map-style: a `DataLoader` shuffles them,
+and with `ChunkSampler` the shuffled order can be resumed, whatever the number of workers.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +20,26 @@ from robokata.core.errors import TrainingRefused
 from robokata.core.require import require
 from robokata.core.source import Source
 from robokata.core.stream import Role
+from robokata.dataset import Dataset as Episodes
 from robokata.learn.training_spec import TrainingSpec
+from robokata.loading.order import Order
 from robokata.loading.window_spec import WindowSpec
 from robokata.runtime.episode_filter import choose_episodes
 from robokata.training.data import Weighted, prepared, window_for
 
 if TYPE_CHECKING:
-    from torch.utils.data import Dataset
+    from torch.utils.data import Dataset, Sampler
 else:
-    Dataset = require("torch.utils.data", extra="learn").Dataset
+    _data = require("torch.utils.data", extra="learn")
+    Dataset, Sampler = _data.Dataset, _data.Sampler
 
 
 class ChunkDataset(Dataset[dict[str, Any]]):
     """Samples of action chunks, each a dictionary; all numbers in the data's own units, nothing normalised.
 
     - each stream of `inputs`: float32 (len(history_s), D), oldest first, NaN where the robot has no value
-    - each of `cameras`: uint8 (3, picture_px, picture_px), and `CAMERA.is_there`: False where there is no picture
+    - each of `cameras`: uint8 (3, picture_px, picture_px), or float32 from 0 to 1 with `has_float_pictures`; and
+      `CAMERA.is_there`: False where there is no picture
     - the action stream: float32 (chunk_steps, A); `action_is_pad`: True past the end of the episode
     - `instruction`: text; `episode`: number of the episode; `index`: number of the sample
 
@@ -53,6 +58,7 @@ class ChunkDataset(Dataset[dict[str, Any]]):
         history_s: Sequence[float] = (0.0,),
         every_s: float = 0.05,
         picture_px: int = 128,
+        has_float_pictures: bool = False,
         where: str | None = None,
         split: str | None = None,
         workers: int = 1,
@@ -95,6 +101,7 @@ class ChunkDataset(Dataset[dict[str, Any]]):
                 f"the episodes are of several robots ({robots}). Choose one with where=\"robot = '...'\"."
             )
         self.window: WindowSpec = window
+        self.has_float_pictures = has_float_pictures
         self.left_out = ready.left_out
         """Episodes that give no sample, each with its reason."""
         self.channels = dict(ready.feed.bodies[0].channels)
@@ -114,12 +121,43 @@ class ChunkDataset(Dataset[dict[str, Any]]):
         (part,) = batch.parts
         sample: dict[str, Any] = {name: torch.from_numpy(table[0]) for name, table in part.numbers.items()}
         for camera, pictures in batch.pictures.items():
-            sample[camera] = torch.from_numpy(np.ascontiguousarray(pictures[0].transpose(2, 0, 1)))
+            picture = torch.from_numpy(np.ascontiguousarray(pictures[0].transpose(2, 0, 1)))
+            sample[camera] = picture.float() / 255 if self.has_float_pictures else picture
             sample[f"{camera}.is_there"] = bool(batch.has_picture[camera][0])
         sample[self.window.action] = torch.from_numpy(part.actions[0])
         sample["action_is_pad"] = torch.from_numpy(~part.is_action[0])
         sample["instruction"] = batch.instructions[0]
         return {**sample, "episode": int(self._feed.episode_of[number]), "index": number}
+
+
+class ChunkSampler(Sampler[int]):
+    """The order of samples for a `DataLoader`: each epoch every sample once, shuffled by `seed` and the epoch's number.
+
+    The order depends on nothing else, so that a training that stopped goes on with the same batches, with any number
+    of workers: `ChunkSampler(data, seed=3, epoch=2, start=640)` begins where 640 samples of epoch 2 were consumed.
+    Each iteration is one epoch, and the next one follows. Of several processes that train together, each takes its
+    own share: give its `rank` of `ranks`; shares are of equal length, so up to `ranks` - 1 samples are left out.
+    """
+
+    def __init__(
+        self, data: Sized, *, seed: int = 0, epoch: int = 0, start: int = 0, rank: int = 0, ranks: int = 1
+    ) -> None:
+        if not 0 <= start <= len(data):
+            raise ValueError(f"start must be between 0 and the {len(data)} samples of an epoch, got {start}")
+        if not 0 <= rank < ranks:
+            raise ValueError(f"rank must be between 0 and ranks - 1, got {rank} of {ranks}")
+        self.seed, self.epoch, self.start = seed, epoch, start
+        self._samples, self._rank, self._ranks = len(data), rank, ranks
+
+    def __len__(self) -> int:
+        return (self._samples - self.start) // self._ranks
+
+    def __iter__(self) -> Iterator[int]:
+        order = Order(np.ones(self._samples), seed=self.seed)
+        order.epoch, order.position = self.epoch, self.start
+        mine = order.take(self._samples - self.start)[: len(self) * self._ranks][self._rank :: self._ranks]
+        self.epoch, self.start = self.epoch + 1, 0
+        return iter(mine.tolist())
 
 
 class EpisodeDataset(Dataset[dict[str, Any]]):
@@ -145,17 +183,18 @@ class EpisodeDataset(Dataset[dict[str, Any]]):
             NotADataset: nothing that is recognised lies at the path.
             QueryRefused: no episode is left.
         """
-        self._source = open_with_rates(dataset)
-        self._keys = choose_episodes(self._source, where=where, split=split).keys
+        source = open_with_rates(dataset)
+        # A `robokata.Dataset` reaches the workers of a `DataLoader` as a reference, and is opened again there.
+        self._episodes = Episodes(source, choose_episodes(source, where=where, split=split).keys)
         self._streams, self._cameras = streams, tuple(cameras)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._episodes)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         import torch
 
-        episode = self._source.episode(self._keys[index])
+        episode = self._episodes[index]
         names = [stream.name for stream in episode.numeric()] if self._streams is None else self._streams
         sample: dict[str, Any] = {"id": episode.id}
         for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 import robokata as rk
+from makers import rlds
 from robokata.core.clock import step_clock
+from robokata.core.declared_rate import rates_in
 from robokata.core.errors import ClockUnknown, QueryRefused, UnknownName
 from robokata.core.shelf import shelf
 from robokata.testing import tiny_source
@@ -152,3 +155,37 @@ def test_a_recipe_is_planned_and_written_and_a_snapshot_kept_compared_and_verifi
     assert [record.id for record in rk.history(store)] == [second.id, first.id]
     assert rk.diff(f"{store}@{first.id}", f"{store}@{second.id}").removed == ("0",)
     assert rk.verify(store).is_sound
+
+
+def test_verbs_run_in_worker_processes_on_a_dataset_and_on_a_part(folder: Path, tmp_path: Path) -> None:
+    dataset = rk.open(folder)
+    for chosen in (dataset, dataset[1:4], dataset.where("id = '2'")):
+        report = rk.check(chosen, workers=2)
+        assert report.episodes_checked == len(chosen)
+        assert [each.reason for each in report.abstentions if "failed" in each.reason] == []
+    receipt = dataset[["1", "3"]].convert(tmp_path / "out", to="mcap", workers=2)
+    assert receipt.verified
+    assert rk.measure(dataset[1:3], split="all", workers=2).episodes == 2
+
+
+def test_a_dataset_travels_as_a_reference(folder: Path) -> None:
+    dataset = rk.open(folder)
+    assert len(pickle.dumps(dataset)) < 500
+    again = pickle.loads(pickle.dumps(dataset[1:3]))
+    assert list(again.keys()) == list(dataset[1:3].keys())
+    np.testing.assert_array_equal(again[0]["action"].values[:], dataset[1]["action"].values[:])
+
+
+def test_episodes_in_memory_are_a_dataset_too() -> None:
+    part = rk.open(tiny_source(4))[1:3]
+    assert rk.check(part, workers=2).episodes_checked == len(part) == len(part.facts().rows) == 2
+
+
+def test_declared_rates_stay_with_a_part(tmp_path: Path) -> None:
+    path = rlds.make(tmp_path, episodes=3, steps=20)
+    part = rk.open(path, rate_hz=[10])[1:]
+    episode = pickle.loads(pickle.dumps(part))[0]
+    assert episode["action"].at(0.5).shape == episode["action"].shape
+    assert [str(rate) for rate in rates_in(part)] == ["10"]
+    with pytest.raises(ClockUnknown):
+        rk.open(path)[0]["action"].at(0.5)

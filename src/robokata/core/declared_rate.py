@@ -133,7 +133,8 @@ class PacedSource:
 
 def rates_in(source: Source) -> tuple[Rate, ...]:
     """The rates that the user declared for a source."""
-    return source.rates if isinstance(source, PacedSource) else ()
+    rates: tuple[Rate, ...] = getattr(source, "rates", ())
+    return rates
 
 
 def reopen_paced(path: str, format_name: str, rates: tuple[Rate, ...]) -> Source:

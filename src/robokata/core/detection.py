@@ -115,7 +115,11 @@ def as_source(dataset: str | os.PathLike[str] | Source, *, format: str | None = 
     Raises:
         RobokataError: the path cannot be opened; see `open_source`.
     """
-    return open_source(dataset, format=format) if isinstance(dataset, (str, os.PathLike)) else dataset
+    if isinstance(dataset, (str, os.PathLike)):
+        return open_source(dataset, format=format)
+    # A whole `robokata.Dataset` is its source, whose kind some verbs know more about.
+    whole: Source | None = getattr(dataset, "whole", None)
+    return dataset if whole is None else whole
 
 
 def _only_one(where: Path) -> Found:
