@@ -337,6 +337,34 @@ def test_a_public_class_name_means_one_thing_in_the_whole_package() -> None:
     assert not new, f"choose another name: {new}"
 
 
+NAMED_LEAVES = {
+    "inspection/examination.py": "an episode that cannot be read is a finding, also where no check could run",
+    "curation/curate.py": "`checks` of a recipe is the step drop_found",
+    "curation/recipe.py": "`checks` of a recipe is the step drop_found",
+    "studies/design.py": "a control is the step take_subset; `checks` of a recipe is the step drop_found",
+    "studies/study.py": "a control is the step take_subset",
+    "studies/guided_tour.py": "the tour plants two defects of its choice",
+    "testing/sample.py": "the sample holds one defect of each kind that shows in a report",
+    "expanders/mirror.py": "the step that it applies",
+    "expanders/paraphrase.py": "the step that it applies",
+    "expanders/retime.py": "the step that it applies",
+}
+"""Modules that name checks or steps, each with its reason: a list of them elsewhere would leave a new leaf out."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_checks_and_steps_are_named_in_their_own_files_only(path: Path) -> None:
+    leaves = {leaf.stem: leaf for folder in ("checks", "steps") for leaf in (PACKAGE / folder).glob("[a-z]*.py")}
+    # Also a kind of PolicyFailed.
+    leaves.pop("not_finite")
+    typed = {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and leaves.get(node.value, path) != path
+    }
+    assert not typed or str(path.relative_to(PACKAGE)) in NAMED_LEAVES, f"{typed}: let the leaf say what is asked of it"
+
+
 def test_the_built_wheel_installs_and_runs(tmp_path: Path) -> None:
     def pip(*words: str) -> None:
         subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", *words], check=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robokata.core.shelf import shelf
 from robokata.learn.training_spec import TrainingSpec
 from robokata.studies.design import arms_of
-from robokata.studies.effects import FIRST_TRY, PRIMARY, answers_of, results_of
+from robokata.studies.effects import FIRST_TRY, PRIMARY, answers_of, results_of, studied_metrics
 from robokata.studies.run import Data, Run
 from robokata.studies.spec import Study, study_from
 from robokata.studies.study import Findings
@@ -121,3 +122,9 @@ def test_an_interval_that_excludes_zero_is_no_claim_where_holm_says_otherwise() 
     assert not only.is_resolved
     assert "not resolvable with this budget" in only.text
     assert "p = 0.09 after Holm" in only.text
+
+
+def test_every_metric_of_the_shelf_is_in_every_study_but_that_of_categories() -> None:
+    names = studied_metrics()
+    assert names[0] == PRIMARY
+    assert set(names) == set(shelf("metrics").names()) - {"failure_cause"}

@@ -1,14 +1,24 @@
 """Random subsets of equal size: each differs from its arm in the one factor that removes, and in nothing else."""
 
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from robokata.core.errors import LeafRefused
+from robokata.core.shelf import shelf
+from robokata.core.source import EpisodeList
+from robokata.curation.curate import curated
+from robokata.curation.recipe import Recipe, StepPart
 from robokata.learn.training_spec import TrainingSpec
+from robokata.loading.data_source import DataSource
 from robokata.studies.design import Arm, arms_of, controls_of
 from robokata.studies.effects import PRIMARY, Answer, answers_of, results_of
 from robokata.studies.run import Data, Run
 from robokata.studies.spec import Study, study_from
+from robokata.testing import tiny_episode
 
 CLEANED = {"name": "cleaned", "checks": {"level": "error"}}
 NOISY = {"name": "noisy", "step": [{"name": "add_noise"}], "training": {"chunk_steps": 4}}
@@ -91,6 +101,47 @@ def test_what_the_checks_of_another_factor_leave_out_goes_before_the_subset_is_d
     control = next(c for c in found if c.control_for == "data" and c.levels["checks"] == "cleaned")
     assert control.recipe.checks is None
     assert [step.name for step in control.recipe.steps] == ["drop_found", "take_subset"]
+
+
+@pytest.fixture
+def drop_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A step of another package that drops short episodes; it can be made not to say so."""
+    file = tmp_path / "their_drop_short.py"
+    file.write_text(
+        "REMOVES_EPISODES = True\n"
+        "def step(episode, *, at_least_s: float = 3.0):\n"
+        "    if episode.duration_s >= at_least_s:\n"
+        "        yield episode\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(vars(shelf("steps")), "_foreign", {"drop_short": "their_drop_short"})
+    yield file
+    shelf("steps")._loaded.pop("drop_short", None)
+    sys.modules.pop("their_drop_short", None)
+
+
+@pytest.mark.usefixtures("drop_short")
+def test_a_new_step_that_removes_gets_its_control_and_no_list_was_edited() -> None:
+    long = {"name": "long", "step": [{"name": "drop_short"}]}
+    (control,) = controls(asked(factor("data", {"name": "all"}, long)), {"all": 30, "long": 12})
+    assert [(step.name, step.options["episodes"]) for step in control.recipe.steps] == [("take_subset", 12)]
+
+
+def test_a_step_that_drops_in_silence_is_refused(drop_short: Path) -> None:
+    drop_short.write_text(drop_short.read_text().replace("REMOVES_EPISODES = True\n", ""))
+    source = EpisodeList([tiny_episode(0, duration_s=4.0), tiny_episode(1, duration_s=2.0)])
+    recipe = Recipe((DataSource("memory"),), (StepPart("drop_short", {}),))
+    with pytest.raises(LeafRefused, match=r"the step 'drop_short' gives nothing for episode 1, and does not say"):
+        curated(recipe, sources=[source], workers=1)
+
+
+def test_a_step_that_refused_episodes_of_this_arm_gets_a_control_too() -> None:
+    mirrored = {"name": "mirrored", "step": [{"name": "mirror_episode"}]}
+    study = asked(factor("data", {"name": "all"}, mirrored))
+    kept = {arm.name: 30 if "all" in arm.name else 21 for arm in arms_of(study)}
+    assert controls_of(study, arms_of(study), kept) == []
+    (control,) = controls_of(study, arms_of(study), kept, {"data mirrored": {"mirror_episode": 9}})
+    assert [(step.name, step.options["episodes"]) for step in control.recipe.steps] == [("take_subset", 21)]
 
 
 def test_adding_data_needs_no_control() -> None:

@@ -93,9 +93,10 @@ def refuse_absent_checks(recipe: Recipe, *, where: str) -> None:
         _checks(vars(recipe.checks), f"{where}, checks")
     for number, step in enumerate(recipe.steps, 1):
         place = f"{where}, step {number} ({step.name})"
-        if step.name == "drop_found":
+        # Options that are called so hold names of checks, whatever the step is.
+        if "checks" in step.options:
             _checks(step.options, place)
-        if step.name == "plant_defect":
+        if "check" in step.options:
             _known_check(step.options["check"], place)
 
 
@@ -221,11 +222,11 @@ def _expand(data: Any, where: str) -> ExpandPart:
 
 
 def _checks(options: Mapping[str, Any], where: str) -> None:
-    if options["level"] not in list(Severity):
+    if options.get("level", Severity.ERROR) not in list(Severity):
         raise RecipeRefused(f"{where}: level is {options['level']!r}. It is one of {', '.join(Severity)}.")
     for name in options["checks"]:
         _known_check(name, where)
-    if options["suite"]:
+    if options.get("suite"):
         try:
             read_suite(Path(options["suite"]))
         except SuiteRefused as refused:
