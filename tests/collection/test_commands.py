@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ def test_an_old_exchange_is_forgotten_because_clocks_drift() -> None:
     assert clock.ours_ns(0) == 5_000_000
 
 
-def test_a_mailbox_holds_the_newest_and_counts_what_it_replaced() -> None:
+def test_a_slot_holds_the_newest_and_counts_what_it_replaced() -> None:
     box: LatestCommand[int] = LatestCommand()
     assert box.take() is None
     for number in range(5):
@@ -153,6 +154,18 @@ def test_a_mailbox_holds_the_newest_and_counts_what_it_replaced() -> None:
     assert delivery is not None
     assert (delivery.item, delivery.overwritten) == (4, 4)
     assert box.take() is None
+
+
+def test_two_threads_lose_no_count_and_the_newest_is_never_replaced_by_an_older_one() -> None:
+    slot: LatestCommand[int] = LatestCommand()
+    writer = threading.Thread(target=lambda: [slot.put(number) for number in range(20_000)])
+    writer.start()
+    taken = []
+    while writer.is_alive() or not taken or taken[-1].item != 19_999:
+        if (delivery := slot.take()) is not None:
+            taken.append(delivery)
+    assert [each.item for each in taken] == sorted(each.item for each in taken)
+    assert sum(1 + each.overwritten for each in taken) == 20_000
 
 
 small = st.floats(-0.5, 0.5)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robokata.collection.session.clutch import ClutchAnchor, follow_device
-from robokata.collection.session.commands import Bounds, Command, CommandKind
+from robokata.collection.session.commands import Bounds, Command, CommandKind, Device
 from robokata.collection.session.latest_command import Delivery
 from robokata.geometry.poses import Pose, pose_from_seven, pose_of, rotation_from_vector, rotation_vector
 from robokata.sim.world import SimWorld
@@ -50,6 +50,7 @@ class ArmController:
         self.hold = Hold.NOBODY
         self.newest: Command | None = None
         self._grip: ClutchAnchor | None = None
+        self._hand: _Hand | None = None
 
     def forget(self) -> None:
         """As if no command had ever come."""
@@ -66,6 +67,9 @@ class ArmController:
         opening_m = world.commanded_opening_m(self.arm)
         if newest.opening_share is not None:
             opening_m = newest.opening_share * world.max_opening_m(self.arm)
+        if self._hand != _hand(newest):
+            # Another device, or another person's: its motion counts from here, where the arm is now.
+            self._hand, self._grip = _hand(newest), None
         if newest.is_relative and not newest.clutch:
             self._grip = None
             self.hold = Hold.IDLE
@@ -89,6 +93,18 @@ class ArmController:
         tip = follow_device(self._grip, device, operator_yaw_rad=self._yaw_rad)
         tip[:3, 3] = self.bounds.clipped(tip[:3, 3])
         return tip
+
+
+class _Hand(NamedTuple):
+    """Whose motion a closed clutch repeats."""
+
+    client: str
+    device: Device
+    is_relative: bool
+
+
+def _hand(command: Command) -> _Hand:
+    return _Hand(command.client, command.device, command.is_relative)
 
 
 def _why_held(newest: Command | None, now_ns: int) -> Hold:

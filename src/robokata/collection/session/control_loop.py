@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from robokata.collection.recording.recording import Recording
 from robokata.collection.session.arm_controller import ArmController, ArmTarget, Hold
 from robokata.collection.session.commands import Bounds, Command
-from robokata.collection.session.latest_command import Delivery, LatestCommand, mailboxes
+from robokata.collection.session.latest_command import Delivery, LatestCommand
 from robokata.collection.session.operator_view import operator_yaw_rad
 from robokata.core.world import Setup
 from robokata.sim.model import PHYSICS_HZ
@@ -82,7 +82,7 @@ class ControlLoop:
 
     def __init__(self, world: SimWorld, task: Any, bounds: Bounds, *, publish: Callable[[LoopState], None]) -> None:
         self.world, self.task = world, task
-        self.latest_commands: Mapping[str, LatestCommand[Command]] = mailboxes(world.arms)
+        self.latest_commands: Mapping[str, LatestCommand[Command]] = {arm: LatestCommand() for arm in world.arms}
         yaw_rad = operator_yaw_rad(world.robot, world.model, world.data)
         self.controllers = {arm: ArmController(arm, bounds, operator_yaw_rad=yaw_rad) for arm in world.arms}
         self.failed: Future[None] = Future()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -25,21 +24,16 @@ class LatestCommand(Generic[T]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._mail: Delivery[T] | None = None
+        self._delivery: Delivery[T] | None = None
 
     def put(self, item: T) -> None:
         """Leave the newest."""
         with self._lock:
-            unread = 0 if self._mail is None else self._mail.overwritten + 1
-            self._mail = Delivery(item, unread)
+            unread = 0 if self._delivery is None else self._delivery.overwritten + 1
+            self._delivery = Delivery(item, unread)
 
     def take(self) -> Delivery[T] | None:
         """Empty it."""
         with self._lock:
-            delivery, self._mail = self._mail, None
+            delivery, self._delivery = self._delivery, None
             return delivery
-
-
-def mailboxes(names: Sequence[str]) -> dict[str, LatestCommand[T]]:
-    """One for each name."""
-    return {name: LatestCommand() for name in names}
