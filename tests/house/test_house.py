@@ -247,8 +247,6 @@ def test_files_are_short_named_after_one_thing_and_open_with_a_sentence(path: Pa
 _VERB = "what the verb does still stands in the command line"
 LONG_FUNCTIONS = {
     "cli/convert.py: convert": _VERB,
-    "cli/demo.py: demo": _VERB,
-    "cli/train.py: train": _VERB,
     "collection/umi/episode.py: _measured": "the streams of a clip, one after the other, each with its meaning",
     "evaluation/probes.py: _all": "a table: one probe after the other, each with what it may and must change",
     "formats/_logs/episode.py: _view": "what a topic's columns are, settled in one order: each line needs those above",
@@ -305,7 +303,6 @@ REPEATED_CLASSES = frozenset(
         "Place",
         "Places",
         "Plan",
-        "Progress",
         "Record",
         "Rows",
         "Run",
