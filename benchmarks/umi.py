@@ -16,8 +16,8 @@ from robokata.collection.umi.board import Board
 from robokata.collection.umi.episode import width_signal
 from robokata.collection.umi.latency import latency_between
 from robokata.collection.umi.rig import Rig
-from robokata.collection.umi.rigid import angles_between
 from robokata.collection.umi.track import track_video
+from robokata.geometry.poses import angles_between_rad
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from umi.umi_videos import Take, fisheye_camera, render_handheld  # the oracle lies with the tests
@@ -81,7 +81,7 @@ def _errors(folder: Path, takes: list[Take]) -> Errors:
         spent_s += time.process_time() - started
         seen, wide = track.is_seen, track.has_width
         places.append(1000 * np.linalg.norm(track.pose[seen, :3] - truth.tip_pose[seen, :3], axis=1))
-        turns.append(np.rad2deg(angles_between(track.pose[seen, 3:], truth.tip_pose[seen, 3:])))
+        turns.append(np.rad2deg(angles_between_rad(track.pose[seen, 3:], truth.tip_pose[seen, 3:])))
         widths.append(1000 * np.abs(track.width_m - truth.width_m)[wide])
         found = latency_between(width_signal(track), truth.encoder).latency_s
         late += [] if found is None else [1000 * (found - take.latency_s)]

@@ -71,3 +71,20 @@ def test_a_cube_is_brought_back_by_the_least_of_its_turns() -> None:
     turns = [poses.yaw_rotation(k * math.pi / 2) for k in range(4)]
     turn = poses.nearest_turn(poses.yaw_rotation(1.4), poses.yaw_rotation(0.0), turns)
     assert poses.angle_between_rad(poses.yaw_rotation(1.4) @ turn, np.eye(3)) == pytest.approx(math.pi / 2 - 1.4)
+
+
+def test_rotations_of_arrays_are_those_of_each_alone() -> None:
+    quats = np.random.default_rng(0).normal(size=(50, 4))
+    turns = poses.rotations_from_quat_xyzw(quats)
+    one_by_one = np.stack([poses.rotation_from_quat_xyzw(quat) for quat in quats])
+    assert turns == pytest.approx(one_by_one, abs=1e-15)
+    assert poses.quats_xyzw_of(turns) == pytest.approx(np.stack([poses.quat_xyzw_of(turn) for turn in turns]))
+    assert poses.rotations_from_six(poses.six_of(turns)) == pytest.approx(turns)
+
+
+def test_a_rigid_motion_agrees_with_its_matrix() -> None:
+    seven, other = [0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.9], [0.0, 1.0, 0.0, 0.5, 0.5, 0.5, 0.5]
+    a_from_b, b_from_c = (poses.rigid_from_seven(np.array(each)) for each in (seven, other))
+    matrix = poses.pose_from_seven(seven) @ poses.pose_from_seven(other)
+    assert a_from_b.then(b_from_c).as_pose() == pytest.approx(poses.seven_of(matrix))
+    assert a_from_b.then(a_from_b.inverse()).as_pose() == pytest.approx([0, 0, 0, 0, 0, 0, 1])

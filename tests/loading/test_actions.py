@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loading.reaching import TIP
-from robokata.geometry.pose_arrays import quat_xyzw_of, rotated, rotations_from_quat_xyzw
+from robokata.geometry.poses import quats_xyzw_of, rotated, rotations_from_quat_xyzw
 from robokata.loading.actions import Frame, decoded, encoded, plan_actions
 from robokata.loading.layout import BodyLayout, groups_of
 
@@ -52,7 +52,7 @@ def test_in_the_hands_frame_moving_the_whole_scene_changes_nothing(seed: int) ->
     def moved(pose: np.ndarray, by: np.ndarray) -> np.ndarray:
         turn = rotations_from_quat_xyzw(by[3:])
         turned = turn @ rotations_from_quat_xyzw(pose[..., 3:])
-        return np.concatenate([rotated(turn, pose[..., :3]) + by[:3], quat_xyzw_of(turned)], -1)
+        return np.concatenate([rotated(turn, pose[..., :3]) + by[:3], quats_xyzw_of(turned)], -1)
 
     by, opening = poses(rng), np.zeros((5, 1))
     here = encoded(plan, np.concatenate([actions, opening], -1), {"observation.tip_pose": tip}, frame=Frame.TIP)
@@ -102,6 +102,6 @@ def test_poses_are_found_by_their_channels_names(channels: tuple[str, ...], kind
 @given(st.integers(0, 2**32))
 def test_a_rotation_survives_quaternion_and_six_numbers(seed: int) -> None:
     quat = poses(np.random.default_rng(seed), 10)[:, 3:]
-    again = quat_xyzw_of(rotations_from_quat_xyzw(quat))
+    again = quats_xyzw_of(rotations_from_quat_xyzw(quat))
     np.testing.assert_allclose(np.abs(np.sum(quat * again, -1)), 1, atol=1e-12)
     assert (again[:, 3] >= 0).all()

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from robokata.collection.umi.board import Board, opencv
 from robokata.collection.umi.camera import Camera
+from robokata.collection.umi.pose import rigid_of
 from robokata.collection.umi.print_board import Sheet, board_bars, drawn
-from robokata.collection.umi.rigid import Rigid, rigid_of
+from robokata.geometry.poses import Rigid
 from robokata.media.encode import VideoWriter
 
 _PIXELS_PER_M = 3000

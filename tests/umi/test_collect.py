@@ -18,11 +18,11 @@ from clips import LOST, Clean, short
 
 from robokata.cli.main import run
 from robokata.collection.umi.board import GRID, FingerTags
-from robokata.collection.umi.rigid import vectors_of
 from robokata.conversion.convert import convert
 from robokata.core.clock import ClockQuality
 from robokata.core.detection import open_source
 from robokata.core.suite import Suite
+from robokata.geometry.poses import rotation_vectors
 from robokata.inspection.run import check_dataset
 from robokata.media.packet_index import packet_index
 from umi.umi_videos import render_handheld
@@ -141,7 +141,9 @@ def test_umi_zarr_holds_unbroken_runs_under_the_names_that_umi_reads(umi: Umi, c
     truth = clean.truth.tip_pose[25:]
     assert np.abs(second.stream("robot0_eef_pos").table - truth[:, :3]).max() < 1e-5
     turns = second.stream("robot0_eef_rot_axis_angle").table
-    assert np.linalg.norm(turns, axis=1) == pytest.approx(np.linalg.norm(vectors_of(truth[:, 3:]), axis=1), abs=1e-4)
+    assert np.linalg.norm(turns, axis=1) == pytest.approx(
+        np.linalg.norm(rotation_vectors(truth[:, 3:]), axis=1), abs=1e-4
+    )
     pictures = second.stream("camera0_rgb")
     assert pictures.shape == (224, 224, 3)
     square = open_source(tmp_path / "dataset.zarr.zip").episode(source.keys()[0]).stream("camera0_rgb").values[0]

@@ -13,8 +13,8 @@ from robokata.collection.umi.board import Board
 from robokata.collection.umi.episode import width_signal
 from robokata.collection.umi.latency import latency_between
 from robokata.collection.umi.rig import Gates, Rig
-from robokata.collection.umi.rigid import angles_between
 from robokata.collection.umi.track import ClipTrack, track_video
+from robokata.geometry.poses import angles_between_rad
 from umi.umi_videos import Take, Truth, fisheye_camera, render_handheld
 
 
@@ -22,7 +22,7 @@ def worst_errors(track: ClipTrack, truth: Truth) -> tuple[float, float, float]:
     """95th percentiles: position mm, rotation degrees, width mm."""
     seen, wide = track.is_seen, track.has_width
     place_mm = 1000 * np.linalg.norm(track.pose[seen, :3] - truth.tip_pose[seen, :3], axis=1)
-    turn_deg = np.rad2deg(angles_between(track.pose[seen, 3:], truth.tip_pose[seen, 3:]))
+    turn_deg = np.rad2deg(angles_between_rad(track.pose[seen, 3:], truth.tip_pose[seen, 3:]))
     width_mm = 1000 * np.abs(track.width_m - truth.width_m)[wide]
     return tuple(float(np.percentile(errors, 95)) for errors in (place_mm, turn_deg, width_mm))  # type: ignore[return-value]
 
@@ -82,7 +82,7 @@ def test_gaps_are_filled_only_when_asked_and_marked(clean: Clean) -> None:
     assert np.flatnonzero(filled).tolist() == [10, 11, 12]
     assert np.isnan(poses[30:40]).all()
     assert np.abs(poses[10:13, :3] - clean.truth.tip_pose[10:13, :3]).max() < 0.002
-    assert np.rad2deg(angles_between(poses[10:13, 3:], clean.truth.tip_pose[10:13, 3:])).max() < 1.0
+    assert np.rad2deg(angles_between_rad(poses[10:13, 3:], clean.truth.tip_pose[10:13, 3:])).max() < 1.0
 
 
 def test_widths_outside_of_the_calibrated_range_are_refused_and_counted(clean: Clean) -> None:

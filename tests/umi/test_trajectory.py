@@ -9,9 +9,9 @@ import pytest
 from clips import LOST, Clean
 
 from robokata.collection.umi.rig import Rig
-from robokata.collection.umi.rigid import angles_between
 from robokata.collection.umi.trajectory import read_trajectory
 from robokata.core.errors import HandheldRefused
+from robokata.geometry.poses import angles_between_rad
 
 HEAD = "frame_idx,timestamp,state,is_lost,is_keyframe,x,y,z,q_x,q_y,q_z,q_w\n"
 
@@ -23,7 +23,7 @@ def test_orbslams_csv_gives_the_tip_of_every_frame_that_is_not_lost(clean: Clean
     assert set(np.flatnonzero(absent).tolist()) == LOST
     assert found.lost == len(LOST)
     assert np.abs(tips[~absent, :3] - clean.truth.tip_pose[~absent, :3]).max() < 1e-7
-    assert angles_between(tips[~absent, 3:], clean.truth.tip_pose[~absent, 3:]).max() < 1e-6
+    assert angles_between_rad(tips[~absent, 3:], clean.truth.tip_pose[~absent, 3:]).max() < 1e-6
 
 
 def test_a_tum_file_says_the_same_by_time(clean: Clean, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from robokata.collection.umi.camera import Camera, camera_of, pinhole
 from robokata.collection.umi.latency import Signal
 from robokata.collection.umi.print_board import RulerBar, Sheet, board_bars, drawn, marker_bars
 from robokata.collection.umi.rig import TIP_M
-from robokata.collection.umi.rigid import Rigid
 from robokata.core.require import require
+from robokata.geometry.poses import Rigid
 from robokata.media.encode import VideoWriter
 
 Array = NDArray[np.float64]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.geometry.pose_arrays import (
-    quat_xyzw_of,
+from robokata.geometry.poses import (
+    quats_xyzw_of,
     rotated,
     rotations_from_quat_xyzw,
     rotations_from_six,
@@ -125,7 +125,7 @@ def decoded(
             else:
                 rotation = rotation @ start
             position = position + anchor[..., :3]
-        quat = quat_xyzw_of(rotation)
+        quat = quats_xyzw_of(rotation)
         if anchor is not None:
             # Of a rotation's two names the one near the present: a hand that points down has w = 0, and would flip.
             quat = np.where(np.sum(quat * anchor[..., 3:], axis=-1, keepdims=True) < 0, -quat, quat)

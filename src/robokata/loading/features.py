@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.geometry.pose_arrays import rotations_from_quat_xyzw, six_of, turned_back
+from robokata.geometry.poses import rotations_from_quat_xyzw, six_of, turned_back
 from robokata.loading.layout import BodyLayout, Group, groups_of
 
 Numbers = Mapping[str, NDArray[Any]]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from robokata.collection.umi.board import Board
 from robokata.collection.umi.likely_board import likely_board
 from robokata.collection.umi.rig import Rig
-from robokata.collection.umi.rigid import rigid_from_pose
 from robokata.collection.umi.sight import other_dictionary
 from robokata.collection.umi.track import ClipTrack
+from robokata.geometry.poses import rigid_from_seven
 
 SCALE_SLACK_RATIO = 0.03
 """Printers that "fit to page" shrink by 3 to 8 %; a scale tag is measured to 1 %."""
@@ -146,7 +146,7 @@ def _ratio_to_trajectory(track: ClipTrack, rig: Rig) -> float | None:
 def camera_places(tips: NDArray[np.float64], rig: Rig) -> NDArray[np.float64]:
     """Places of the camera (N, 3) of tip poses (N, 7)."""
     tip_from_camera = rig.camera_from_tip.inverse()
-    return np.stack([rigid_from_pose(tip).then(tip_from_camera).shift_m for tip in tips])
+    return np.stack([rigid_from_seven(tip).then(tip_from_camera).shift_m for tip in tips])
 
 
 def _layout(track: ClipTrack, rig: Rig) -> Rejection | None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from robokata.collection.umi.board import Board, opencv
 from robokata.collection.umi.camera import Camera
-from robokata.collection.umi.rigid import Rigid, rigid_of
 from robokata.collection.umi.sight import Sight
+from robokata.geometry.poses import Rigid
 
 Array = NDArray[np.float64]
 _HUBER_PX = 1.0
@@ -39,6 +39,11 @@ class Points(NamedTuple):
     def only(self, kept: NDArray[np.bool_]) -> Points:
         """Some of the points."""
         return Points(self.places_m[kept], self.pixels[kept], self.owners[kept])
+
+
+def rigid_of(vector: Array, shift_m: Array) -> Rigid:
+    """From OpenCV's rotation vector and shift."""
+    return Rigid(np.asarray(opencv().Rodrigues(vector)[0], np.float64), np.asarray(shift_m, np.float64).ravel())
 
 
 class TagPose(NamedTuple):

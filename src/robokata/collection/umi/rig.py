@@ -8,7 +8,7 @@ import numpy as np
 
 from robokata.collection.umi.board import GRID, Board, FingerTags, GripperRange
 from robokata.collection.umi.camera import Camera
-from robokata.collection.umi.rigid import Rigid
+from robokata.geometry.poses import Rigid
 
 TIP_M = (0.0, 0.086, 0.01465 + 0.205)
 """UMI's `pose_cam_tcp` (step 06 of its pipeline): the tip, from the camera: 86 mm down and 220 mm ahead."""

@@ -11,8 +11,8 @@ from robokata.collection.umi.board import Board, FingerTags, GripperRange, board
 from robokata.collection.umi.camera import read_camera
 from robokata.collection.umi.collect_clips import UmiClip
 from robokata.collection.umi.rig import Gates, Rig
-from robokata.collection.umi.rigid import Rigid, rigid_from_pose
 from robokata.core.errors import HandheldRefused
+from robokata.geometry.poses import Rigid, rigid_from_seven
 
 
 def rig_from(
@@ -112,7 +112,7 @@ def _tip(words: str | None) -> Rigid | None:
         return Rigid(np.eye(3), np.asarray(numbers))
     if abs(float(np.linalg.norm(numbers[3:])) - 1) > 0.01:
         raise HandheldRefused(f"--tip {words!r}: the quaternion's length is not 1.")
-    return rigid_from_pose(np.asarray(numbers))
+    return rigid_from_seven(np.asarray(numbers))
 
 
 def _scale_tag(words: str | None, board: Board, tags: FingerTags) -> tuple[int, float] | None:

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from robokata.collection.umi.camera import Camera
 from robokata.collection.umi.pose import board_points, locate_board
 from robokata.collection.umi.rig import Rig
-from robokata.collection.umi.rigid import Rigid, between
 from robokata.collection.umi.sight import Eye, Sight
 from robokata.collection.umi.trajectory import Trajectory
 from robokata.collection.umi.width import fingers_in, widths_of
 from robokata.core.clock import NS_PER_S
 from robokata.core.errors import DamagedData
-from robokata.geometry.poses import continuous_quats
+from robokata.geometry.poses import Rigid, continuous_quats, seven_between
 from robokata.media.packet_index import MAX_PIXELS, PacketIndex, packet_index
 from robokata.media.video import VideoFrames
 
@@ -143,7 +142,7 @@ def fill_gaps(poses: NDArray[np.float64], *, longest: int) -> NDArray[np.bool_]:
     for before, after in zip(rows[:-1].tolist(), rows[1:].tolist(), strict=True):
         if 1 < after - before <= longest + 1:
             for row in range(before + 1, after):
-                poses[row] = between(poses[before], poses[after], at_share=(row - before) / (after - before))
+                poses[row] = seven_between(poses[before], poses[after], at_share=(row - before) / (after - before))
                 filled[row] = True
     return filled
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from robokata.collection.umi.board import opencv
 from robokata.collection.umi.episode import PICTURES, TIP, WIDTH
 from robokata.collection.umi.gates import runs_of
-from robokata.collection.umi.rigid import vectors_of
 from robokata.core.clock import Clock, Reading
 from robokata.core.episode import Episode
 from robokata.core.stream import Evidence, Fact, Kind, Meaning, Role, Stream
 from robokata.core.values import ArrayValues, EncodedPicture, Index, IndexedValues, Pictures, Values
+from robokata.geometry.poses import rotation_vectors
 from robokata.media.images import RawImages
 
 SIDE_PX = 224
@@ -92,8 +92,8 @@ def _streams(index: int, gripper: _Gripper, run: slice, times_ns: NDArray[np.int
     reading = Reading(times_ns[run], quality)
     clock = Clock(run.stop - run.start, lambda: reading, declared_rate_hz=gripper.pictures.clock.declared_rate_hz)
     poses, robot = gripper.poses[run], f"robot{index}_"
-    places, turns = poses[:, :3].astype(np.float32), vectors_of(poses[:, 3:]).astype(np.float32)
-    six = np.concatenate([poses[:, :3], vectors_of(poses[:, 3:])], axis=1)
+    places, turns = poses[:, :3].astype(np.float32), rotation_vectors(poses[:, 3:]).astype(np.float32)
+    six = np.concatenate([poses[:, :3], rotation_vectors(poses[:, 3:])], axis=1)
     metres, radians = Fact("m", Evidence.USER), Fact("rad", Evidence.USER)
     yield _numbers(f"{robot}eef_pos", clock, places, Meaning(unit=metres))
     yield _numbers(f"{robot}eef_rot_axis_angle", clock, turns, Meaning(unit=radians, rotation=Fact("axis_angle")))

@@ -11,9 +11,9 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from robokata.collection.umi.rigid import Rigid, rigid_from_pose
 from robokata.core.clock import NS_PER_S
 from robokata.core.errors import HandheldRefused
+from robokata.geometry.poses import Rigid, rigid_from_seven
 
 _CSV_COLUMNS = ("frame_idx", "timestamp", "state", "is_lost", "is_keyframe", "x", "y", "z", "q_x", "q_y", "q_z", "q_w")
 _MAX_ROWS = 20_000_000
@@ -44,7 +44,7 @@ class Trajectory:
         found = np.full((len(times_ns), 7), np.nan)
         for row, pose in zip(rows.tolist(), self.poses, strict=True):
             if row >= 0:
-                found[row] = rigid_from_pose(pose).then(camera_from_tip).as_pose()
+                found[row] = rigid_from_seven(pose).then(camera_from_tip).as_pose()
         return found
 
     def _rows_by_number(self, count: int) -> NDArray[np.int64]:
