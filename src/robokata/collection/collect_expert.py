@@ -41,9 +41,9 @@ def collect_expert(
 
     `out` is `collected/TASK` by default, `robot` the task's usual one. The same `seed` gives the same episodes,
     whatever the number of `workers`. `reset_range` is D0, D1 or D2. `clumsiness_share` adds pauses, detours and missed
-    grasps, and `operators` different operators take turns. `size_px` is height and width of pictures (None: none), `depth` adds
-    depth and labels. `realistic` gives every sensor its usual rate and noise; `sensors` (`camera_hz=30`) change single
-    ones, and `factors` (`light`, `distractors=3`) vary the world.
+    grasps, and `operators` different operators take turns. `size_px` is height and width of pictures (None: none),
+    `depth` adds depth and labels. `realistic` gives every sensor its usual rate and noise; `sensors` (`camera_hz=30`)
+    change single ones, and `factors` (`light`, `distractors=3`) vary the world.
 
     Raises:
         UnknownName: there is no such task, robot, range, sensor setting or factor.

@@ -34,7 +34,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,42 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True)
+class RecipePatch:
+    """What is added to a recipe: sources and steps after its own, checks and a selection in the place of its own."""
+
+    sources: tuple[DataSource, ...] = ()
+    steps: tuple[StepPart, ...] = ()
+    checks: ChecksPart | None = None
+    selection: ChoicePart | None = None
+
+
+def patched(recipe: Recipe, patch: RecipePatch) -> Recipe:
+    """The recipe with a patch."""
+    return replace(
+        recipe,
+        sources=(*recipe.sources, *patch.sources),
+        steps=(*recipe.steps, *patch.steps),
+        checks=patch.checks or recipe.checks,
+        selection=patch.selection or recipe.selection,
+    )
+
+
+def patch_from(data: Mapping[str, Any], *, where: str) -> RecipePatch:
+    """The patch of a table with any of `source`, `step`, `checks`, `selection`; one source or step needs no list.
+
+    Raises:
+        RecipeRefused: a value that a recipe does not take; names the place.
+    """
+    sources, steps = _listed(data.get("source", [])), _listed(data.get("step", []))
+    return RecipePatch(
+        sources=read_sources(sources, where=where) if sources else (),
+        steps=tuple(step_from(each, where=f"{where}, [[step]] {n}") for n, each in enumerate(steps, 1)),
+        checks=_checks(data["checks"], f"{where}, [checks]") if "checks" in data else None,
+        selection=choice_from(data["selection"], where=f"{where}, [selection]") if "selection" in data else None,
+    )
+
+
 def read_recipe(path: Path) -> Recipe:
     """The recipe of a TOML file.
 
@@ -234,6 +270,10 @@ def choice_from(data: Any, *, where: str) -> ChoicePart:
 def step_options(leaf: StepLeaf | DatasetStepLeaf) -> dict[str, Option]:
     """What a step may be told."""
     return options_of(leaf.step) if isinstance(leaf, StepLeaf) else options_of(leaf.describe, leaf.choose)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
 
 
 def _splits(data: Any, where: str) -> dict[str, float]:

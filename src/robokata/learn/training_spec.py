@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from robokata.core.errors import TrainingRefused
+from robokata.core.errors import RobokataError, TrainingRefused
 from robokata.loading.data_source import DataSource, read_sources
 from robokata.runtime.schema import (
     POSITIVE,
@@ -37,6 +37,7 @@ def _is_count(value: Any) -> bool:
     return value is None or (is_integer(value) and 1 <= value <= 4096)
 
 
+_NO_WINDOW = ("sources", "options")
 _NAMES = Kind("a list of names of streams", _is_names)
 _COUNT = Kind("an integer from 1 to 4096", _is_count)
 _POSITIVE = optional(POSITIVE)
@@ -92,37 +93,38 @@ def spec_from(data: Mapping[str, Any], *, where: str, folder: Path) -> TrainingS
     window, options = data.get("window", {}), data.get("policy", {})
     require_table(options, where=f"{where}, [policy]", refused=TrainingRefused)
     place = f"{where}, [window]"
-    spec = read_table(TrainingSpec, window, where=place, refused=TrainingRefused, hidden=("sources", "options"))
-    refuse_mixed_units(window, where=place)
-    return replace(spec, sources=tuple(_below(folder, each) for each in sources), options=dict(options))
+    given = read_window(window, where=place)
+    return TrainingSpec(tuple(_below(folder, each) for each in sources), **given, options=dict(options))
 
 
-def changed_window(spec: TrainingSpec, window: Mapping[str, Any], *, where: str) -> TrainingSpec:
-    """The same with another window, in the words of `[window]`.
+def read_window(
+    window: Mapping[str, Any], *, where: str, refused: type[RobokataError] = TrainingRefused
+) -> dict[str, Any]:
+    """The fields of a `[window]` that are given, as a spec has them.
 
     Raises:
-        TrainingRefused: an unknown field, a wrong kind, or seconds and steps together.
+        RobokataError: of the kind `refused`: an unknown field, a wrong kind, or seconds and steps together.
     """
-    hidden = ("sources", "options")
-    read = read_table(TrainingSpec, window, where=where, refused=TrainingRefused, hidden=hidden)
-    changed = replace(spec, **{name: getattr(read, name) for name in window})
-    refuse_mixed_units(vars(changed), where=where)
-    return changed
+    read = read_table(TrainingSpec, window, where=where, refused=refused, hidden=_NO_WINDOW)
+    refuse_mixed_units(window, where=where, refused=refused)
+    return {name: getattr(read, name) for name in window}
 
 
 def _below(folder: Path, source: DataSource) -> DataSource:
     return source if "://" in source.path else replace(source, path=str(folder / source.path))
 
 
-def refuse_mixed_units(window: Mapping[str, Any], *, where: str) -> None:
+def refuse_mixed_units(
+    window: Mapping[str, Any], *, where: str, refused: type[RobokataError] = TrainingRefused
+) -> None:
     """Refuse a window that says some of itself in seconds and some in steps.
 
     Raises:
-        TrainingRefused: it does.
+        RobokataError: of the kind `refused`: it does.
     """
     is_in_steps = bool(window.get("in_steps"))
     others = ("rate_hz", "history_s", "every_s") if is_in_steps else ("history_steps", "every_steps")
     wrong = next((name for name in others if window.get(name) is not None), None)
     if wrong is not None:
         unit = "in steps (in_steps = true), and has no seconds" if is_in_steps else "in seconds (no in_steps = true)"
-        raise TrainingRefused(f"{where}: {wrong} is given, and the window is {unit}. Leave one of them out.")
+        raise refused(f"{where}: {wrong} is given, and the window is {unit}. Leave one of them out.")

@@ -14,7 +14,7 @@ from typing import Any
 
 from robokata.core.contracts import DatasetStepLeaf
 from robokata.core.shelf import shelf
-from robokata.curation.recipe import Recipe, recipe_from
+from robokata.curation.recipe import Recipe, RecipePatch, StepPart, patched
 from robokata.studies.spec import ExpandPart, Factor, Level, Study
 
 BASELINE = "baseline"
@@ -76,16 +76,15 @@ def controls_of(
 
 
 def _without_removing(level: Level, left_out: Mapping[str, int]) -> Level:
-    fragment = {name: value for name, value in level.fragment.items() if name not in ("checks", "selection", "step")}
-    steps = [step for step in _listed(level.fragment.get("step", [])) if not _removes(step["name"], left_out)]
-    return replace(level, fragment={**fragment, "step": steps})
+    steps = tuple(step for step in level.recipe.steps if not _removes(step.name, left_out))
+    return replace(level, recipe=RecipePatch(level.recipe.sources, steps))
 
 
 def may_remove(level: Level, *, left_out: Mapping[str, int] | None = None) -> bool:
     """True where a level can leave episodes out: which ones, only the data can tell (`left_out`, by step)."""
-    steps = _listed(level.fragment.get("step", []))
-    chooses = not level.fragment.keys().isdisjoint(("checks", "selection"))
-    return chooses or any(_removes(step["name"], left_out or {}) for step in steps)
+    patch = level.recipe
+    chooses = patch.checks is not None or patch.selection is not None
+    return chooses or any(_removes(step.name, left_out or {}) for step in patch.steps)
 
 
 def _removes(step: str, left_out: Mapping[str, int]) -> bool:
@@ -97,17 +96,17 @@ def subset_control(arm: Arm, whole: Arm, *, factor: str, episodes: int) -> Arm:
     """A random subset of `whole` that is as large as what `arm` keeps, which differs from it in `factor` alone: what is
     left of an effect against it is not due to having less data.
     """
-    data = whole.recipe.to_json()
     # What another factor's checks leave out goes first: the subset is drawn of what they keep.
-    checks = data.pop("checks", None)
-    first = [] if checks is None else [{"name": "drop_found", **checks}]
-    data["step"] = [*data.get("step", []), *first, {"name": "take_subset", "episodes": episodes}]
+    checks = whole.recipe.checks
+    first = () if checks is None else (StepPart("drop_found", vars(checks)),)
+    steps = (*whole.recipe.steps, *first, StepPart("take_subset", {"episodes": episodes}))
+    recipe = replace(whole.recipe, steps=steps, checks=None)
     drawn = f"random subset of {episodes} as {arm.levels[factor]}"
     shown = ", ".join(f"{name} {drawn if name == factor else level}" for name, level in arm.levels.items())
     return Arm(
         shown,
         dict(arm.levels),
-        recipe_from(data, where=f"control of {arm.name}", folder=whole.recipe.folder),
+        recipe,
         whole.expansions,
         whole.training,
         control_of=arm.name,
@@ -156,13 +155,10 @@ def _fraction(factors: Sequence[Factor]) -> Iterator[tuple[Level, ...]]:
 
 
 def _arm(study: Study, combination: tuple[Level, ...]) -> Arm:
-    data = study.data.to_json()
+    recipe = study.data
     training: dict[str, Any] = {}
     for level in combination:
-        fragment = dict(level.fragment)
-        data["step"] = [*data.get("step", []), *_listed(fragment.pop("step", []))]
-        data["source"] = [*data["source"], *_listed(fragment.pop("source", []))]
-        data |= fragment
+        recipe = patched(recipe, level.recipe)
         training |= level.training
     names = {factor.name: level.name for factor, level in zip(study.factors, combination, strict=True)}
     is_baseline = all(level is factor.baseline for factor, level in zip(study.factors, combination, strict=True))
@@ -170,11 +166,7 @@ def _arm(study: Study, combination: tuple[Level, ...]) -> Arm:
     return Arm(
         name=f"{shown} ({BASELINE})" if is_baseline else shown,
         levels=names,
-        recipe=recipe_from(data, where=f"arm {shown}", folder=study.data.folder),
+        recipe=recipe,
         expansions=tuple(level.expand for level in combination if level.expand is not None),
         training=training,
     )
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from robokata.core.errors import RecipeRefused, SuiteRefused, TrainingRefused, UnknownName
+from robokata.core.errors import RecipeRefused, SuiteRefused, UnknownName
 from robokata.core.finding import Level as Severity
 from robokata.core.shelf import shelf
 from robokata.core.suite import read_suite
 from robokata.core.world import Width
-from robokata.curation.recipe import Recipe, recipe_from
+from robokata.curation.recipe import Recipe, RecipePatch, patch_from
 from robokata.expansion.expand import complete_options
-from robokata.learn.training_spec import TrainingSpec, spec_from
+from robokata.learn.training_spec import TrainingSpec, read_window
 
 LARGEST_SEED = 2**32 - 1
 """Seeds of single steps are products of it with 1e9, and torch takes 64 bits."""
-_FRAGMENT = ("step", "checks", "selection", "source")
-_LEVEL_KEYS = ("name", *_FRAGMENT, "expand", "training", "size")
+_RECIPE = ("step", "checks", "selection", "source")
+_LEVEL_KEYS = ("name", *_RECIPE, "expand", "training", "size")
 # The data are the arm's, and the policy's options the study's.
 _TRAINING = ("steps", *(each.name for each in fields(TrainingSpec) if each.name not in ("sources", "options")))
 
@@ -39,11 +39,10 @@ class ExpandPart:
 
 @dataclass(frozen=True)
 class Level:
-    """One level of a factor: a fragment of a recipe."""
+    """One level of a factor: what it adds to the recipe, to the data and to the training of its arms."""
 
     name: str
-    fragment: Mapping[str, Any] = field(default_factory=dict)
-    """`step`, `checks`, `selection`, `source` as a recipe has them."""
+    recipe: RecipePatch = field(default_factory=RecipePatch)
     expand: ExpandPart | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the training: `cameras`, `inputs`, `steps`, ..."""
@@ -83,7 +82,7 @@ def factor_from(data: Any, *, where: str) -> Factor:
     return Factor(data["name"], made)
 
 
-def refuse_absent_checks(recipe: Recipe, *, where: str) -> None:
+def refuse_absent_checks(recipe: Recipe | RecipePatch, *, where: str) -> None:
     """Say which level, check or suite file of a recipe does not exist: a recipe is told so by its first episode.
 
     Raises:
@@ -172,40 +171,29 @@ def _level(data: Any, where: str) -> Level:
     refuse_unless(size is None or (is_number(size) and size > 0), where, "size", size, "a number above 0")
     return Level(
         name=data["name"],
-        fragment=_fragment({name: data[name] for name in _FRAGMENT if name in data}, where),
+        recipe=_patch({name: data[name] for name in _RECIPE if name in data}, where),
         expand=_expand(data["expand"], f"{where}, expand") if "expand" in data else None,
         training=_training(data.get("training", {}), f"{where}, training"),
         size=None if size is None else float(size),
     )
 
 
-def _fragment(fragment: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """The same, once a recipe has taken it."""
-    table = dict(fragment)
-    for name in ("step", "source"):
-        if name in table and not isinstance(table[name], list):
-            table[name] = [table[name]]
-    refuse_absent_checks(
-        recipe_from({**table, "source": table.get("source") or [{"path": "of the study"}]}, where=where), where=where
-    )
-    return fragment
+def _patch(data: Mapping[str, Any], where: str) -> RecipePatch:
+    patch = patch_from(data, where=where)
+    refuse_absent_checks(patch, where=where)
+    return patch
 
 
 def _training(data: Any, where: str) -> dict[str, Any]:
+    """Fields of the training that are given, as it takes them."""
     refuse_unknown(data, _TRAINING, where)
-    for name, value in data.items():
-        if name == "steps":
-            is_right = type(value) is int and value >= 1
-            refuse_unless(is_right, where, name, value, "a whole number of at least 1")
-        for each in value if isinstance(value, list) else [value]:
-            is_right = isinstance(each, str) or is_number(each)
-            refuse_unless(is_right, where, name, value, "a text or a finite number, or a list of them")
     window = {name: value for name, value in data.items() if name != "steps"}
-    try:
-        spec_from({"source": [{"path": "of the study"}], "window": window}, where=where, folder=Path())
-    except TrainingRefused as refused:
-        raise RecipeRefused(str(refused).replace(", [window]:", ":", 1)) from None
-    return dict(data)
+    given = read_window(window, where=where, refused=RecipeRefused)
+    if "steps" not in data:
+        return given
+    is_right = type(data["steps"]) is int and data["steps"] >= 1
+    refuse_unless(is_right, where, "steps", data["steps"], "a whole number of at least 1")
+    return {"steps": data["steps"], **given}
 
 
 def _expand(data: Any, where: str) -> ExpandPart:

@@ -128,7 +128,7 @@ def data_of(arm: Arm, study: Study, out: Path, *, workers: int | None = None) ->
 
 def training_of(study: Study, arm: Arm, sources: Sequence[DataSource]) -> TrainingSpec:
     """How an arm is trained on what lies there."""
-    fields = {name: _tupled(value) for name, value in arm.training.items() if name != "steps"}
+    fields = {name: value for name, value in arm.training.items() if name != "steps"}
     return TrainingSpec(tuple(sources), **fields, options=dict(study.options))
 
 
@@ -272,7 +272,3 @@ def _expand(part: ExpandPart, folder: Path, out: Path, study: Study, workers: in
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

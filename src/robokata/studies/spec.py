@@ -29,7 +29,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ class Study:
         levels = [
             {
                 "name": f.name,
-                "levels": [{**vars(level), "expand": level.expand and vars(level.expand)} for level in f.levels],
+                "levels": [asdict(level) for level in f.levels],
             }
             for f in self.factors
         ]
@@ -217,7 +217,7 @@ def _refuse_arms(study: Study, where: str) -> None:
     told = [(factor, level) for factor in study.factors for level in factor.levels]
     in_data = [name for name in ("checks", "selection") if getattr(study.data, name) is not None]
     for factor, level in told:
-        said = next((name for name in in_data if name in level.fragment), None)
+        said = next((name for name in in_data if getattr(level.recipe, name) is not None), None)
         if said is not None:
             raise RecipeRefused(f"{where}: {_called(factor, level)} says [{said}], and so does [data]. Leave one out.")
     for (factor, level), (other, beside) in itertools.combinations(told, 2):
@@ -231,7 +231,8 @@ def _refuse_arms(study: Study, where: str) -> None:
 
 
 def _contradicted(level: Level, other: Level) -> str | None:
-    parts = (f"[{name}]" for name in ("checks", "selection") if name in level.fragment and name in other.fragment)
+    both = ((name, getattr(level.recipe, name), getattr(other.recipe, name)) for name in ("checks", "selection"))
+    parts = (f"[{name}]" for name, one, two in both if one is not None and two is not None)
     rest = (f"training.{n}" for n in level.training if level.training[n] != other.training.get(n, level.training[n]))
     return next(itertools.chain(parts, rest), None)
 

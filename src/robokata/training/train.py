@@ -15,7 +15,7 @@ from robokata.core.leaf_kinds import trainable_policy
 from robokata.core.source import Source
 from robokata.learn.checkpoint import clear_unbegun, read_card
 from robokata.learn.trainable import ForeignJob
-from robokata.learn.training_spec import TrainingSpec, changed_window, spec_at
+from robokata.learn.training_spec import TrainingSpec, read_window, refuse_mixed_units, spec_at
 from robokata.loading.data_source import DataSource
 from robokata.runtime.atomic import refuse_occupied
 from robokata.runtime.folder_lock import hold
@@ -102,7 +102,8 @@ def train(
     """
     leaf = trainable_policy(policy)
     spec = _restricted(_spec(data), where, split, rates)
-    spec = changed_window(replace(spec, options={**spec.options, **(options or {})}), window or {}, where="window")
+    spec = replace(spec, **read_window(window or {}, where="window"), options={**spec.options, **(options or {})})
+    refuse_mixed_units(vars(spec), where="window")
     folder = Path(out or f"{_name(data)}-{policy}")
     # Held until the end: a second run is refused before it reads anything.
     with hold_training_folder(folder, resume=resume, steps=steps):
