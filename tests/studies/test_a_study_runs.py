@@ -9,7 +9,7 @@ import pytest
 
 from robokata.studies.spec import Study, study_from
 from robokata.studies.study import Findings, run_study
-from robokata.training import train as loop
+from robokata.training import fit as loop
 from studies.small import QUESTION, record
 
 
@@ -59,7 +59,7 @@ def test_a_study_cut_off_in_a_training_goes_on_there_and_finds_the_same(
     assert found(again) == found(whole)
 
     # What is finished is found, not done again.
-    monkeypatch.setattr(loop, "train", None)
+    monkeypatch.setattr(loop, "fit", None)
     times = {path: path.stat().st_mtime_ns for path in (folder / "cut").glob("runs/*/seed-*/policy/card.json")}
     assert found(run_study(asked(folder), folder / "cut", workers=1)) == found(whole)
     assert all(path.stat().st_mtime_ns == when for path, when in times.items())

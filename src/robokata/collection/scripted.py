@@ -114,6 +114,7 @@ def record_expert(
     if made.kept < episodes:
         raise WriteRefused(
             f"{out}: the expert succeeded in {made.succeeded} of {made.tried} attempts at {job.scene.task} "
-            f"{job.width}; {made.kept} of {episodes} episodes were kept. Ask for a narrower reset range or less clumsiness."
+            f"{job.width}; {made.kept} of {episodes} episodes were kept. Ask for a narrower reset range or a less "
+            "clumsy expert."
         )
     return made
