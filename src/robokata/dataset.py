@@ -11,9 +11,10 @@ from typing import Any, overload
 from robokata.core.declared_rate import Rate, open_with_rates, rates_in
 from robokata.core.detection import reopen
 from robokata.core.episode import Episode
-from robokata.core.errors import QueryRefused, UnknownName
+from robokata.core.errors import UnknownName
 from robokata.core.require import require
 from robokata.core.source import EpisodeList, Facts, Source, row_of
+from robokata.runtime.episode_filter import choose_episodes
 from robokata.runtime.progress import SILENT, Progress
 
 
@@ -132,8 +133,12 @@ class Dataset:
         return self.source.episode(self._keys[which])
 
     def __repr__(self) -> str:
-        robots = ", ".join(self.facts().robots)
-        return f"Dataset({str(self.path)!r}, {self.format}, {len(self)} episodes{', ' if robots else ''}{robots})"
+        facts = self.facts()
+        durations = [row.duration_s for row in facts.rows if row.duration_s is not None]
+        # A sum over some of the episodes would be no duration of the dataset.
+        hours = [f"{sum(durations) / 3600:.3g} h"] if len(durations) == len(self) > 0 else []
+        described = ", ".join([self.format, f"{len(self)} episodes", *hours, *facts.robots])
+        return f"Dataset({str(self.path)!r}, {described})"
 
     def _repr_html_(self) -> str:
         from robokata.viewing.html.notebook import dataset_html
@@ -146,13 +151,7 @@ class Dataset:
         Raises:
             QueryRefused: the condition is not one, or no episode meets it.
         """
-        from robokata.runtime.query import rows_where
-
-        meeting = {row.id for row in rows_where(list(self.facts().rows), sql)}
-        keys = [key for key in self._keys if key in meeting]
-        if not keys:
-            raise QueryRefused(f"{self.path}: no episode of {len(self)} meets {sql!r}.")
-        return self._part(keys)
+        return self._part(choose_episodes(self, where=sql).keys)
 
     def _part(self, keys: Sequence[str]) -> Dataset:
         part = Dataset(self.source, keys)

@@ -316,7 +316,7 @@ def test_the_page_for_python_does_what_it_says(tmp_path: Path) -> None:
     source = tiny_source(4)
     shelf("formats")["lerobot_v3"].write(tmp_path / "set", (source.episode(key) for key in source.keys()))
     names: dict[str, Any] = {"path": tmp_path / "set", "out": tmp_path / "out"}
-    for title in ("open.py", "verbs.py", "loop.py"):
+    for title in ("open.py", "verbs.py", "loop.py", "resume.py", "authoring.py"):
         exec(compile(block("python.md", title), title, "exec"), names)
     assert names["picture"].ndim == 3
     assert names["receipt"].episodes == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_a_slice_opens_its_own_episodes_only(folder: Path) -> None:
 def test_sql_leaves_the_episodes_that_meet_it(folder: Path) -> None:
     dataset = rk.open(folder)
     assert list(dataset.where("id IN ('1', '2')").keys()) == ["1", "2"]
-    with pytest.raises(QueryRefused, match="no episode of 5 meets"):
+    with pytest.raises(QueryRefused, match="none of 5 episodes meets"):
         dataset.where("steps > 1000000")
 
 
@@ -189,3 +190,14 @@ def test_declared_rates_stay_with_a_part(tmp_path: Path) -> None:
     assert [str(rate) for rate in rates_in(part)] == ["10"]
     with pytest.raises(ClockUnknown):
         rk.open(path)[0]["action"].at(0.5)
+
+
+def test_a_condition_on_what_no_index_says_is_refused_with_the_reason(tmp_path: Path) -> None:
+    dataset = rk.open(rlds.make(tmp_path, episodes=2, steps=5))
+    with pytest.raises(QueryRefused, match="does not say steps of any episode"):
+        dataset.where("steps > 1")
+
+
+def test_hours_are_shown_where_the_index_says_them_of_every_episode(folder: Path, tmp_path: Path) -> None:
+    assert re.search(r", 5 episodes, [\d.e-]+ h", repr(rk.open(folder)))
+    assert repr(rk.open(rlds.make(tmp_path, episodes=2, steps=5))).endswith("rlds, 2 episodes)")

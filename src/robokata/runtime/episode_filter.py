@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from robokata.core.errors import QueryRefused, RobokataError, UnknownName
 from robokata.core.source import EpisodeRow, Source
-from robokata.runtime.query import rows_where
+from robokata.runtime.query import rows_where, unknown_columns
 
 TRAIN, ALL = "train", "all"
 VALIDATION = ("val", "valid", "validation", "dev")
@@ -155,6 +155,9 @@ def _why_none(
     words += [f"split {split!r}"] if split is not None else []
     beside = f" {meeting} meet the rest, outside of split {split!r} ({_listed(splits)})." if split and meeting else ""
     asked_for = " and ".join(words)
+    unknown = [] if where is None else unknown_columns(source.facts().rows, where)
+    if unknown:
+        beside = f" The index of this dataset does not say {' or '.join(unknown)} of any episode.{beside}"
     return f"{source.path}: none of {episodes} episodes meets {asked_for}.{beside} kata look shows what there is."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from robokata.core.errors import QueryRefused
@@ -57,3 +58,11 @@ def rows_where(rows: Sequence[EpisodeRow], where: str) -> list[EpisodeRow]:
     finally:
         connection.close()
     return [rows[number] for (number,) in wanted]
+
+
+def unknown_columns(rows: Sequence[EpisodeRow], where: str) -> list[str]:
+    """Columns that a condition names and of which the index says nothing: no episode can meet it then."""
+    said = {name for row in rows for name, value in vars(row).items() if value not in (None, ())}
+    said |= {"instruction"} & {name.removesuffix("s") for name in said}
+    names = ("steps", "duration_s", "instruction", "instructions", "split", "robot", "success", "session", "file")
+    return [name for name in names if name not in said and re.search(rf"\b{name}\b", where, re.IGNORECASE)]
