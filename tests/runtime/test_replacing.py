@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,3 +94,13 @@ def test_a_name_of_255_bytes_and_one_that_is_not_utf_8_are_written(tmp_path: Pat
         path = tmp_path / os.fsdecode(name)
         replace_json(path, {"n": np.int64(3), "place": str(path)})
         assert json.loads(path.read_text()) == {"n": 3, "place": str(path)}
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="there is no folder in memory")
+def test_a_file_in_memory_is_replaced_as_on_a_disk() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        report = Path(folder) / "report.html"
+        replace_text(report, "earlier")
+        with largest_file(4096), pytest.raises(WriteRefused):
+            replace_text(report, "x" * 100_000)
+        assert report.read_text() == "earlier"

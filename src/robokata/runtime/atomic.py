@@ -168,7 +168,9 @@ def _failure(path: Path, error: OSError, consequence: str) -> str:
 
 def _is_device(path: Path) -> bool:
     """True for what nothing is kept in: a terminal, a pipe, /dev/stdout even where it is a file that a shell opened."""
-    return (path.is_absolute() and path.parts[1] in ("dev", "proc")) or (path.exists() and not path.is_file())
+    # /dev/shm is a folder of files like any other.
+    is_there = path.parts[1:2] in (("dev",), ("proc",)) and path.parts[1:3] != ("dev", "shm")
+    return (path.is_absolute() and is_there) or (path.exists() and not path.is_file())
 
 
 class _Remembering(io.FileIO):
