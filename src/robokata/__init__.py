@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from robokata.collection.collect_expert import collect_expert
     from robokata.collection.collect_page import collect_page
     from robokata.collection.collect_robot import collect_robot
+    from robokata.collection.umi.collect_umi import collect_umi
     from robokata.conversion.convert_dataset import convert, plan_conversion
     from robokata.core import errors
     from robokata.core.detection import find_datasets
@@ -65,6 +66,7 @@ __all__ = [
     "collect_expert",
     "collect_page",
     "collect_robot",
+    "collect_umi",
     "convert",
     "curate",
     "demo",
@@ -108,6 +110,7 @@ _HOMES = {
     "collect_expert": "collection.collect_expert:collect_expert",
     "collect_page": "collection.collect_page:collect_page",
     "collect_robot": "collection.collect_robot:collect_robot",
+    "collect_umi": "collection.umi.collect_umi:collect_umi",
     "convert": "conversion.convert_dataset:convert",
     "curate": "curation.curate_dataset:curate",
     "demo": "studies.demo:demo",

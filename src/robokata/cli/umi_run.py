@@ -1,11 +1,10 @@
-"""What `kata collect umi` does once its words are understood: print boards, calibrate, collect."""
+"""What `kata collect umi` does once its words are understood: print boards and calibrate."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,7 +12,6 @@ from robokata.core.errors import HandheldRefused
 
 if TYPE_CHECKING:
     from robokata.collection.umi.board import Board, FingerTags
-    from robokata.collection.umi.collect_clips import UmiClip, UmiOptions, UmiReport
     from robokata.collection.umi.rig import Rig
 
 
@@ -78,45 +76,3 @@ def gripper_calibrated(video: Path, rig: Rig, *, to_json: bool) -> None:
             f"Closed {found.closed_m * 1000:.2f} mm, open {found.open_m * 1000:.2f} mm between the tags. Collect with"
         )
         typer.echo(f"  --gripper-range {found.closed_m * 1000:.2f},{found.open_m * 1000:.2f}")
-
-
-def collected(
-    clips: Sequence[UmiClip],
-    run: UmiOptions,
-    out: Path | None,
-    format_name: str,
-    words: Sequence[str],
-    *,
-    accept_loss: bool,
-    to_json: bool,
-) -> UmiReport:
-    """Collect, and say what became of each clip.
-
-    Raises:
-        HandheldRefused: nobody said where to.
-    """
-    from robokata.cli.console import print_json_of
-    from robokata.cli.progress import progress_bar
-    from robokata.collection.umi.collect_clips import collect_dataset, collect_files, frames_of
-    from robokata.viewing.terminal.conversion import parse_options
-    from robokata.viewing.terminal.umi import show_report
-
-    if out is None:
-        raise HandheldRefused("nowhere to write: name a folder with --out.")
-    options: dict[str, Any] = parse_options(format_name, words)
-    with progress_bar(f"looking at {len(clips)} video{'s' * (len(clips) != 1)}", of="frames") as bar:
-        bar.started(frames_of(clips))
-        if format_name == "mcap" and not options:
-            report = collect_files(clips, run, out, advance=bar.advance)
-        else:
-            if format_name == "zarr_replay":
-                # What a handheld gripper is collected for; --option flavour=diffusion_policy gives the plain one.
-                options.setdefault("flavour", "umi")
-            report = collect_dataset(
-                clips, run, out, format_name, options=options, accept_loss=accept_loss, advance=bar.advance
-            )
-    if to_json:
-        print_json_of([report])
-    else:
-        show_report(report)
-    return report
