@@ -72,7 +72,6 @@ def umi(
     from robokata.collection.umi.collect_clips import Pairing
     from robokata.collection.umi.collect_umi import collect_umi
     from robokata.collection.umi.rig import Gates
-    from robokata.core.errors import HandheldRefused
     from robokata.viewing.terminal.conversion import parse_options
     from robokata.viewing.terminal.umi import show_report
 
@@ -92,12 +91,11 @@ def umi(
     if calibrate_gripper is not None:
         return umi_run.gripper_calibrated(calibrate_gripper, rig, to_json=json)
     pairing = Pairing(words.tags_from(right_finger_tags, **sizes), pair_offset_s) if pair else None
-    if out is None:
-        raise HandheldRefused("nowhere to write: name a folder with --out.")
     with progress_bar("looking at the videos", of="frames") as bar:
         report = collect_umi(
-            videos or [], out=out, rig=rig, to=to, options=parse_options(to, option or []), accept_loss=accept_loss,
-            instruction=instruction, operator=operator, trajectories=trajectory or [], references=reference or [],
+            videos or [], out=umi_run.target(out), rig=rig, to=to, options=parse_options(to, option or []),
+            accept_loss=accept_loss, instruction=instruction, operator=operator,
+            trajectories=trajectory or [], references=reference or [],
             latency_within_s=latency_within_s, apply_latency=apply_latency, pairing=pairing, on_progress=bar,
         )  # fmt: skip
     print_json_of([report]) if json else show_report(report)

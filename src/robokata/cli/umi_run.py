@@ -76,3 +76,14 @@ def gripper_calibrated(video: Path, rig: Rig, *, to_json: bool) -> None:
             f"Closed {found.closed_m * 1000:.2f} mm, open {found.open_m * 1000:.2f} mm between the tags. Collect with"
         )
         typer.echo(f"  --gripper-range {found.closed_m * 1000:.2f},{found.open_m * 1000:.2f}")
+
+
+def target(out: Path | None) -> Path:
+    """Where episodes go.
+
+    Raises:
+        HandheldRefused: nobody said where to.
+    """
+    if out is None:
+        raise HandheldRefused("nowhere to write: name a folder with --out.")
+    return out
