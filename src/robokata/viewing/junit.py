@@ -15,7 +15,7 @@ from robokata.viewing import text
 
 _FORBIDDEN = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
 _SHOWN = 50
-"""Findings written out per check; a CI page with ten thousand lines is read by nobody."""
+"""Findings written out per check: a CI page of ten thousand lines helps no one."""
 
 
 def write_junit(reports: Sequence[Report], path: Path) -> None:

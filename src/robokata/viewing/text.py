@@ -143,7 +143,7 @@ def silences(abstentions: Sequence[Abstention]) -> list[Silence]:
     Reasons that differ in their numbers alone are one, told by the first: a jump at 0.95 s and one at 1.05 s.
     """
     counted = Counter((a.check, _NUMBER.sub("#", a.reason)) for a in abstentions)
-    told: dict[tuple[str, str], str] = {}
+    first_reasons: dict[tuple[str, str], str] = {}
     for abstention in abstentions:
-        told.setdefault((abstention.check, _NUMBER.sub("#", abstention.reason)), abstention.reason)
-    return [Silence(check, told[check, reason], count) for (check, reason), count in counted.most_common()]
+        first_reasons.setdefault((abstention.check, _NUMBER.sub("#", abstention.reason)), abstention.reason)
+    return [Silence(check, first_reasons[check, reason], count) for (check, reason), count in counted.most_common()]

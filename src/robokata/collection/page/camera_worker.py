@@ -20,7 +20,7 @@ from robokata.sim.render import Renderer
 NICENESS = 5
 """Where cores are short the loop goes first: a late picture is seen, a late command is felt."""
 _QUALITY = 80
-"""Of 100: 40 kB for 480x640, half of what is recorded; nobody measures on the page."""
+"""Of 100: 40 kB for 480x640, half of what is recorded; the page is not for measuring."""
 
 
 def main() -> None:

@@ -149,9 +149,9 @@ async def _finish(store: RecordingStore, say: Say) -> None:
     waiting = sum(each.stage in (RecordingStage.WAITING, RecordingStage.RENDERING) for each in store.recordings)
     if waiting:
         say("ending", waiting=waiting)
-        told = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, told.set)
-        both = {asyncio.create_task(store.finish()), asyncio.create_task(told.wait())}
+        interrupted = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
+        both = {asyncio.create_task(store.finish()), asyncio.create_task(interrupted.wait())}
         _, left = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         for task in left:
             task.cancel()

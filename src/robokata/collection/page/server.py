@@ -156,12 +156,12 @@ async def serve_until_stopped(server: PageServer, listening: socket.socket, task
     Raises:
         BaseException: what a task failed with.
     """
-    told = asyncio.Event()
+    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stopped.set)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    waiting = asyncio.create_task(told.wait())
+    waiting = asyncio.create_task(stopped.wait())
     try:
         done, _ = await asyncio.wait({serving, waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {waiting}:

@@ -75,11 +75,11 @@ def episode_from(recording: JournalContent, *, id: str, filmed: Callable[[int, i
     streams = dict(episode.streams)
     for stream in _teleoperation(rows, world, streams["action"].clock):
         streams[stream.name] = stream
-    told = {"teleoperation": {**head["control"], **_summary(rows, world), **(recording.kept or {"was_cut": True})}}
+    extra = {"teleoperation": {**head["control"], **_summary(rows, world), **(recording.kept or {"was_cut": True})}}
     outcome = episode.outcome
     if recording.kept is None:
         outcome = Outcome(outcome.success, "the task's own predicate where the recording was cut")
-    return replace(episode, streams=streams, extra={**episode.extra, **told}, outcome=outcome)
+    return replace(episode, streams=streams, extra={**episode.extra, **extra}, outcome=outcome)
 
 
 def _attempt(rows: Rows, scene: Scene, setup: Setup, sensors: Sensors) -> Attempt:
@@ -166,8 +166,8 @@ def _on_command_clocks(
     }
     others["client"] = measured_clock(np.array([each["client_ns"] for _, each in rows], dtype=np.int64))
     # Events, not a sensor: they come when somebody commands, so a silence among them is no lost sample.
-    told = _numbers(name, measured_clock(step_ns), values, channels, meaning, role=Role.BOOKKEEPING)
-    return replace(told, other_clocks=others)
+    stream = _numbers(name, measured_clock(step_ns), values, channels, meaning, role=Role.BOOKKEEPING)
+    return replace(stream, other_clocks=others)
 
 
 def _numbers(

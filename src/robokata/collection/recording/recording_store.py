@@ -29,7 +29,7 @@ class RecordingStage(enum.StrEnum):
     """How far a kept recording is."""
 
     WAITING = "waiting"
-    RENDERING = "filming"
+    RENDERING = "rendering"
     DONE = "done"
     FAILED = "failed"
     UNDONE = "undone"

@@ -2,7 +2,7 @@
 
 Started as a script with the interpreter that has the robot's packages; needs the standard library and this folder's
 `wire.py`. It connects, then each period observes, asks the teleoperator, sends, and tells what happened. It ends when
-told to, when nobody listens any more, or when the robot fails; in every case the robot is disconnected.
+asked to, when the recorder is gone, or when the robot fails; in every case the robot is disconnected.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Bridge:
         self._writer.start()
 
     def run(self) -> None:
-        """Connect, loop until told to stop, disconnect."""
+        """Connect, loop until asked to stop, disconnect."""
         try:
             self.robot.connect()
             self.teleoperator.connect()
             self.tell({"type": "connected", **self._described()})
             self._loop()
-        except BaseException as error:  # noqa: BLE001 - whatever a driver raises is told, and the robot let go
+        except BaseException as error:  # noqa: BLE001 - whatever a driver raises is reported, and the robot released
             last = traceback.extract_tb(error.__traceback__)[-1]
             self.tell(
                 {"type": "failed", "why": f"{type(error).__name__}: {error}", "where": f"{last.filename}:{last.lineno}"}
@@ -65,7 +65,7 @@ class Bridge:
             self.ended.set()
 
     def let_go(self) -> None:
-        """Disconnect both, once; what that raises is told."""
+        """Disconnect both, once; what that raises is reported."""
         with self._letting_go:
             if self._has_let_go:
                 return
@@ -137,7 +137,7 @@ class Bridge:
             try:
                 wire.send(answers, *news)
             except (BrokenPipeError, OSError):
-                self.stop.set()  # nobody records any more: the robot must not go on
+                self.stop.set()  # the recorder is gone: the robot must not go on
                 return
 
 
@@ -152,7 +152,7 @@ def main() -> None:
         return
     try:
         bridge = Bridge(first.head, answers)
-    except Exception as error:  # noqa: BLE001 - a module that cannot be loaded is told, not printed
+    except Exception as error:  # noqa: BLE001 - a module that cannot be loaded is reported, not printed
         wire.send(answers, {"type": "failed", "why": f"{type(error).__name__}: {error}", "where": "before connecting"})
         return
     signal.signal(signal.SIGTERM, lambda *_: bridge.stop.set())

@@ -88,12 +88,12 @@ def checked(step: wire.WireMessage) -> wire.WireMessage:
             raise RobotFailed(f"the robot says {value} for {name!r}: its sensor or its bus has failed.")
     encode = require("simplejpeg", extra="images").encode_jpeg
     pictures = []
-    for said, blob in zip(step.head["pictures"], step.blobs, strict=True):
-        height, width, channels = said["shape"]
-        if said["dtype"] != "uint8" or channels != 3 or len(blob) != height * width * 3:
+    for facts, blob in zip(step.head["pictures"], step.blobs, strict=True):
+        height, width, channels = facts["shape"]
+        if facts["dtype"] != "uint8" or channels != 3 or len(blob) != height * width * 3:
             raise RobotFailed(
-                f"camera {said['name']!r} gives {said['dtype']} of {height} x {width} x {channels}, expected uint8 of "
-                f"height x width x 3."
+                f"camera {facts['name']!r} gives {facts['dtype']} of {height} x {width} x {channels}, expected uint8 "
+                "of height x width x 3."
             )
         picture = np.frombuffer(blob, np.uint8).reshape(height, width, 3)
         pictures.append(encode(picture, quality=_QUALITY, colorspace="RGB", colorsubsampling="444"))
@@ -111,14 +111,14 @@ def episode_from(frames: RobotRecording, *, id: str) -> Episode:
         raise DamagedData(frames.path, f"holds {len(steps)} steps: too few for an episode.")
     rows = [step.head for step in steps]
     zero_ns, rate_hz = rows[0]["asked_ns"], Fraction(head["rate_hz"]).limit_denominator(1000)
-    told = _Told(rows, zero_ns, rate_hz)
+    builder = _StreamBuilder(rows, zero_ns, rate_hz)
     sent = [row for row in rows if row["sent"] is not None]
     streams = [
-        told.stream("observation.state", Role.STATE, rows, "state", clock="observed", others=("asked",)),
-        told.stream("action", Role.ACTION, sent, "sent", clock="sent", others=("commanded",)),
-        told.stream("teleoperation.action", Role.SENSOR, rows, "action", clock="commanded", others=()),
-        *_films(steps, told),
-        _loop(told, rows),
+        builder.stream("observation.state", Role.STATE, rows, "state", clock="observed", others=("asked",)),
+        builder.stream("action", Role.ACTION, sent, "sent", clock="sent", others=("commanded",)),
+        builder.stream("teleoperation.action", Role.SENSOR, rows, "action", clock="commanded", others=()),
+        *_films(steps, builder),
+        _loop(builder, rows),
     ]
     late_ms = np.array([row["late_ns"] for row in rows]) / 1e6
     robot = {
@@ -142,7 +142,7 @@ def episode_from(frames: RobotRecording, *, id: str) -> Episode:
     )
 
 
-class _Told:
+class _StreamBuilder:
     """Builds streams from rows that share the zero of time and the rate."""
 
     def __init__(self, rows: Sequence[dict[str, Any]], zero_ns: int, rate_hz: Fraction) -> None:
@@ -170,24 +170,24 @@ class _Told:
         )
 
 
-def _films(steps: Sequence[wire.WireMessage], told: _Told) -> list[Stream]:
+def _films(steps: Sequence[wire.WireMessage], builder: _StreamBuilder) -> list[Stream]:
     out = []
-    for number, said in enumerate(steps[0].head["pictures"]):
-        name = f"observation.images.{said['name']}"
+    for number, facts in enumerate(steps[0].head["pictures"]):
+        name = f"observation.images.{facts['name']}"
         rows = [step for step in steps if len(step.blobs) > number]
         jpegs: list[bytes] = [step.blobs[number] for step in rows]
         pictures = EncodedImages(len(jpegs), jpegs.__getitem__, where=name)
         heads = [step.head for step in rows]
-        frame = Meaning(frame=Fact(f"camera:{said['name']}", Evidence.ROBOT))
-        clocks = {"asked": told.clock(heads, "asked")}
-        clock = told.clock(heads, "observed")
+        frame = Meaning(frame=Fact(f"camera:{facts['name']}", Evidence.ROBOT))
+        clocks = {"asked": builder.clock(heads, "asked")}
+        clock = builder.clock(heads, "observed")
         out.append(
             Stream(name, Kind.IMAGE, Role.CAMERA, clock, pictures, meaning=frame, encoding="jpeg", other_clocks=clocks)
         )
     return out
 
 
-def _loop(told: _Told, rows: Sequence[dict[str, Any]]) -> Stream:
+def _loop(builder: _StreamBuilder, rows: Sequence[dict[str, Any]]) -> Stream:
     values: NDArray[np.float64] = np.array(
         [[row["late_ns"] * 1e-9, (row["sent_ns"] - row["asked_ns"]) * 1e-9, row["refused"]] for row in rows]
     )
@@ -195,7 +195,7 @@ def _loop(told: _Told, rows: Sequence[dict[str, Any]]) -> Stream:
         "teleoperation.loop",
         Kind.TENSOR,
         Role.BOOKKEEPING,
-        told.clock(rows, "asked"),
+        builder.clock(rows, "asked"),
         ArrayValues(values),
         channels=("late_s", "busy_s", "refused"),
     )

@@ -52,7 +52,7 @@ class RobotSessionOptions:
     pause_s: float = 5.0
     """Between two episodes, to put things back."""
     stall_s: float = 2.0
-    """The robot is let go where nothing is heard for so long."""
+    """The robot is released after this long without a message."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class RobotSessionResult:
 
 Say = Callable[[str], None]
 Word = Callable[[], str | None]
-"""What the operator said since last asked: `keep`, `discard`, `end`, or None."""
+"""The operator's latest word: `keep`, `discard`, `end`, or None."""
 
 
 def collect_from_robot(options: RobotSessionOptions, *, say: Say, word: Word = lambda: None) -> RobotSessionResult:
@@ -106,7 +106,7 @@ def _collected(options: RobotSessionOptions, say: Say, word: Word) -> RobotSessi
             ended_by = "operator"
     cut = tuple(path.stem for path in sorted(recording.glob(f"*{SUFFIX}")))
     return RobotSessionResult(
-        str(options.out), bridge.told.get("robot", ""), tuple(session.kept), session.discarded, cut, ended_by
+        str(options.out), bridge.description.get("robot", ""), tuple(session.kept), session.discarded, cut, ended_by
     )
 
 
@@ -137,7 +137,7 @@ class _Bridge:
 
     def __init__(self, process: subprocess.Popen[bytes], stall_s: float) -> None:
         self.process, self._stall_s = process, stall_s
-        self.told: dict[str, Any] = {}
+        self.description: dict[str, Any] = {}
         self._nonsense: str | None = None
         """Why what came is no message."""
         self._news: queue.Queue[wire.WireMessage | None] = queue.Queue(_MOST_WAITING)
@@ -155,7 +155,7 @@ class _Bridge:
         self._news.put(None)
 
     def connected(self) -> None:
-        self.told = self._await("connected", _CONNECT_S, "did not connect").head
+        self.description = self._await("connected", _CONNECT_S, "did not connect").head
 
     def step(self) -> wire.WireMessage:
         return self._await("step", self._stall_s, "stalls: nothing was heard of it")
@@ -169,7 +169,7 @@ class _Bridge:
                 return message
 
     def forget(self) -> None:
-        """Drop what was told while nobody recorded, but a failure: an episode begins now, not where the last ended.
+        """Drop the messages from between recordings, but a failure: an episode begins now, not where the last ended.
 
         Raises:
             RobotFailed: it had failed meanwhile.
@@ -208,19 +208,19 @@ class _Bridge:
 
 @contextlib.contextmanager
 def _bridge(options: RobotSessionOptions) -> Iterator[_Bridge]:
-    """The robot's process, connected; told to let go on leaving, whatever happened."""
+    """The robot's process, connected; released on leaving, whatever happened."""
     words = [options.python, os.path.abspath(robot_bridge.__file__)]
     try:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     except OSError as error:
         raise RobotFailed(f"{options.python}: {error.strerror}. Name the robot's interpreter with --python.") from None
     assert process.stdin is not None
-    said = {"robot": options.robot, "teleop": options.teleop, "rate_hz": options.rate_hz}
+    message = {"robot": options.robot, "teleop": options.teleop, "rate_hz": options.rate_hz}
     configs = {"robot_config": options.robot_config, "teleop_config": options.teleop_config}
     bridge = _Bridge(process, options.stall_s)
     try:
         with contextlib.suppress(BrokenPipeError):
-            wire.send(process.stdin, {**said, **configs})  # type: ignore[arg-type]
+            wire.send(process.stdin, {**message, **configs})  # type: ignore[arg-type]
         bridge.connected()
         yield bridge
     finally:
@@ -244,7 +244,7 @@ class _Session:
         self._session = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
 
     def record_all(self, bridge: _Bridge) -> None:
-        self.say(f"Connected: {bridge.told['robot']}, driven by {bridge.told['teleop_class']}")
+        self.say(f"Connected: {bridge.description['robot']}, driven by {bridge.description['teleop_class']}")
         while len(self.kept) < self.options.episodes:
             self._record(bridge)
             if len(self.kept) < self.options.episodes:
@@ -301,7 +301,7 @@ class _Session:
     def _head(self, bridge: _Bridge, began: datetime.datetime) -> dict[str, Any]:
         options = self.options
         return {
-            **bridge.told,
+            **bridge.description,
             "rate_hz": options.rate_hz,
             "instruction": options.instruction,
             "operator": options.operator,

@@ -40,7 +40,7 @@ def line_plot(
 ) -> Markup | str:
     """An SVG of some curves over seconds (or what `x_unit` says); `shaded_s` marks the stretches of a finding.
 
-    `x_marks` are the places on the axis that are told, with what is told there; without them round numbers are.
+    `x_marks` label places on the axis; without them round numbers do.
     """
     finite = [line.values[np.isfinite(line.values)] for line in lines]
     drawn = np.concatenate(finite) if finite else np.empty(0)
@@ -71,8 +71,8 @@ def line_plot(
         )
         parts.append(f'<text x="{_LEFT - 6}" y="{y_px(tick) + 4:.1f}" text-anchor="end">{tick:.5g}</text>')
     marks = x_marks or {tick: f"{tick:.6g} {x_unit}".rstrip() for tick in _ticks(x_low, x_high)}
-    for tick, told in marks.items():
-        label = escape(told)
+    for tick, label in marks.items():
+        label = escape(label)
         parts.append(f'<text x="{x_px(tick):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{label}</text>')
     parts.append(f'<text x="4" y="13" class="unit">{escape(y_label)}</text>')
     for number, line in enumerate(lines):

@@ -52,9 +52,9 @@ def show_history(history: History) -> None:
         how = (
             ", ".join(f"{n}" if v is True else f"{n} {v}" for n, v in words.items()) if isinstance(words, dict) else ""
         )
-        said = (record.made_at, record.made.get("by", ""), record.made.get("source", ""), how, record.message)
+        cells = (record.made_at, record.made.get("by", ""), record.made.get("source", ""), how, record.message)
         table.add_row(
-            str(record.number), record.id[:_SHORT], str(record.episodes), *(escape(str(text)) for text in said)
+            str(record.number), record.id[:_SHORT], str(record.episodes), *(escape(str(text)) for text in cells)
         )
     out.print(table)
 

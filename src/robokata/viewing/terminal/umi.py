@@ -57,8 +57,8 @@ def _said(one: ClipResult) -> list[str]:
     for hand, facts in [("", one.facts), *((h, one.facts[h]) for h in ("left", "right") if h in one.facts)]:
         latency = facts.get("latency")
         if latency is not None:
-            told = "no estimate" if latency["latency_s"] is None else f"{latency['latency_s'] * 1000:.1f} ms later"
-            lines.append(f"latency {hand} {name}: {told} ({escape(latency['reason'])})".replace("  ", " "))
+            lag = "no estimate" if latency["latency_s"] is None else f"{latency['latency_s'] * 1000:.1f} ms later"
+            lines.append(f"latency {hand} {name}: {lag} ({escape(latency['reason'])})".replace("  ", " "))
         if facts.get("strangers"):
             lines.append(
                 f"{name}: also sees markers {', '.join(map(str, facts['strangers'][:12]))}, which nothing names."

@@ -1,4 +1,4 @@
-// The page: one app that knows the scene, the devices that command it, and what is shown of it.
+// The page: one app with the scene, the devices that command it, and its display.
 
 import {Gamepad} from "./gamepad.js";
 import {Headset} from "./headset.js";
@@ -13,7 +13,7 @@ import {World} from "./world.js";
 const TICK_MS = 20;
 const REST = [0, 0, 0, 0, 0, 0];
 const $ = id => document.getElementById(id);
-const made = (tag, properties = {}, ...children) => {
+const element = (tag, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
@@ -39,9 +39,9 @@ class Cockpit {
     this.leader = this.devices.leader;
     this.device = "keyboard";
     for (const [kind, does] of Object.entries({
-      hello: said => this.greeted(said), status: said => this.told(said), state: said => this.moved(said),
-      geoms: numbers => this.world.setPoses(numbers), picture: picture => this.pictured(picture),
-      closed: () => this.lost(), open: () => $("role").classList.remove("off"),
+      hello: message => this.receiveScene(message), status: message => this.receiveStatus(message), state: message => this.receiveState(message),
+      geoms: numbers => this.world.setPoses(numbers), picture: picture => this.showPicture(picture),
+      closed: () => this.showLostConnection(), open: () => $("role").classList.remove("off"),
     })) this.link.addEventListener(kind, ({detail}) => does(detail));
     this.buttons();
     setInterval(() => {
@@ -55,14 +55,14 @@ class Cockpit {
     requestAnimationFrame(draw);
   }
 
-  // -- what is commanded ------------------------------------------------------------------------------------------
+  // -- commands --------------------------------------------------------------------------------------------------
 
   tick() {
     if (!this.status.drives || !this.arms.length) return;
-    const said = document.hidden && !this.devices.headset.session ? {} : this.devices[this.device].sample();
+    const message = document.hidden && !this.devices.headset.session ? {} : this.devices[this.device].sample();
     for (const {name} of this.arms)
-      // An arm that nobody moves says so: silence would read as a lost connection.
-      this.link.command(name, this.device, said[name] ?? {kind: "twist", values: REST, enabled: false});
+      // An idle arm is reported as idle: silence would read as a lost connection.
+      this.link.command(name, this.device, message[name] ?? {kind: "twist", values: REST, enabled: false});
   }
 
   opening(arm) {
@@ -88,30 +88,30 @@ class Cockpit {
     this.link.act(what);
   }
 
-  // -- what is heard ----------------------------------------------------------------------------------------------
+  // -- messages -------------------------------------------------------------------------------------------------
 
-  greeted(said) {
-    this.arms = said.arms;
-    this.arm ??= said.arms[0].name;
-    this.yaw_rad = said.operator_yaw_rad;
-    this.bounds = said.bounds;
-    this.hello = said;
-    $("robot").textContent = `${said.robot.replaceAll("_", " ")} · ${said.width}`;
-    document.title = `${said.instruction} · Robokata`;
-    this.world.setScene(said.geoms, said.operator_yaw_rad, said.arms.length);
-    $("cameras").style.setProperty("--many", said.cameras.length);
-    $("cameras").replaceChildren(...said.cameras.map((camera, number) => {
-      const picture = made("img", {id: `camera-${number}`, alt: `Live picture of the ${camera.name} camera`, draggable: false});
+  receiveScene(message) {
+    this.arms = message.arms;
+    this.arm ??= message.arms[0].name;
+    this.yaw_rad = message.operator_yaw_rad;
+    this.bounds = message.bounds;
+    this.hello = message;
+    $("robot").textContent = `${message.robot.replaceAll("_", " ")} · ${message.width}`;
+    document.title = `${message.instruction} · Robokata`;
+    this.world.setScene(message.geoms, message.operator_yaw_rad, message.arms.length);
+    $("cameras").style.setProperty("--many", message.cameras.length);
+    $("cameras").replaceChildren(...message.cameras.map((camera, number) => {
+      const picture = element("img", {id: `camera-${number}`, alt: `Live picture of the ${camera.name} camera`, draggable: false});
       this.devices.mouse.listen(picture, camera);
-      return made("figure", {className: "view drives"}, picture, made("figcaption", {textContent: camera.name.replaceAll("_", " ")}));
+      return element("figure", {className: "view drives"}, picture, element("figcaption", {textContent: camera.name.replaceAll("_", " ")}));
     }));
     this.showDevice();
   }
 
-  pictured({camera, jpeg}) {
+  showPicture({camera, jpeg}) {
     const picture = $(`camera-${camera}`);
     if (!picture) return;
-    if (this.devices.headset.session) return; // nobody looks at the page
+    if (this.devices.headset.session) return; // the page is not looked at
     // A slow machine shows fewer pictures: commands go before them, and late ones are of no use.
     const now_ms = performance.now();
     if ((picture.src && !picture.complete) || now_ms - (picture.shown_ms ?? 0) < this.world.pause_ms) return;
@@ -121,59 +121,59 @@ class Cockpit {
     if (before) URL.revokeObjectURL(before);
   }
 
-  moved(said) {
-    this.commands = said.commands;
-    this.openings = said.openings;
-    this.action = said.action;
-    this.state = said;
-    this.world.commands = Object.values(said.commands);
+  receiveState(message) {
+    this.commands = message.commands;
+    this.openings = message.openings;
+    this.action = message.action;
+    this.state = message;
+    this.world.commands = Object.values(message.commands);
   }
 
-  told(said) {
-    this.status = said;
-    this.phase = said.phase;
-    if (this.scene !== said.scene) {
+  receiveStatus(message) {
+    this.status = message;
+    this.phase = message.phase;
+    if (this.scene !== message.scene) {
       // A reset: what jaws, mouse and leader remember is of the world before.
-      this.scene = said.scene;
+      this.scene = message.scene;
       this.jaws.forget();
       this.devices.mouse.forget();
       if (this.device === "leader") setTimeout(() => this.leader.engage(), 100);
     }
-    this.show(said);
+    this.show(message);
   }
 
-  lost() {
+  showLostConnection() {
     this.status = {};
     $("role").textContent = "Connection lost: the robot holds";
     $("role").className = "tag off";
   }
 
-  // -- what is shown ----------------------------------------------------------------------------------------------
+  // -- display --------------------------------------------------------------------------------------------------
 
-  show(said) {
+  show(message) {
     const phases = {ready: "Ready", recording: "Recording", review: "Keep it?"};
-    document.body.classList.toggle("recording", said.phase === "recording");
-    document.body.classList.toggle("watching", !said.drives);
-    $("instruction").textContent = said.instruction;
-    $("phase").textContent = phases[said.phase];
-    $("phase").className = `phase ${said.phase}`;
-    if (said.recorded_s !== null) this.recorded_s = said.recorded_s;
-    $("clock").textContent = `${(said.phase === "ready" ? 0 : this.recorded_s ?? 0).toFixed(1)} s`;
-    $("record").disabled = said.phase !== "ready";
-    $("keep").disabled = $("discard").disabled = said.phase === "ready";
-    $("stop").disabled = said.phase !== "recording";
-    for (const id of ["reset", "skip", "undo"]) $(id).disabled = said.phase !== "ready";
-    $("undo").disabled ||= !said.kept;
-    $("count").textContent = said.kept;
-    $("done").hidden = !said.success;
-    $("notice").hidden = !said.notice;
-    $("notice").textContent = said.notice;
-    $("notice").classList.toggle("warn", /disk|Not kept|Nothing can/.test(said.notice));
-    $("cut").hidden = !said.cut.length || !said.drives;
-    $("cut-text").textContent = `A crash cut ${said.cut.length === 1 ? "a recording" : `${said.cut.length} recordings`} (${said.cut.join(", ")}). Keep what there is?`;
-    this.showRecordings(said.recordings);
-    this.showNumbers(said);
-    this.showRole(said);
+    document.body.classList.toggle("recording", message.phase === "recording");
+    document.body.classList.toggle("watching", !message.drives);
+    $("instruction").textContent = message.instruction;
+    $("phase").textContent = phases[message.phase];
+    $("phase").className = `phase ${message.phase}`;
+    if (message.recorded_s !== null) this.recorded_s = message.recorded_s;
+    $("clock").textContent = `${(message.phase === "ready" ? 0 : this.recorded_s ?? 0).toFixed(1)} s`;
+    $("record").disabled = message.phase !== "ready";
+    $("keep").disabled = $("discard").disabled = message.phase === "ready";
+    $("stop").disabled = message.phase !== "recording";
+    for (const id of ["reset", "skip", "undo"]) $(id).disabled = message.phase !== "ready";
+    $("undo").disabled ||= !message.kept;
+    $("count").textContent = message.kept;
+    $("done").hidden = !message.success;
+    $("notice").hidden = !message.notice;
+    $("notice").textContent = message.notice;
+    $("notice").classList.toggle("warn", /disk|Not kept|Nothing can/.test(message.notice));
+    $("cut").hidden = !message.cut.length || !message.drives;
+    $("cut-text").textContent = `A crash cut ${message.cut.length === 1 ? "a recording" : `${message.cut.length} recordings`} (${message.cut.join(", ")}). Keep what there is?`;
+    this.showRecordings(message.recordings);
+    this.showNumbers(message);
+    this.showRole(message);
   }
 
   showRole({drives, may_drive, watchers}) {
@@ -182,18 +182,18 @@ class Cockpit {
     if (role.dataset.text === text && role.classList.contains(drives ? "on" : "tag")) return;
     role.dataset.text = text;
     role.className = drives ? "tag on" : "tag";
-    role.replaceChildren(text, ...(!drives && may_drive ? [made("button", {textContent: "Drive here", onclick: () => this.link.send({type: "take_over"})})] : []));
+    role.replaceChildren(text, ...(!drives && may_drive ? [element("button", {textContent: "Drive here", onclick: () => this.link.send({type: "take_over"})})] : []));
   }
 
   showRecordings(recordings) {
     $("recordings").replaceChildren(...[...recordings].reverse().map(({id, stage, share, why, made: result}) => {
-      const name = made("span", {textContent: id.split("-").slice(1).join("-")});
-      if (stage === "filming") return made("li", {}, name, made("progress", {value: share, title: "Rendering its pictures"}));
+      const name = element("span", {textContent: id.split("-").slice(1).join("-")});
+      if (stage === "rendering") return element("li", {}, name, element("progress", {value: share, title: "Rendering its pictures"}));
       if (stage === "failed")
-        return made("li", {className: "failed"}, made("span", {textContent: why}), made("button", {className: "small", textContent: "Try again", onclick: () => this.act("retry")}));
-      if (stage === "waiting") return made("li", {}, name, "waiting");
+        return element("li", {className: "failed"}, element("span", {textContent: why}), element("button", {className: "small", textContent: "Try again", onclick: () => this.act("retry")}));
+      if (stage === "waiting") return element("li", {}, name, "waiting");
       const ended = result ? `${result.duration_s.toFixed(1)} s ${result.success ? "✓" : "–"}` : "";
-      return made("li", {}, name, made("span", {className: result?.success ? "ok" : "", textContent: ended}));
+      return element("li", {}, name, element("span", {className: result?.success ? "ok" : "", textContent: ended}));
     }));
   }
 
@@ -213,7 +213,7 @@ class Cockpit {
 
   showDevice() {
     $("devices").replaceChildren(...Object.values(this.devices).map(({name, title}) => {
-      const tab = made("button", {textContent: title, id: `tab-${name}`, onclick: () => this.choose(name)});
+      const tab = element("button", {textContent: title, id: `tab-${name}`, onclick: () => this.choose(name)});
       tab.setAttribute("role", "tab");
       tab.setAttribute("aria-selected", String(name === this.device));
       return tab;
@@ -221,8 +221,8 @@ class Cockpit {
     const place = $("device"), device = this.devices[this.device];
     place.replaceChildren();
     if (this.arms.length > 1 && !["leader", "headset"].includes(this.device))
-      place.append(made("div", {className: "arms"}, ...this.arms.map(({name}) => {
-        const choice = made("button", {textContent: `${name} arm`, onclick: () => { if (this.arm !== name) this.nextArm(); }});
+      place.append(element("div", {className: "arms"}, ...this.arms.map(({name}) => {
+        const choice = element("button", {textContent: `${name} arm`, onclick: () => { if (this.arm !== name) this.nextArm(); }});
         choice.setAttribute("aria-pressed", String(name === this.arm));
         return choice;
       })));

@@ -22,19 +22,19 @@ export class Link extends EventTarget {
       this.isOpen = true;
       this.pings = 0;
       this.ping();
-      this.tell("open");
+      this.emit("open");
     };
-    socket.onmessage = ({data}) => (typeof data === "string" ? this.heard(JSON.parse(data)) : this.seen(data));
+    socket.onmessage = ({data}) => (typeof data === "string" ? this.receive(JSON.parse(data)) : this.receiveBytes(data));
     socket.onclose = () => {
       const was = this.isOpen;
       this.isOpen = this.hasClock = false;
       clearTimeout(this.timer);
-      if (was) this.tell("closed");
+      if (was) this.emit("closed");
       setTimeout(() => this.open(), RETRY_MS);
     };
   }
 
-  tell(kind, detail) {
+  emit(kind, detail) {
     this.dispatchEvent(new CustomEvent(kind, {detail}));
   }
 
@@ -44,22 +44,22 @@ export class Link extends EventTarget {
     this.timer = setTimeout(() => this.ping(), this.pings++ < 6 ? PINGS_AT_FIRST_MS : PING_MS);
   }
 
-  heard(said) {
+  receive(message) {
     const now_ms = performance.now();
-    if (said.type === "pong") {
-      this.send({type: "clock", sent_ms: said.t_ms, back_ms: now_ms});
+    if (message.type === "pong") {
+      this.send({type: "clock", sent_ms: message.t_ms, back_ms: now_ms});
       // Slower exchanges cannot tell how old a command is, and the server takes none then.
-      this.hasClock ||= now_ms - said.t_ms < SLOWEST_MS;
-    } else if (said.type === "applied") {
-      this.waiting.delete(said.seq);
+      this.hasClock ||= now_ms - message.t_ms < SLOWEST_MS;
+    } else if (message.type === "applied") {
+      this.waiting.delete(message.seq);
     }
-    this.tell(said.type, said);
+    this.emit(message.type, message);
   }
 
-  seen(data) {
+  receiveBytes(data) {
     const view = new DataView(data), kind = view.getUint8(0);
-    if (kind === GEOMS) this.tell("geoms", new Float32Array(data, 24));
-    else if (kind === PICTURE) this.tell("picture", {camera: view.getUint8(1), jpeg: new Blob([new Uint8Array(data, 16)], {type: "image/jpeg"})});
+    if (kind === GEOMS) this.emit("geoms", new Float32Array(data, 24));
+    else if (kind === PICTURE) this.emit("picture", {camera: view.getUint8(1), jpeg: new Blob([new Uint8Array(data, 16)], {type: "image/jpeg"})});
   }
 
   send(message) {
@@ -71,9 +71,9 @@ export class Link extends EventTarget {
     this.send({type: "act", do: what});
   }
 
-  command(arm, device, said) {
+  command(arm, device, message) {
     if (!this.hasClock) return;
     const t_ms = performance.now(), seq = this.sequence++;
-    this.send({v: 1, type: "command", arm, device, seq, t_ms, frame: "world", opening: null, enabled: true, clutch: false, ...said});
+    this.send({v: 1, type: "command", arm, device, seq, t_ms, frame: "world", opening: null, enabled: true, clutch: false, ...message});
   }
 }
