@@ -15,7 +15,7 @@ from robokata.core.finding import Abstention
 from robokata.core.source import EpisodeList
 from robokata.core.world import Width
 from robokata.evaluation import trials as trials_module
-from robokata.evaluation.evaluation import Evaluation, evaluate
+from robokata.evaluation.evaluation import Evaluation, run_evaluation
 from robokata.evaluation.probes import SkippedProbe, probes_for
 from robokata.evaluation.trial import Conditions
 from robokata.evaluation.trials import PolicyRef, TrialJob
@@ -29,8 +29,8 @@ from robokata.studies.run import Data, Run
 from robokata.studies.spec import study_from
 from robokata.studies.study import Findings
 from robokata.training.curve import Curve, Step
+from robokata.training.fit import Trained
 from robokata.training.settings import Settings
-from robokata.training.train import Trained
 from robokata.viewing.html.check_report import write_html
 from robokata.viewing.html.evaluation import write_evaluation
 from robokata.viewing.html.study import write_study
@@ -101,7 +101,7 @@ def evaluation(out: Path) -> Evaluation:
     job = TrialJob(PolicyRef("lifter"), Conditions(scene_of("lift"), Width.D0), seed=7, filming=Filming(48, 64))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trials_module, "opened", lambda ref: Lifter(fault="idle"))
-        return evaluate(job, out, trials=2, probes=probes_for(["object_mass"], width=Width.D0), workers=1)
+        return run_evaluation(job, out, trials=2, probes=probes_for(["object_mass"], width=Width.D0), workers=1)
 
 
 KINDS = ("check", "training", "study", "evaluation")
