@@ -142,7 +142,7 @@ def test_words_for_our_own_loop_are_refused(word: tuple[str, str], data: Path, t
         app, ["train", str(data), "--policy", "lerobot_act", "--out", str(tmp_path / "o"), *word]
     )
     assert isinstance(shown.exception, TrainingRefused)
-    assert str(shown.exception).startswith(f"{word[0]} is a word for our own training loop")
+    assert str(shown.exception).startswith(f"{word[0]} is not supported for policies trained by an external library")
 
 
 def test_nothing_to_resume_is_said(data: Path, tmp_path: Path) -> None:

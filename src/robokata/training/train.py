@@ -187,7 +187,7 @@ def _refuse_other_steps(out: Path, steps: int | None) -> None:
 def _refuse_ours(given: Mapping[str, Any]) -> None:
     name = next((name for name, value in given.items() if value), None)
     if name is not None:
-        raise TrainingRefused(f"{name} is for our own training loop, and this policy is trained by another.")
+        raise TrainingRefused(f"--{name} is not supported for policies trained by an external library.")
 
 
 def _by_others(leaf: ForeignLeaf, policy: str, job: ForeignJob) -> ForeignTraining:
